@@ -1,0 +1,170 @@
+//! A wire that can be cut: stands between a program and its database and takes it away on command.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{Sender as Answer, channel};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+const BUFFER_BYTES: usize = 16 * 1024;
+const BACKLOG: u32 = 1_024;
+
+/// What happens to bytes, and to those who want to connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    /// Bytes pass.
+    Whole,
+    /// Connections are closed, new ones refused: a database that was stopped.
+    Cut,
+    /// Connections are taken and stay open, nothing passes: a database behind a dead network.
+    Hanging,
+}
+
+/// A TCP forwarder with a switch. It runs on a thread of its own, whatever the test's runtime does.
+///
+/// A command has taken effect when its call returns. Bytes and connections that came while the wire was hanging pass
+/// when it is restored, as they would in a real network.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    commands: mpsc::UnboundedSender<(Wire, Answer<()>)>,
+}
+
+impl Proxy {
+    /// A proxy on a port of its own, forwarding to `target`.
+    ///
+    /// # Panics
+    /// When no socket can be opened.
+    pub async fn to(target: SocketAddr) -> Self {
+        let (commands, received) = mpsc::unbounded_channel();
+        let (ready, started) = channel();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
+            runtime.block_on(async {
+                let place = Place::reserve().expect("a port is free");
+                ready.send(place.address).expect("the caller waits for the address");
+                serve(place, target, received).await;
+            });
+        });
+        let address = started.recv().expect("the proxy's thread starts");
+        Self { address, commands }
+    }
+
+    /// Where to connect instead of the target. The same for ever, also after a cut.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the live connections and refuses new ones.
+    pub fn cut(&self) {
+        self.switch(Wire::Cut);
+    }
+
+    /// Lets nothing pass any more, but takes connections.
+    pub fn hang(&self) {
+        self.switch(Wire::Hanging);
+    }
+
+    /// Lets everything pass again.
+    pub fn restore(&self) {
+        self.switch(Wire::Whole);
+    }
+
+    fn switch(&self, wire: Wire) {
+        let (done, taken) = channel();
+        self.commands.send((wire, done)).expect("the proxy's thread lives as long as the proxy");
+        taken.recv().expect("the proxy's thread answers every command");
+    }
+}
+
+/// A port that stays ours while nobody listens on it: a bound socket that never listens holds it, and the system
+/// refuses whoever connects meanwhile.
+struct Place {
+    address: SocketAddr,
+    _holder: TcpSocket,
+}
+
+impl Place {
+    fn reserve() -> io::Result<Self> {
+        let holder = TcpSocket::new_v4()?;
+        holder.set_reuseaddr(true)?;
+        holder.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        Ok(Self { address: holder.local_addr()?, _holder: holder })
+    }
+
+    fn listen(&self) -> io::Result<TcpListener> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(self.address)?;
+        socket.listen(BACKLOG)
+    }
+}
+
+/// Ends, and closes everything, when the [`Proxy`] is dropped.
+async fn serve(place: Place, target: SocketAddr, mut commands: mpsc::UnboundedReceiver<(Wire, Answer<()>)>) {
+    let (wire, state) = watch::channel(Wire::Whole);
+    let mut listener = Some(place.listen().expect("our port is free"));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            command = commands.recv() => {
+                let Some((next, done)) = command else { return };
+                wire.send_replace(next);
+                if next == Wire::Cut {
+                    listener = None;
+                    connections.shutdown().await;
+                } else if listener.is_none() {
+                    listener = Some(place.listen().expect("our port is free"));
+                }
+                // The caller may have panicked meanwhile; nobody is left to tell.
+                let _ = done.send(());
+            }
+            Ok(client) = accept(listener.as_ref()) => {
+                connections.spawn(carry(client, target, state.clone()));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
+    match listener {
+        Some(listener) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
+    }
+}
+
+/// One connection. An error on either side closes both, as a database that goes away would.
+async fn carry(client: TcpStream, target: SocketAddr, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
+    whole(&mut wire).await?;
+    let server = TcpStream::connect(target).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::try_join!(pump(from_client, to_server, wire.clone()), pump(from_server, to_client, wire))?;
+    Ok(())
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        whole(&mut wire).await?;
+        let read = from.read(&mut buffer).await?;
+        // Asked again: the wire may have been taken away while we waited for bytes.
+        whole(&mut wire).await?;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
+    }
+}
+
+async fn whole(wire: &mut watch::Receiver<Wire>) -> io::Result<()> {
+    wire.wait_for(|wire| *wire == Wire::Whole).await.map(drop).map_err(io::Error::other)
+}

@@ -1,0 +1,79 @@
+//! A wire that can be cut, seen from both ends.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use testkit::Proxy;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A server that says everything back.
+async fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut read, mut write) = stream.split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    address
+}
+
+async fn says_back(stream: &mut TcpStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = vec![0; text.len()];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, text.as_bytes());
+}
+
+#[tokio::test]
+async fn a_cut_closes_what_lives_and_refuses_what_comes_until_restored() {
+    let proxy = Proxy::to(echo().await).await;
+    let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+    says_back(&mut stream, "before").await;
+
+    for _ in 0..3 {
+        proxy.cut();
+        assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+        assert_eq!(TcpStream::connect(proxy.addr()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+
+        proxy.restore();
+        stream = TcpStream::connect(proxy.addr()).await.unwrap();
+        says_back(&mut stream, "after").await;
+    }
+}
+
+#[tokio::test]
+async fn a_hanging_wire_takes_everything_and_passes_it_on_when_restored() {
+    let proxy = Proxy::to(echo().await).await;
+    let mut old = TcpStream::connect(proxy.addr()).await.unwrap();
+    says_back(&mut old, "before").await;
+
+    proxy.hang();
+    let mut new = TcpStream::connect(proxy.addr()).await.unwrap();
+    for stream in [&mut old, &mut new] {
+        stream.write_all(b"hello").await.unwrap();
+        assert_eq!(stream.try_read(&mut [0; 5]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+
+    proxy.restore();
+    for stream in [&mut old, &mut new] {
+        let mut answer = [0; 5];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"hello");
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_proxy_closes_its_connections() {
+    let proxy = Proxy::to(echo().await).await;
+    let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();
+    says_back(&mut stream, "before").await;
+    drop(proxy);
+    assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)));
+}

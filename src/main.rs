@@ -1,0 +1,2 @@
+//! relais
+fn main() {}
