@@ -1,1 +1,19 @@
-//! domain
+#![doc = include_str!("../README.md")]
+
+#[macro_use]
+mod stored;
+
+pub mod delivery;
+pub mod email_event;
+pub mod ids;
+pub mod interaction;
+pub mod masking;
+pub mod role;
+pub mod scoring;
+
+pub use delivery::{EmailEvent, Progress, Status};
+pub use email_event::EmailEventRecord;
+pub use ids::{ApiKeyId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
+pub use masking::{EmailAddress, PersonalText};
+pub use role::Role;
+pub use stored::UnknownWord;
