@@ -76,7 +76,12 @@ where
     type Templates = Mutex<HashMap<&'static str, Arc<OnceCell<String>>>>;
     static TEMPLATES: LazyLock<Templates> = LazyLock::new(Templates::default);
 
-    let template = TEMPLATES.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone();
+    let template = TEMPLATES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .entry(name)
+        .or_default()
+        .clone();
     let template = template
         .get_or_init(async || {
             let database = copy_of(EMPTY).await;

@@ -86,13 +86,28 @@ impl Program {
     /// # Panics
     /// When it cannot be started.
     pub fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().unwrap_or_else(|error| panic!("{:?} did not start: {error}", command.get_program()));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{:?} did not start: {error}", command.get_program()));
         let output = Arc::new(Output::default());
-        read_lines(child.stdout.take().expect("standard output is piped"), Stream::Stdout, &output);
-        read_lines(child.stderr.take().expect("standard error is piped"), Stream::Stderr, &output);
-        Self { child: Mutex::new(child), output }
+        read_lines(
+            child.stdout.take().expect("standard output is piped"),
+            Stream::Stdout,
+            &output,
+        );
+        read_lines(
+            child.stderr.take().expect("standard error is piped"),
+            Stream::Stderr,
+            &output,
+        );
+        Self {
+            child: Mutex::new(child),
+            output,
+        }
     }
 
     /// Its process id.
@@ -116,7 +131,10 @@ impl Program {
     pub async fn wait_for_nth(&self, text: &str, count: usize) -> String {
         match self.find_nth(text, count).await {
             Some(line) => line,
-            None => panic!("the program ended without printing {text:?} {count} times; it printed:\n{}", self.output()),
+            None => panic!(
+                "the program ended without printing {text:?} {count} times; it printed:\n{}",
+                self.output()
+            ),
         }
     }
 
@@ -128,7 +146,8 @@ impl Program {
         self.find_nth(text, 1).await.is_some()
     }
 
-    /// Sends `signal`. Does nothing when the program has ended.
+    /// Sends `signal`; after [`Signal::Stop`] it returns when the program stands still. Does nothing when the program
+    /// has ended.
     ///
     /// # Panics
     /// When the signal cannot be sent.
@@ -143,6 +162,9 @@ impl Program {
             .status()
             .expect("`sh` can be started");
         assert!(sent.success(), "{signal:?} could not be sent");
+        if signal == Signal::Stop {
+            wait_until_stopped(child.id());
+        }
     }
 
     /// `kill -9`, and waits for the end. Does nothing when the program has ended.
@@ -160,12 +182,19 @@ impl Program {
     pub async fn finished(&self) -> Finished {
         self.until(|printed| printed.ended().then_some(())).await;
         let status = self.child().wait().expect("our own child can be waited for");
-        Finished { status, stdout: self.text_of(Stream::Stdout), stderr: self.text_of(Stream::Stderr) }
+        Finished {
+            status,
+            stdout: self.text_of(Stream::Stdout),
+            stderr: self.text_of(Stream::Stderr),
+        }
     }
 
     /// Whether it has not ended yet.
     pub fn is_running(&self) -> bool {
-        self.child().try_wait().expect("our own child can be waited for").is_none()
+        self.child()
+            .try_wait()
+            .expect("our own child can be waited for")
+            .is_none()
     }
 
     /// Everything printed so far, both streams.
@@ -184,7 +213,11 @@ impl Program {
     async fn find_nth(&self, text: &str, count: usize) -> Option<String> {
         let text = text.to_owned();
         self.until(move |printed| {
-            let found = printed.lines.iter().filter(|(_, line)| line.contains(&text)).nth(count.saturating_sub(1));
+            let found = printed
+                .lines
+                .iter()
+                .filter(|(_, line)| line.contains(&text))
+                .nth(count.saturating_sub(1));
             match found {
                 Some((_, line)) => Some(Some(line.clone())),
                 None => printed.ended().then_some(None),
@@ -196,7 +229,9 @@ impl Program {
     /// Waits on a thread of its own, so that the test's runtime goes on, also when its clock is paused.
     async fn until<T: Send + 'static>(&self, decide: impl Fn(&Printed) -> Option<T> + Send + 'static) -> T {
         let output = Arc::clone(&self.output);
-        let decided = tokio::task::spawn_blocking(move || output.until(decide)).await.expect("the wait does not panic");
+        let decided = tokio::task::spawn_blocking(move || output.until(decide))
+            .await
+            .expect("the wait does not panic");
         decided.unwrap_or_else(|| panic!("nothing for {WAIT_LIMIT:?}; the program printed:\n{}", self.output()))
     }
 }
@@ -221,7 +256,11 @@ impl Output {
                 return Some(decision);
             }
             let left = deadline.checked_duration_since(Instant::now())?;
-            printed = self.changed.wait_timeout(printed, left).unwrap_or_else(PoisonError::into_inner).0;
+            printed = self
+                .changed
+                .wait_timeout(printed, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -233,6 +272,21 @@ fn text(printed: &Printed, wanted: impl Fn(Stream) -> bool) -> String {
         text.push('\n');
     }
     text
+}
+
+/// A signal is on its way for a moment. The kernel tells when it has arrived, but only to those who ask, so this asks
+/// again and again. Where there is no `/proc` the moment is left to chance.
+fn wait_until_stopped(id: u32) {
+    let deadline = Instant::now() + WAIT_LIMIT;
+    // The state follows the program's name, which stands in brackets and may contain anything.
+    let stopped = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+    while let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) {
+        if stopped(&stat) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the program does not stop");
+        std::thread::yield_now();
+    }
 }
 
 fn read_lines(pipe: impl Read + Send + 'static, stream: Stream, output: &Arc<Output>) {

@@ -24,6 +24,9 @@ enum Wire {
     Hanging,
 }
 
+/// What is asked of the proxy's thread, and where to say that it is done.
+type Commands = mpsc::UnboundedReceiver<(Wire, Answer<()>)>;
+
 /// A TCP forwarder with a switch. It runs on a thread of its own, whatever the test's runtime does.
 ///
 /// A command has taken effect when its call returns. Bytes and connections that came while the wire was hanging pass
@@ -43,12 +46,15 @@ impl Proxy {
         let (commands, received) = mpsc::unbounded_channel();
         let (ready, started) = channel();
         std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime can be built");
             runtime.block_on(async {
                 let place = Place::reserve().expect("a port is free");
+                let listener = place.listen().expect("our port is free");
                 ready.send(place.address).expect("the caller waits for the address");
-                serve(place, target, received).await;
+                serve(place, listener, target, received).await;
             });
         });
         let address = started.recv().expect("the proxy's thread starts");
@@ -77,7 +83,9 @@ impl Proxy {
 
     fn switch(&self, wire: Wire) {
         let (done, taken) = channel();
-        self.commands.send((wire, done)).expect("the proxy's thread lives as long as the proxy");
+        self.commands
+            .send((wire, done))
+            .expect("the proxy's thread lives as long as the proxy");
         taken.recv().expect("the proxy's thread answers every command");
     }
 }
@@ -94,7 +102,10 @@ impl Place {
         let holder = TcpSocket::new_v4()?;
         holder.set_reuseaddr(true)?;
         holder.bind((Ipv4Addr::LOCALHOST, 0).into())?;
-        Ok(Self { address: holder.local_addr()?, _holder: holder })
+        Ok(Self {
+            address: holder.local_addr()?,
+            _holder: holder,
+        })
     }
 
     fn listen(&self) -> io::Result<TcpListener> {
@@ -106,9 +117,9 @@ impl Place {
 }
 
 /// Ends, and closes everything, when the [`Proxy`] is dropped.
-async fn serve(place: Place, target: SocketAddr, mut commands: mpsc::UnboundedReceiver<(Wire, Answer<()>)>) {
+async fn serve(place: Place, listener: TcpListener, target: SocketAddr, mut commands: Commands) {
     let (wire, state) = watch::channel(Wire::Whole);
-    let mut listener = Some(place.listen().expect("our port is free"));
+    let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -147,7 +158,10 @@ async fn carry(client: TcpStream, target: SocketAddr, mut wire: watch::Receiver<
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    tokio::try_join!(pump(from_client, to_server, wire.clone()), pump(from_server, to_client, wire))?;
+    tokio::try_join!(
+        pump(from_client, to_server, wire.clone()),
+        pump(from_server, to_client, wire)
+    )?;
     Ok(())
 }
 
@@ -166,5 +180,8 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::
 }
 
 async fn whole(wire: &mut watch::Receiver<Wire>) -> io::Result<()> {
-    wire.wait_for(|wire| *wire == Wire::Whole).await.map(drop).map_err(io::Error::other)
+    wire.wait_for(|wire| *wire == Wire::Whole)
+        .await
+        .map(drop)
+        .map_err(io::Error::other)
 }

@@ -61,7 +61,10 @@ impl Drop for TempRedis {
 /// # Panics
 /// When [`URL_VARIABLE`] is not set.
 pub fn fresh() -> TempRedis {
-    TempRedis { url: crate::service_url(URL_VARIABLE), prefix: format!("test-{}:", Uuid::new_v4().simple()) }
+    TempRedis {
+        url: crate::service_url(URL_VARIABLE),
+        prefix: format!("test-{}:", Uuid::new_v4().simple()),
+    }
 }
 
 /// A `redis-server` of one's own, which writes everything to disk before it answers. Killed on drop.
@@ -84,7 +87,12 @@ impl Server {
             let port = free_port();
             let program = launch(port, &directory);
             if program.prints("Ready to accept connections").await {
-                return Self { port, url: format!("redis://127.0.0.1:{port}/"), program, directory };
+                return Self {
+                    port,
+                    url: format!("redis://127.0.0.1:{port}/"),
+                    program,
+                    directory,
+                };
             }
             let output = program.output();
             assert!(output.contains("in use"), "redis-server did not start:\n{output}");
@@ -128,7 +136,10 @@ fn launch(port: u16, directory: &TempDir) -> Program {
     let mut command = Command::new("redis-server");
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
     command.args(["--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
-    command.args(["--daemonize", "no", "--logfile", ""]).arg("--dir").arg(directory.path());
+    command
+        .args(["--daemonize", "no", "--logfile", ""])
+        .arg("--dir")
+        .arg(directory.path());
     Program::start(&mut command)
 }
 

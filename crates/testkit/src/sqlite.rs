@@ -32,7 +32,11 @@ pub fn fresh() -> TempSqlite {
     let directory = tempfile::tempdir().expect("the temporary directory is writable");
     let path = directory.path().join("test.db");
     std::fs::File::create(&path).expect("the temporary directory is writable");
-    TempSqlite { url: format!("sqlite://{}", path.display()), path, _directory: directory }
+    TempSqlite {
+        url: format!("sqlite://{}", path.display()),
+        path,
+        _directory: directory,
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,10 @@ async fn a_cut_closes_what_lives_and_refuses_what_comes_until_restored() {
     for _ in 0..3 {
         proxy.cut();
         assert!(matches!(stream.read(&mut [0; 1]).await, Ok(0) | Err(_)));
-        assert_eq!(TcpStream::connect(proxy.addr()).await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(
+            TcpStream::connect(proxy.addr()).await.unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
 
         proxy.restore();
         stream = TcpStream::connect(proxy.addr()).await.unwrap();
