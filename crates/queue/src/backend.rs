@@ -44,7 +44,7 @@ pub const KNOWN_DAYS: i32 = 8;
 pub const ERROR_CHARS_MAX: usize = 2000;
 
 /// Why the queue did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum QueueError {
     /// It cannot be reached or did not answer in time. What was asked may have happened; asking again is safe.
     #[error("the queue is unreachable: {0}")]
@@ -395,9 +395,23 @@ pub enum FindingLevel {
     Fault,
 }
 
+/// How many calls of a kind gain from being under way at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flights {
+    /// Adds.
+    pub adds: usize,
+    /// Steps of one queue in one worker process.
+    pub steps: usize,
+}
+
 /// A store of jobs. Every call is atomic and bounded by its batch; every call may be repeated after an unclear answer.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
+    /// How many calls to keep under way; more would only wait for each other.
+    fn flights(&self) -> Flights {
+        Flights { adds: 2, steps: 2 }
+    }
+
     /// Keeps jobs durably; the answers are in the order of `jobs`. Ids may occur twice in one call.
     async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError>;
 
@@ -429,7 +443,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn renew(&self, queue: Queue, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError>;
 
     /// Makes due jobs ready and takes jobs back from ended leases, a bounded number of each. `dice` in `0.0..=1.0` places
-    /// the back-off of crashed jobs ([`crash_backoff`](crate::backend::CRASH_BACKOFF)).
+    /// the back-off of crashed jobs ([`CRASH_BACKOFF`]).
     async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError>;
 
     /// Is notified when work may have become ready, or a new due time known. Notifications may be spurious or, after a

@@ -1,13 +1,31 @@
 #![doc = include_str!("../README.md")]
 
+mod add;
+pub mod apalis;
 pub mod backend;
 mod backoff;
+mod client;
 pub mod clock;
 pub mod envelope;
+mod held;
 mod job;
+mod keeper;
+mod pump;
 pub mod redis;
+mod registry;
+mod run;
+mod slots;
 pub mod sql;
+mod stepper;
+mod tally;
 
+pub use add::ADD_TIMEOUT;
+pub use backend::{Backend, QueueError};
 pub use backoff::Backoff;
+pub use client::{Client, Origin, Receipt};
 pub use clock::{Clock, Millis};
+pub use held::Held;
 pub use job::{Attempt, Job, JobError, JobId, LEASE, LEASE_MARGIN, Policy, Queue, RETRY_AFTER_MAX};
+pub use pump::{Pump, PumpSettings};
+pub use registry::Registry;
+pub use run::Runner;

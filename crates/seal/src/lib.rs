@@ -114,6 +114,11 @@ impl Keyring {
         &self.0.keys[0].id
     }
 
+    /// The ids of all keys, the sealing one first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys.iter().map(|key| key.id.as_str())
+    }
+
     /// Seals `plain` for `context`; the same context is needed to open it.
     #[must_use]
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Vec<u8> {

@@ -1,0 +1,69 @@
+//! Many callers, one round trip: while one add is under way, the next one collects.
+//!
+//! Nobody waits for a timer. A lone caller's job goes out at once; under load a call carries as many jobs as arrived
+//! during the one before, so the cost of a round trip and of an fsync is shared without adding latency.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::backend::{Added, BATCH_MAX, Backend, NewJob, QueueError};
+use crate::clock::Clock;
+
+/// How long an add may take; the caller is told "unavailable" then, and may ask again with the same key.
+pub const ADD_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// How many jobs may wait for an add to begin; more are refused at once, so that memory stays bounded.
+const WAITING_MAX: usize = 16 * BATCH_MAX;
+
+type Answer = oneshot::Sender<Result<Added, QueueError>>;
+
+/// Collects adds. Its task runs on the runtime it was made on, and ends when the last clone is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Adder(mpsc::Sender<(NewJob, Answer)>);
+
+impl Adder {
+    pub(crate) fn start(backend: Arc<dyn Backend>, clock: Clock) -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(collect(backend, clock, receiver));
+        Self(sender)
+    }
+
+    /// Returns once the job is durably kept, or surely known to be a duplicate.
+    pub(crate) async fn add(&self, job: NewJob) -> Result<Added, QueueError> {
+        let (sender, answer) = oneshot::channel();
+        self.0.try_send((job, sender)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => QueueError::Unavailable("too many jobs wait to be added".into()),
+            mpsc::error::TrySendError::Closed(_) => QueueError::Unavailable("this process is shutting down".into()),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(QueueError::Unavailable("this process is shutting down".into())))
+    }
+}
+
+async fn collect(backend: Arc<dyn Backend>, clock: Clock, mut receiver: mpsc::Receiver<(NewJob, Answer)>) {
+    let flights = Arc::new(Semaphore::new(backend.flights().adds));
+    loop {
+        let flight = Arc::clone(&flights).acquire_owned().await.expect("this semaphore is never closed");
+        let mut waiting = Vec::new();
+        if receiver.recv_many(&mut waiting, BATCH_MAX).await == 0 {
+            return;
+        }
+        let (backend, clock) = (Arc::clone(&backend), clock.clone());
+        tokio::spawn(async move {
+            fly(&*backend, &clock, waiting).await;
+            drop(flight);
+        });
+    }
+}
+
+async fn fly(backend: &dyn Backend, clock: &Clock, waiting: Vec<(NewJob, Answer)>) {
+    let (jobs, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+    let result = tokio::time::timeout(ADD_TIMEOUT, backend.add(&jobs, clock.now())).await;
+    let result = result.unwrap_or_else(|_| Err(QueueError::Unavailable("no answer in time".into())));
+    // A caller that went away meanwhile does not need its answer; its job is kept all the same.
+    match result {
+        Ok(added) => answers.into_iter().zip(added).for_each(|(answer, added)| drop(answer.send(Ok(added)))),
+        Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone())))),
+    }
+}

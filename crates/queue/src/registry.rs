@@ -1,0 +1,102 @@
+//! The kinds of jobs a process knows.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::envelope::KIND_BYTES_MAX;
+use crate::job::{Attempt, Job, JobError, LEASE_MARGIN, Policy};
+
+pub(crate) type Run = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
+
+/// One kind: how to read its payload, run it, and how it is to be run.
+pub(crate) struct Kind<C> {
+    pub(crate) name: &'static str,
+    pub(crate) policy: Policy,
+    pub(crate) start: fn(&[u8], Arc<C>, Attempt) -> Result<Run, serde_json::Error>,
+    check: fn(&[u8]) -> Result<(), serde_json::Error>,
+}
+
+/// All kinds a process knows, by name.
+pub struct Registry<C> {
+    kinds: HashMap<&'static str, Kind<C>>,
+}
+
+impl<C> Default for Registry<C> {
+    fn default() -> Self {
+        Self { kinds: HashMap::new() }
+    }
+}
+
+impl<C: Send + Sync + 'static> Registry<C> {
+    /// Knows the kind `J` from now on.
+    ///
+    /// # Panics
+    /// When the kind is registered twice, its name is not usable or its policy unsound: faults of the program text,
+    /// found by every start and every test.
+    #[must_use]
+    pub fn with<J: Job<Ctx = C>>(mut self) -> Self {
+        assert!(!J::KIND.is_empty() && J::KIND.len() <= KIND_BYTES_MAX, "kind `{}`: 1 to 100 bytes", J::KIND);
+        assert!(J::POLICY.is_sound(), "kind `{}`: needs an attempt, and a time-out well within the lease", J::KIND);
+        let kind = Kind { name: J::KIND, policy: J::POLICY, start: start::<J>, check: check::<J> };
+        assert!(self.kinds.insert(J::KIND, kind).is_none(), "kind `{}` is registered twice", J::KIND);
+        self
+    }
+
+    pub(crate) fn kind(&self, name: &str) -> Option<&Kind<C>> {
+        self.kinds.get(name)
+    }
+
+    /// The names, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.kinds.keys().copied().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The policy of a kind.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<Policy> {
+        self.kinds.get(name).map(|kind| kind.policy)
+    }
+
+    /// The kinds whose time-out and margin do not fit into a lease of this length.
+    #[must_use]
+    pub fn too_slow_for(&self, lease: Duration) -> Vec<&'static str> {
+        let mut names: Vec<_> =
+            self.kinds.values().filter(|k| k.policy.timeout + LEASE_MARGIN > lease).map(|k| k.name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether `payload` (JSON) is one that the kind reads; `None` = unknown kind.
+    ///
+    /// # Errors
+    /// Names the field and what is wrong, without values.
+    pub fn check(&self, name: &str, payload: &[u8]) -> Option<Result<(), String>> {
+        self.kinds.get(name).map(|kind| (kind.check)(payload).map_err(|error| without_values(&error)))
+    }
+}
+
+fn start<J: Job>(payload: &[u8], ctx: Arc<J::Ctx>, attempt: Attempt) -> Result<Run, serde_json::Error> {
+    let job: J = serde_json::from_slice(payload)?;
+    Ok(Box::pin(async move { job.run(&ctx, &attempt).await }))
+}
+
+fn check<J: Job>(payload: &[u8]) -> Result<(), serde_json::Error> {
+    serde_json::from_slice::<J>(payload).map(drop)
+}
+
+/// The message of a parse error with everything in double quotes left out: field names stand in backticks, values
+/// (which may be personal) in double quotes.
+pub(crate) fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let mut kept = String::with_capacity(text.len());
+    for (index, part) in text.split('"').enumerate() {
+        kept.push_str(if index % 2 == 0 { part } else { "…" });
+    }
+    kept
+}

@@ -1,0 +1,154 @@
+//! One run of one claimed job: read it, run it within its time, turn the answer into an outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seal::{Keyring, OpenError};
+use tracing::Instrument as _;
+
+use crate::backend::{Claimed, Outcome, Reason};
+use crate::clock::{Clock, Millis, millis};
+use crate::envelope::Envelope;
+use crate::job::{Attempt, JobError, Policy, RETRY_AFTER_MAX};
+use crate::registry::{Registry, Run, without_values};
+
+/// What every run needs.
+pub struct Runner<C> {
+    /// The kinds this process knows.
+    pub registry: Registry<C>,
+    /// What handlers are given.
+    pub ctx: Arc<C>,
+    /// Opens payloads.
+    pub keyring: Keyring,
+    /// Dates everything.
+    pub clock: Clock,
+}
+
+/// A run that is ready to begin.
+struct Started {
+    run: Run,
+    policy: Policy,
+    span: tracing::Span,
+}
+
+impl<C: Send + Sync + 'static> Runner<C> {
+    /// Runs a claimed job to its end. Never panics for what a handler does only if it is spawned: a handler's panic is the
+    /// panic of this future.
+    pub async fn run(&self, claimed: &Claimed) -> Outcome {
+        let Started { run, policy, span } = match self.start(claimed) {
+            Ok(started) => started,
+            Err(outcome) => return outcome,
+        };
+        let answer = tokio::time::timeout(policy.timeout, run.instrument(span)).await;
+        let answer = answer.unwrap_or_else(|_| Err(JobError::Retry(timed_out(policy.timeout).into())));
+        decide(answer, &policy, claimed.attempts, self.clock.now(), rand::random())
+    }
+
+    /// The gates that open when this process starts: what was parked for want of a kind or a key that it has.
+    #[must_use]
+    pub fn gates(&self) -> Vec<String> {
+        let kinds = self.registry.names().into_iter().map(kind_gate);
+        kinds.chain(self.keyring.ids().map(key_gate)).collect()
+    }
+
+    fn start(&self, claimed: &Claimed) -> Result<Started, Outcome> {
+        let Some(envelope) = Envelope::decode(&claimed.body) else {
+            return Err(dead(Reason::Unreadable, "the stored form is not one this program ever wrote"));
+        };
+        if envelope.expires_at.is_some_and(|at| at <= self.clock.now()) {
+            return Err(Outcome::Dead { reason: Reason::Expired, error: None });
+        }
+        let Some(kind) = self.registry.kind(envelope.kind) else {
+            return Err(Outcome::Park { gate: kind_gate(envelope.kind) });
+        };
+        let payload = envelope.open(claimed.id, &self.keyring).map_err(|error| match error {
+            OpenError::UnknownKey(id) => Outcome::Park { gate: key_gate(&id) },
+            other => dead(Reason::Unreadable, &other.to_string()),
+        })?;
+        let attempt = attempt(claimed, &envelope);
+        let span = tracing::info_span!(
+            "job",
+            job.id = %claimed.id, job.kind = kind.name, attempt = attempt.number,
+            tenant = %claimed.tenant, correlation = %attempt.correlation
+        );
+        let run = (kind.start)(&payload, Arc::clone(&self.ctx), attempt)
+            .map_err(|error| dead(Reason::Unreadable, &format!("the payload does not parse: {}", without_values(&error))))?;
+        Ok(Started { run, policy: kind.policy, span })
+    }
+}
+
+fn attempt(claimed: &Claimed, envelope: &Envelope<'_>) -> Attempt {
+    Attempt {
+        job: claimed.id,
+        tenant: claimed.tenant,
+        number: claimed.attempts.saturating_add(1),
+        correlation: envelope.correlation,
+    }
+}
+
+/// What the answer of a run means, as a plain rule. `dice` in `0.0..=1.0` places the back-off.
+pub(crate) fn decide(
+    answer: Result<(), JobError>,
+    policy: &Policy,
+    attempts_before: u16,
+    now: Millis,
+    dice: f64,
+) -> Outcome {
+    let attempts = attempts_before.saturating_add(1);
+    match answer {
+        Ok(()) => Outcome::Done,
+        Err(JobError::Retry(error)) if attempts >= policy.attempts => {
+            Outcome::Dead { reason: Reason::Attempts, error: Some(chain(&*error)) }
+        }
+        Err(JobError::Retry(error)) => Outcome::Later {
+            run_at: now + millis(policy.backoff.wait(attempts.into(), dice)),
+            error: Some(chain(&*error)),
+        },
+        Err(JobError::RetryAfter(wait)) => {
+            Outcome::Later { run_at: now + millis(wait.min(RETRY_AFTER_MAX)), error: None }
+        }
+        Err(JobError::Snooze(wait)) => Outcome::Later { run_at: now + millis(wait), error: None },
+        Err(JobError::Dead(why)) => Outcome::Dead { reason: Reason::Refused, error: Some(why) },
+    }
+}
+
+/// What a run that panicked means; the panic's own text may hold anything, so it is not kept.
+pub(crate) fn decide_panicked<C: Send + Sync + 'static>(runner: &Runner<C>, claimed: &Claimed) -> Outcome {
+    let policy = Envelope::decode(&claimed.body).and_then(|envelope| runner.registry.policy(envelope.kind));
+    let Some(policy) = policy else {
+        return dead(Reason::Unreadable, "reading the job panicked");
+    };
+    let answer = Err(JobError::Retry("the handler panicked; the log of that time has the place".into()));
+    decide(answer, &policy, claimed.attempts, runner.clock.now(), rand::random())
+}
+
+fn dead(reason: Reason, error: &str) -> Outcome {
+    Outcome::Dead { reason, error: Some(error.to_owned()) }
+}
+
+fn timed_out(timeout: Duration) -> String {
+    format!("no end within the time-out of {} s", timeout.as_secs_f64())
+}
+
+fn kind_gate(kind: &str) -> String {
+    format!("kind:{kind}")
+}
+
+fn key_gate(id: &str) -> String {
+    format!("key:{id}")
+}
+
+/// An error with its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Many errors already end with their cause's text.
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,237 @@
+//! One step loop of a [pump](crate::pump): settle what has finished, claim for the free slots, again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::backend::{BATCH_MAX, ClaimRequest, Claims, Outcome, QueueError, Settle};
+use crate::backoff::Backoff;
+use crate::held::{Finished, Held};
+use crate::pump::{Holding, Mode, Shared};
+
+/// How long a loop waits after calls that failed.
+const TROUBLE: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(1) };
+
+pub(crate) struct StepLoop {
+    shared: Arc<Shared>,
+    lane: u8,
+    /// The most it claims at once, so that the loops of a queue share its slots.
+    share: usize,
+    mode: watch::Receiver<Mode>,
+    done: mpsc::UnboundedReceiver<Finished>,
+    done_sender: mpsc::UnboundedSender<Finished>,
+    /// Finished runs that are not settled yet.
+    finished: Vec<Finished>,
+    /// How many jobs of this loop are not settled yet, finished or not.
+    unsettled: usize,
+    /// The last claim was full, or somebody said that there is work.
+    may_have_work: bool,
+    failures: u32,
+}
+
+impl StepLoop {
+    pub(crate) fn new(shared: Arc<Shared>, lane: u8, share: usize, mode: watch::Receiver<Mode>) -> Self {
+        let (done_sender, done) = mpsc::unbounded_channel();
+        Self {
+            shared,
+            lane,
+            share,
+            mode,
+            done,
+            done_sender,
+            finished: Vec::new(),
+            unsettled: 0,
+            may_have_work: true,
+            failures: 0,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        loop {
+            let mode = *self.mode.borrow_and_update();
+            while self.finished.len() < BATCH_MAX {
+                let Ok(finished) = self.done.try_recv() else { break };
+                self.finished.push(finished);
+            }
+            let claims = mode == Mode::Flow && self.may_have_work;
+            let want = if claims { self.slots().take(self.share) } else { 0 };
+            if want > 0 || !self.finished.is_empty() {
+                self.step(want).await;
+            } else if mode == Mode::End && self.unsettled == 0 {
+                return;
+            } else {
+                self.rest(mode).await;
+            }
+        }
+    }
+
+    fn slots(&self) -> &Arc<crate::slots::Slots> {
+        &self.shared.lanes[usize::from(self.lane)]
+    }
+
+    /// Waits until there is something to do.
+    async fn rest(&mut self, mode: Mode) {
+        let shared = Arc::clone(&self.shared);
+        let lane = usize::from(self.lane);
+        let flows = mode == Mode::Flow;
+        tokio::select! {
+            Some(finished) = self.done.recv() => self.finished.push(finished),
+            () = shared.wakes[lane].notified(), if flows && !self.may_have_work => self.may_have_work = true,
+            () = shared.lanes[lane].freed(), if flows && self.may_have_work => {}
+            Ok(()) = self.mode.changed() => {}
+        }
+    }
+
+    async fn step(&mut self, want: usize) {
+        let settles: Vec<Settle> = self.finished.iter().map(|finished| finished.settle.clone()).collect();
+        let done_claims = self.claims_done_with(&settles);
+        match self.call(&settles, &done_claims, want).await {
+            Ok((held, claims)) => {
+                self.failures = 0;
+                self.shared.progress.store(self.shared.clock.now(), Ordering::Relaxed);
+                self.settled(&held);
+                self.claimed(claims, want);
+            }
+            Err(error) => {
+                self.slots().give_back(want);
+                self.failures += 1;
+                if self.failures == 1 {
+                    let waiting = self.finished.len();
+                    tracing::warn!(%error, queue = %self.shared.settings.queue, waiting,
+                        "The queue does not answer; nothing is lost, trying again.");
+                }
+                tokio::time::sleep(TROUBLE.wait(self.failures, rand::random())).await;
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        settles: &[Settle],
+        done_claims: &[i64],
+        want: usize,
+    ) -> Result<(Vec<bool>, Claims), QueueError> {
+        let shared = &self.shared;
+        let (queue, now) = (shared.settings.queue, shared.clock.now());
+        if want == 0 {
+            let held = shared.backend.settle(queue, settles, done_claims, now).await?;
+            return Ok((held, Claims::default()));
+        }
+        let session = shared.settings.session;
+        let request = ClaimRequest { queue, lane: self.lane, want, session, until: shared.until(), now };
+        if settles.is_empty() {
+            return Ok((Vec::new(), shared.backend.claim(&request).await?));
+        }
+        shared.backend.step(settles, done_claims, &request).await
+    }
+
+    /// The claims of which nothing is left once `settles` are written down.
+    fn claims_done_with(&self, settles: &[Settle]) -> Vec<i64> {
+        let mut ends: std::collections::HashMap<i64, usize> = std::collections::HashMap::new();
+        for settle in settles {
+            *ends.entry(settle.ticket.claim).or_default() += 1;
+        }
+        let holdings = self.shared.holdings();
+        ends.retain(|claim, ends| holdings.get(claim).is_none_or(|holding| holding.left <= *ends));
+        ends.into_keys().collect()
+    }
+
+    /// Forgets what has been settled.
+    fn settled(&mut self, held: &[bool]) {
+        let shared = Arc::clone(&self.shared);
+        let (mut running, mut holdings) = (shared.running(), shared.holdings());
+        for (finished, held) in self.finished.drain(..held.len()).zip(held) {
+            let settle = &finished.settle;
+            // The same job may be here twice: lost under one claim, and claimed again under another.
+            if running.get(&settle.id).is_some_and(|other| is_claim(other, settle.ticket.claim)) {
+                running.remove(&settle.id);
+            }
+            if let Some(holding) = holdings.get_mut(&settle.ticket.claim) {
+                holding.left -= 1;
+                if holding.left == 0 {
+                    holdings.remove(&settle.ticket.claim);
+                }
+            }
+            self.unsettled -= 1;
+            if *held {
+                note_due(&shared, &settle.outcome);
+            }
+            tell(&shared, &finished, *held);
+        }
+    }
+
+    /// Hands out what has been claimed.
+    fn claimed(&mut self, claims: Claims, want: usize) {
+        let got = claims.jobs.len();
+        if want > 0 {
+            self.may_have_work = claims.more || got == want;
+            if claims.more {
+                // One wake-up reaches one loop: pass it on.
+                self.shared.wakes[usize::from(self.lane)].notify_one();
+            }
+        }
+        self.slots().give_back(want - got);
+        let Some(first) = claims.jobs.first() else { return };
+        self.unsettled += got;
+        let until = self.shared.until();
+        self.shared.holdings().insert(first.ticket.claim, Holding { left: got, until });
+        let slots = Arc::clone(self.slots());
+        let mut running = self.shared.running();
+        for job in claims.jobs {
+            let id = job.id;
+            let held = Arc::new(Held::new(job, self.done_sender.clone(), Arc::clone(&slots)));
+            running.insert(id, Arc::downgrade(&held));
+            // Nobody takes it only when the worker is gone; dropping it releases the job.
+            drop(self.shared.out.send(held));
+        }
+    }
+}
+
+fn is_claim(held: &std::sync::Weak<Held>, claim: i64) -> bool {
+    held.upgrade().is_none_or(|held| held.claimed().ticket.claim == claim)
+}
+
+fn note_due(shared: &Shared, outcome: &Outcome) {
+    if let Outcome::Later { run_at, .. } = outcome {
+        shared.due_at(*run_at);
+    }
+}
+
+/// Counts and logs how a run ended.
+fn tell(shared: &Shared, finished: &Finished, held: bool) {
+    let (queue, kind, settle) = (shared.settings.queue, &finished.kind, &finished.settle);
+    let attempt = settle.attempts + 1;
+    let id = settle.id;
+    if !held {
+        shared.tally.add(queue, kind, "stale", 1);
+        tracing::warn!(job.id = %id, job.kind = %kind, attempt,
+            "A finish was refused: the lease had ended and the job was taken back. It had no effect on the queue.");
+        return;
+    }
+    match &settle.outcome {
+        Outcome::Done => {
+            shared.tally.add(queue, kind, "done", 1);
+            tracing::debug!(job.id = %id, job.kind = %kind, attempt, "Job done.");
+        }
+        Outcome::Later { run_at, error: Some(error) } => {
+            shared.tally.add(queue, kind, "retried", 1);
+            tracing::warn!(job.id = %id, job.kind = %kind, attempt, run_at, %error, "Job failed; it will run again.");
+        }
+        Outcome::Later { run_at, error: None } => {
+            shared.tally.add(queue, kind, "snoozed", 1);
+            tracing::info!(job.id = %id, job.kind = %kind, run_at, "Job put off without a charge.");
+        }
+        Outcome::Dead { reason, error } => {
+            shared.tally.add(queue, kind, "dead", 1);
+            let error = error.as_deref().unwrap_or_default();
+            tracing::error!(job.id = %id, job.kind = %kind, attempt, reason = reason.name(), error, "Job is dead.");
+        }
+        Outcome::Park { gate } => {
+            shared.tally.add(queue, kind, "parked", 1);
+            tracing::warn!(job.id = %id, job.kind = %kind, %gate, "Job parked until a worker can run it.");
+        }
+        Outcome::Release => shared.tally.add(queue, kind, "released", 1),
+    }
+}
