@@ -1,1 +1,6 @@
-//! providers
+#![doc = include_str!("../README.md")]
+
+pub mod email;
+mod verified;
+
+pub use verified::Verified;
