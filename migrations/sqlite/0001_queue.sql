@@ -1,0 +1,118 @@
+-- The queue's tables. How they work together stands at the top of crates/queue/src/sql/mod.rs.
+
+-- One row per unique key ever used, kept for some days after its job ended. The id is derived from the key. The rowid is
+-- `seq`, so new rows go to the end of the table and of the index on `day`.
+CREATE TABLE queue_keys (
+    seq INTEGER PRIMARY KEY,
+    id  BLOB NOT NULL UNIQUE,
+    day INTEGER NOT NULL
+) STRICT;
+CREATE INDEX queue_keys_day ON queue_keys (day);
+
+-- The jobs that have not ended. `seq` is where a job is kept; it gets a new one whenever it must not belong to its last
+-- lease any more. `run_at` is when it is or was due, if it ever had to wait for a time.
+CREATE TABLE queue_jobs (
+    seq      INTEGER PRIMARY KEY,
+    run_at   INTEGER,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    queue    INTEGER NOT NULL,
+    crashes  INTEGER NOT NULL DEFAULT 0,
+    id       BLOB NOT NULL,
+    tenant   BLOB NOT NULL,
+    body     BLOB NOT NULL
+) STRICT;
+
+-- What may start now, as runs of consecutive `seq` without holes. lane = queue + 10 × crashes.
+CREATE TABLE queue_ready (
+    lane   INTEGER NOT NULL,
+    tenant BLOB NOT NULL,
+    pos    INTEGER NOT NULL,
+    n      INTEGER NOT NULL CHECK (n > 0),
+    PRIMARY KEY (lane, tenant, pos)
+) STRICT, WITHOUT ROWID;
+
+-- What runs: one row per claim. Settled jobs are holes in its runs, which are JSON arrays here (tenants as hexadecimal).
+-- AUTOINCREMENT: never the same claim number twice.
+CREATE TABLE queue_leases (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane    INTEGER NOT NULL,
+    session BLOB NOT NULL,
+    until   INTEGER NOT NULL,
+    tenants TEXT NOT NULL,
+    firsts  TEXT NOT NULL,
+    lens    TEXT NOT NULL
+) STRICT;
+
+-- What waits for its time.
+CREATE TABLE queue_later (
+    queue  INTEGER NOT NULL,
+    run_at INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    lane   INTEGER NOT NULL,
+    tenant BLOB NOT NULL,
+    PRIMARY KEY (queue, run_at, seq)
+) STRICT, WITHOUT ROWID;
+
+-- What waits behind a gate.
+CREATE TABLE queue_parked (
+    seq    INTEGER PRIMARY KEY,
+    lane   INTEGER NOT NULL,
+    tenant BLOB NOT NULL,
+    gate   TEXT NOT NULL
+) STRICT;
+CREATE INDEX queue_parked_gate ON queue_parked (gate);
+
+-- Every failed attempt of jobs that live or are dead, in the order of `number`.
+CREATE TABLE queue_errors (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    id      BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    error   TEXT NOT NULL
+) STRICT;
+CREATE INDEX queue_errors_id ON queue_errors (id);
+
+CREATE TABLE queue_dead (
+    id       BLOB NOT NULL PRIMARY KEY,
+    queue    INTEGER NOT NULL,
+    crashes  INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    died_at  INTEGER NOT NULL,
+    tenant   BLOB NOT NULL,
+    reason   TEXT NOT NULL,
+    body     BLOB NOT NULL
+) STRICT;
+CREATE INDEX queue_dead_died ON queue_dead (died_at, id);
+
+-- Switches: a row `paused:QUEUE` stops claims.
+CREATE TABLE queue_control (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Running jobs that their workers shall stop.
+CREATE TABLE queue_cancels (
+    id BLOB NOT NULL PRIMARY KEY,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue_counters (
+    queue INTEGER NOT NULL,
+    kind  TEXT NOT NULL,
+    name  TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (queue, kind, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE queue_workers (
+    session BLOB NOT NULL PRIMARY KEY,
+    info    TEXT NOT NULL,
+    until   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The last numbers given to `seq`: `back` counts up, `front` counts down for what goes before everything that waits.
+CREATE TABLE queue_sequences (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO queue_sequences (name, value) VALUES ('back', 0), ('front', 0);
