@@ -70,6 +70,29 @@ impl EventId {
     }
 }
 
+impl ContactId {
+    /// The contact that the tenant itself calls `external_id`; `kind` is the stored word of what it is.
+    #[must_use]
+    pub fn derive(tenant: TenantId, kind: &str, external_id: &str) -> Self {
+        Self(derive("contact", tenant.0, &[kind, external_id]))
+    }
+
+    /// The contact known by an address only, named by the address's keyed hash.
+    #[must_use]
+    pub fn of_address(tenant: TenantId, hash: &[u8]) -> Self {
+        Self(Uuid::new_v5(
+            &RELAIS,
+            &[b"contact-address", tenant.0.as_bytes().as_slice(), hash].concat(),
+        ))
+    }
+
+    /// The contact of whom nothing is known but this message.
+    #[must_use]
+    pub fn of_message(message: MessageId) -> Self {
+        Self(derive("contact-message", message.0, &[]))
+    }
+}
+
 impl InteractionId {
     /// The id of the one interaction that a message's first open creates.
     #[must_use]

@@ -1,0 +1,159 @@
+//! Contacts: the persons and organisations that messages go to.
+//!
+//! What an event tells about its contact is a ladder: the tenant's own id of a person, else of an organisation, else
+//! an address, else nothing but the message. A contact's id follows from the rung it stands on, so two processes that
+//! meet the same person for the first time make the same row.
+//!
+//! A message may first be heard of anonymously and be named later. Then the lower contact is *merged* into the named
+//! one: messages, interactions and points move over and nothing counted is lost. An address belongs to a contact only
+//! while it is all that is known of them: two named persons may share one.
+
+use chrono::{DateTime, Utc};
+use domain::scoring::Reason;
+use domain::{ContactId, EmailEventRecord, MessageId, TenantId};
+
+use crate::db::Tx;
+use crate::leads::{self, Entry};
+use crate::tenants::context;
+use crate::{Store, StoreError};
+
+/// How well a contact is known. A message's contact is only ever replaced by a better known one, and contacts are
+/// locked in this order, so that two transactions can never wait for each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rung {
+    Anonymous,
+    Address,
+    Named,
+}
+
+impl Rung {
+    /// The rung that an event puts its contact on.
+    pub(crate) fn of(record: &EmailEventRecord) -> Self {
+        if named(record).is_some() {
+            Self::Named
+        } else if record.recipient.is_some() {
+            Self::Address
+        } else {
+            Self::Anonymous
+        }
+    }
+
+    /// The rung of a stored contact.
+    pub(crate) fn stored(external_id: Option<&str>, has_address: bool) -> Self {
+        match external_id {
+            Some(_) => Self::Named,
+            None if has_address => Self::Address,
+            None => Self::Anonymous,
+        }
+    }
+}
+
+/// The kind and the tenant's own id. An empty id is none.
+fn named(record: &EmailEventRecord) -> Option<(&'static str, &str)> {
+    let given = |id: &'_ Option<String>| id.as_deref().map(str::trim).filter(|id| !id.is_empty()).is_some();
+    if given(&record.person_id) {
+        record.person_id.as_deref().map(|id| ("person", id.trim()))
+    } else if given(&record.organisation_id) {
+        record.organisation_id.as_deref().map(|id| ("organisation", id.trim()))
+    } else {
+        None
+    }
+}
+
+impl Store {
+    /// Makes sure that the contact an event speaks of exists, and locks it.
+    pub(crate) async fn contact_of(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        message: MessageId,
+        record: &EmailEventRecord,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ContactId>, StoreError> {
+        let (mut kind, mut external_id, mut hash, mut address) = ("person", None, None, None);
+        let id = if let Some((named_kind, named_id)) = named(record) {
+            (kind, external_id) = (named_kind, Some(named_id));
+            ContactId::derive(tenant, kind, named_id)
+        } else if let Some(recipient) = &record.recipient {
+            let keyed = self.address_hash(tx, tenant, recipient).await?;
+            let id = ContactId::of_address(tenant, &keyed);
+            address = Some(
+                self.keyring
+                    .seal(&context("contact.address", id.0), recipient.expose().as_bytes()),
+            );
+            hash = Some(keyed);
+            id
+        } else {
+            ContactId::of_message(message)
+        };
+        on!(tx.connection(), connection =>
+            sqlx::query(
+                "INSERT INTO contacts (tenant_id, id, kind, external_id, address_hash, address, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING")
+                .bind(tenant.0)
+                .bind(id.0)
+                .bind(kind)
+                .bind(external_id)
+                .bind(hash)
+                .bind(address)
+                .bind(now.timestamp_millis())
+                .execute(connection)
+                .await
+                .map(|_| ()))?;
+        Ok(lock(tx, tenant, id).await?.then_some(id))
+    }
+}
+
+/// Locks a contact until the transaction ends. Answers whether it (still) exists.
+async fn lock(tx: &mut Tx, tenant: TenantId, id: ContactId) -> Result<bool, StoreError> {
+    let statement = match tx {
+        Tx::Postgres(_) => "SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+        Tx::Sqlite(_) => "SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = $2",
+    };
+    let row: Option<i32> = on!(tx.connection(), connection =>
+        sqlx::query_scalar(statement).bind(tenant.0).bind(id.0).fetch_optional(connection).await)?;
+    Ok(row.is_some())
+}
+
+/// Moves everything that `from` has to `into` and removes `from`. Both must be locked.
+pub(crate) async fn merge(
+    tx: &mut Tx,
+    tenant: TenantId,
+    from: ContactId,
+    into: ContactId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    for statement in [
+        "UPDATE messages SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
+        "UPDATE interactions SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
+        "UPDATE lead_ledger SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
+    ] {
+        on!(tx.connection(), connection =>
+            sqlx::query(statement).bind(tenant.0).bind(from.0).bind(into.0).execute(connection).await.map(|_| ()))?;
+    }
+    if let Some(brought) = leads::score(tx, tenant, from).await? {
+        let before = leads::score(tx, tenant, into).await?;
+        let score = before.map_or(0, |before| before.score).saturating_add(brought.score);
+        let last_event_at = before.map_or(brought.last_event_at, |before| {
+            before.last_event_at.max(brought.last_event_at)
+        });
+        leads::set_score(tx, tenant, into, score, last_event_at).await?;
+        if brought.score > 0 {
+            let entry = Entry {
+                reason: Reason::Merge,
+                points: brought.score,
+                score_after: score,
+                message: None,
+            };
+            leads::write(tx, tenant, into, &entry, now).await?;
+        }
+    }
+    on!(tx.connection(), connection =>
+        sqlx::query("DELETE FROM contacts WHERE tenant_id = $1 AND id = $2")
+            .bind(tenant.0)
+            .bind(from.0)
+            .execute(connection)
+            .await
+            .map(|_| ()))?;
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! Two databases, one text.
+//!
+//! [`on!`] expands its body once for Postgres and once for SQLite, so a statement is written once, in the words both
+//! understand: `$1` parameters, `ON CONFLICT … RETURNING`, times and ids bound and never computed in SQL. Where they
+//! truly differ (row locks), the second text stands beside the first.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Executor as _, Postgres, Sqlite, SqlitePool, Transaction};
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// Runs a body on whichever database it is: `on!(db.reader(), pool => sqlx::query(…).fetch_all(pool).await)`.
+macro_rules! on {
+    ($side:expr, $executor:ident => $body:expr) => {
+        match $side {
+            $crate::db::On::Postgres($executor) => $body,
+            $crate::db::On::Sqlite($executor) => $body,
+        }
+    };
+}
+
+/// Ends what would otherwise hold a lock for ever: a process stopped in the middle of a transaction, a statement
+/// waiting for one. A job that meets such an end is simply run again.
+const POSTGRES_SESSION: &str =
+    "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '5s'; SET statement_timeout = '20s'";
+
+/// How long a write waits for SQLite's one writer: within this process, in the pool's line.
+const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
+/// How long SQLite waits for a writer in another pool or process.
+const SQLITE_BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// How to connect.
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// Postgres connections at most; on SQLite, readers at most beside the one writer.
+    pub connections: u32,
+    /// How long to wait for a free connection, a new one's set-up included.
+    pub acquire_timeout: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connections: 8,
+            acquire_timeout: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The database, whichever of the two it is. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Db {
+    /// A Postgres server.
+    Postgres(PgPool),
+    /// An SQLite file in WAL mode: one writer, and readers that never wait for it.
+    Sqlite {
+        /// The one connection that writes, so that writers queue in the pool instead of spinning on the file's lock.
+        writer: SqlitePool,
+        /// Connections that refuse to write.
+        readers: SqlitePool,
+    },
+}
+
+impl Db {
+    /// Connects to `sqlite://PATH` (made when it does not exist) or `postgres://…`.
+    ///
+    /// Postgres is reached lazily: starting while it is away succeeds, and every later call finds it again by itself.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] for an address of another kind; [`StoreError::Unavailable`] when the SQLite file cannot be
+    /// opened.
+    pub async fn connect(url: &str, options: &ConnectOptions) -> Result<Self, StoreError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            connect_postgres(url, options)
+        } else if url.starts_with("sqlite:") {
+            connect_sqlite(url, options).await
+        } else {
+            Err(StoreError::Url("must begin with sqlite:// or postgres://"))
+        }
+    }
+
+    /// Asks the database for an answer.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when there is none in time.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        on!(self.reader(), pool => sqlx::query_scalar::<_, i32>("SELECT 1").fetch_one(pool).await)?;
+        Ok(())
+    }
+
+    /// Closes every connection, once those in use come back.
+    pub async fn close(&self) {
+        match self {
+            Self::Postgres(pool) => pool.close().await,
+            Self::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+
+    /// Where to run a statement that only reads.
+    pub(crate) fn reader(&self) -> On<&PgPool, &SqlitePool> {
+        match self {
+            Self::Postgres(pool) => On::Postgres(pool),
+            Self::Sqlite { readers, .. } => On::Sqlite(readers),
+        }
+    }
+
+    /// Where to run a single statement that writes.
+    pub(crate) fn writer(&self) -> On<&PgPool, &SqlitePool> {
+        match self {
+            Self::Postgres(pool) => On::Postgres(pool),
+            Self::Sqlite { writer, .. } => On::Sqlite(writer),
+        }
+    }
+
+    /// Begins a transaction that writes. On SQLite it has the file's write lock from its first moment, because one
+    /// that reads first and then writes is refused when another wrote in between.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Postgres(pool) => On::Postgres(pool.begin().await?),
+            Self::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+        })
+    }
+}
+
+fn connect_postgres(url: &str, options: &ConnectOptions) -> Result<Db, StoreError> {
+    let connect = PgConnectOptions::from_str(url).map_err(|_| StoreError::Url("is not a valid postgres:// URL"))?;
+    let pool = PgPoolOptions::new()
+        .max_connections(options.connections)
+        .acquire_timeout(options.acquire_timeout)
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(POSTGRES_SESSION).await.map(|_| ()) }))
+        .connect_lazy_with(connect.application_name("relais"));
+    Ok(Db::Postgres(pool))
+}
+
+async fn connect_sqlite(url: &str, options: &ConnectOptions) -> Result<Db, StoreError> {
+    if url.contains(":memory:") || url.contains("mode=memory") {
+        return Err(StoreError::Url(
+            "must name a file: every connection would have a memory of its own",
+        ));
+    }
+    let connect = SqliteConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Url("is not of the form sqlite://PATH"))?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // NORMAL would lose what was acknowledged when the power fails.
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(SQLITE_BUSY_WAIT);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(SQLITE_WRITER_WAIT)
+        .connect_with(connect.clone())
+        .await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(options.connections)
+        .acquire_timeout(options.acquire_timeout)
+        .connect_lazy_with(connect.pragma("query_only", "ON"));
+    Ok(Db::Sqlite { writer, readers })
+}
+
+/// One of two things, by dialect.
+pub(crate) enum On<P, S> {
+    Postgres(P),
+    Sqlite(S),
+}
+
+/// A transaction of either kind. Rolled back when it is dropped.
+pub(crate) type Tx = On<Transaction<'static, Postgres>, Transaction<'static, Sqlite>>;
+
+impl Tx {
+    /// Where to run the transaction's statements.
+    pub(crate) fn connection(&mut self) -> On<&mut PgConnection, &mut SqliteConnection> {
+        match self {
+            Self::Postgres(transaction) => On::Postgres(&mut **transaction),
+            Self::Sqlite(transaction) => On::Sqlite(&mut **transaction),
+        }
+    }
+
+    /// Waits until no other transaction works on what `id` names, and keeps others out until this one ends. Works for
+    /// what has no row yet, which a row lock cannot do.
+    pub(crate) async fn serialise_on(&mut self, id: Uuid) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(transaction) => {
+                sqlx::query("SELECT pg_advisory_xact_lock($1)")
+                    .bind(id.as_u64_pair().0.cast_signed())
+                    .execute(&mut **transaction)
+                    .await?;
+            }
+            // There is only one writer.
+            Self::Sqlite(_) => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        on!(self, transaction => transaction.commit().await)?;
+        Ok(())
+    }
+
+    pub(crate) async fn rollback(self) -> Result<(), StoreError> {
+        on!(self, transaction => transaction.rollback().await)?;
+        Ok(())
+    }
+}

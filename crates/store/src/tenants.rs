@@ -1,0 +1,161 @@
+//! Tenants: whose everything is.
+
+use chrono::{DateTime, Utc};
+use domain::TenantId;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::db::Tx;
+use crate::{Store, StoreError, time};
+
+/// One customer of the installation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name, which no other tenant has.
+    pub name: String,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    name: String,
+    created_at: i64,
+}
+
+impl TryFrom<Row> for Tenant {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: TenantId(row.id),
+            name: row.name,
+            created_at: time::at(row.created_at)?,
+        })
+    }
+}
+
+impl Store {
+    /// Creates a tenant.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the name is taken.
+    pub async fn create_tenant(&self, name: &str, now: DateTime<Utc>) -> Result<Tenant, StoreError> {
+        let tenant = Tenant {
+            id: TenantId(new_id(now)),
+            name: name.to_owned(),
+            created_at: time::stored(now),
+        };
+        let address_key = rand::random::<[u8; 32]>();
+        let sealed = self.keyring.seal(&address_key_context(tenant.id), &address_key);
+        on!(self.db.writer(), pool =>
+            sqlx::query("INSERT INTO tenants (id, name, address_key, created_at) VALUES ($1, $2, $3, $4)")
+                .bind(tenant.id.0)
+                .bind(&tenant.name)
+                .bind(&sealed)
+                .bind(now.timestamp_millis())
+                .execute(pool)
+                .await
+                .map(|_| ()))
+        .map_err(|error| match error.into() {
+            StoreError::Conflict(_) => StoreError::Conflict("a tenant of this name exists already"),
+            other => other,
+        })?;
+        Ok(tenant)
+    }
+
+    /// A tenant by its id.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn tenant(&self, id: TenantId) -> Result<Option<Tenant>, StoreError> {
+        let row: Option<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as("SELECT id, name, created_at FROM tenants WHERE id = $1")
+                .bind(id.0)
+                .fetch_optional(pool)
+                .await)?;
+        row.map(Tenant::try_from).transpose()
+    }
+
+    /// A tenant by its name.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn tenant_by_name(&self, name: &str) -> Result<Option<Tenant>, StoreError> {
+        let row: Option<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as("SELECT id, name, created_at FROM tenants WHERE name = $1")
+                .bind(name)
+                .fetch_optional(pool)
+                .await)?;
+        row.map(Tenant::try_from).transpose()
+    }
+
+    /// Every tenant, by name.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn tenants(&self) -> Result<Vec<Tenant>, StoreError> {
+        let rows: Vec<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as("SELECT id, name, created_at FROM tenants ORDER BY name").fetch_all(pool).await)?;
+        rows.into_iter().map(Tenant::try_from).collect()
+    }
+
+    /// Deletes a tenant and everything it has. Answers whether there was one.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn delete_tenant(&self, id: TenantId) -> Result<bool, StoreError> {
+        let deleted = on!(self.db.writer(), pool =>
+            sqlx::query("DELETE FROM tenants WHERE id = $1")
+                .bind(id.0)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?;
+        Ok(deleted > 0)
+    }
+
+    /// What an address is found by without being readable: a hash under a key of the tenant's own, which is sealed.
+    /// Somebody with a copy of the database alone can neither read it nor try out addresses they know of.
+    pub(crate) async fn address_hash(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        address: &domain::EmailAddress,
+    ) -> Result<Vec<u8>, StoreError> {
+        let sealed: Option<Vec<u8>> = on!(tx.connection(), connection =>
+            sqlx::query_scalar("SELECT address_key FROM tenants WHERE id = $1")
+                .bind(tenant.0)
+                .fetch_optional(connection)
+                .await)?;
+        let key = self
+            .keyring
+            .open(&address_key_context(tenant), &sealed.ok_or(StoreError::Missing)?)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
+        mac.update(address.expose_folded().as_bytes());
+        Ok(mac.finalize().into_bytes().to_vec())
+    }
+}
+
+fn address_key_context(tenant: TenantId) -> Vec<u8> {
+    context("tenant.address_key", tenant.0)
+}
+
+/// What a sealed column is bound to, so that a value copied to another row or column does not open.
+pub(crate) fn context(column: &str, row: Uuid) -> Vec<u8> {
+    [column.as_bytes(), b":", row.as_bytes()].concat()
+}
+
+/// A new id that sorts by time, made from the caller's clock.
+pub(crate) fn new_id(now: DateTime<Utc>) -> Uuid {
+    let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+    Uuid::new_v7(uuid::Timestamp::from_unix(
+        uuid::NoContext,
+        seconds,
+        now.timestamp_subsec_nanos(),
+    ))
+}
