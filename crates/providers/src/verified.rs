@@ -7,7 +7,7 @@ use std::ops::Deref;
 /// Only the verifying functions of this crate make one, so a function that takes a `Verified<T>` cannot be given a
 /// request that nobody checked.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0423
 /// // The field is private, and there is no constructor to call.
 /// let forged = providers::Verified("not checked");
 /// ```
