@@ -85,14 +85,14 @@ impl TryFrom<Row> for Interaction {
     }
 }
 
-const SELECT: &str =
+pub(crate) const SELECT: &str =
     "SELECT id, contact_id, status, reason, assignee, next_action_at, notified_at, creator, created_at,
      updated_at FROM interactions WHERE tenant_id = ";
 
 /// The inbox's statement, with only the conditions that were asked for, so that each has its index.
 macro_rules! inbox {
     ($tenant:expr, $filter:expr, $after:expr, $limit:expr) => {{
-        let mut query = QueryBuilder::new(SELECT);
+        let mut query = QueryBuilder::new($crate::interactions::SELECT);
         query.push_bind($tenant.0);
         if let Some(status) = $filter.status {
             query.push(" AND status = ").push_bind(status.as_str());
@@ -104,6 +104,8 @@ macro_rules! inbox {
         query
     }};
 }
+#[cfg(test)]
+pub(crate) use inbox;
 
 impl Store {
     /// An interaction by its id.

@@ -17,6 +17,9 @@ mod record_email_event;
 mod tenants;
 mod time;
 
+#[cfg(test)]
+mod plans;
+
 pub use api_keys::{ApiKey, NewApiKey};
 pub use db::{ConnectOptions, Db};
 pub use endpoints::Endpoint;

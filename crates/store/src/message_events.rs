@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use crate::db::Tx;
 use crate::messages::text;
-use crate::page::rows_for;
 use crate::tenants::context;
 use crate::{Cursor, Page, Store, StoreError, time};
 
@@ -52,10 +51,12 @@ macro_rules! events {
         }
         query
             .push(" ORDER BY occurred_at, id LIMIT ")
-            .push_bind(rows_for($limit));
+            .push_bind($crate::page::rows_for($limit));
         query
     }};
 }
+#[cfg(test)]
+pub(crate) use events;
 
 impl Store {
     /// A message's events in the order they happened.

@@ -133,7 +133,7 @@ macro_rules! progress_columns {
     };
 }
 
-const SELECT: &str = concat!(
+pub(crate) const SELECT: &str = concat!(
     "SELECT message.id, message.channel, message.provider, message.external_id, ",
     progress_columns!(),
     ", message.interaction_id, message.created_at, message.contact_id, contact.kind AS contact_kind,
@@ -148,7 +148,7 @@ const SELECT: &str = concat!(
 /// The page is cut before contacts are joined: joined first, a planner may sort everything.
 macro_rules! list {
     ($tenant:expr, $filter:expr, $after:expr, $limit:expr) => {{
-        let mut query = QueryBuilder::new(SELECT);
+        let mut query = QueryBuilder::new($crate::messages::SELECT);
         query
             .push_bind($tenant.0)
             .push(" AND message.id IN (SELECT id FROM messages WHERE tenant_id = ");
@@ -164,6 +164,8 @@ macro_rules! list {
         query
     }};
 }
+#[cfg(test)]
+pub(crate) use list;
 
 impl Store {
     /// A message by its id.

@@ -1,0 +1,127 @@
+//! The lists that tenants read all day are answered from an index, however big their tables are: no plan may read a
+//! whole big table, or sort what an index has sorted already.
+#![allow(clippy::unwrap_used)]
+
+use chrono::DateTime;
+use domain::interaction::InteractionStatus;
+use domain::{MessageId, Status, TenantId};
+use sqlx::{AssertSqlSafe, Execute as _, QueryBuilder};
+use uuid::Uuid;
+
+use crate::{ConnectOptions, Cursor, Db, InboxFilter, MessageFilter};
+
+const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+
+/// (what it is for, its text) of each list in each form that a caller can ask for.
+macro_rules! lists {
+    ($dialect:ty) => {{
+        let cursor = Some(Cursor {
+            at: DateTime::from_timestamp_millis(5).unwrap(),
+            id: Uuid::from_u128(5),
+        });
+        let mut lists = vec![("hot leads", crate::leads::HOT.to_owned())];
+        let mut add =
+            |name, mut query: QueryBuilder<$dialect>| lists.push((name, query.build().sql().as_str().to_owned()));
+        for after in [None, cursor] {
+            let all = MessageFilter::default();
+            add("messages", crate::messages::list!(TENANT, all, after, 50));
+            let opened = MessageFilter {
+                status: Some(Status::Opened),
+                provider: None,
+            };
+            add(
+                "messages of a status",
+                crate::messages::list!(TENANT, opened, after, 50),
+            );
+            add(
+                "events of a message",
+                crate::message_events::events!(TENANT, MessageId(Uuid::from_u128(2)), after, 50),
+            );
+            let all = InboxFilter::default();
+            add("inbox", crate::interactions::inbox!(TENANT, all, after, 50));
+            let mine = InboxFilter {
+                status: None,
+                assignee: Some("eve".into()),
+            };
+            add(
+                "inbox of an assignee",
+                crate::interactions::inbox!(TENANT, mine, after, 50),
+            );
+            let todo = InboxFilter {
+                status: Some(InteractionStatus::Todo),
+                assignee: Some("eve".into()),
+            };
+            add(
+                "inbox of an assignee and status",
+                crate::interactions::inbox!(TENANT, todo, after, 50),
+            );
+        }
+        lists
+    }};
+}
+
+#[tokio::test]
+async fn no_list_reads_a_whole_table_on_sqlite() {
+    let file = testkit::sqlite::fresh();
+    let db = Db::connect(file.url(), &ConnectOptions::default()).await.unwrap();
+    crate::migrate(&db).await.unwrap();
+    let Db::Sqlite { writer, .. } = &db else { unreachable!() };
+    for (name, list) in lists!(sqlx::Sqlite) {
+        let statement = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {list}"));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(writer).await.unwrap();
+        let plan = steps.into_iter().map(|step| step.3).collect::<Vec<_>>().join("\n");
+        assert!(!plan.contains("SCAN"), "{name}:\n{plan}");
+        // The page itself, some rows long, may be sorted once more after its contacts were joined.
+        assert!(
+            !plan.contains("TEMP B-TREE") || name.starts_with("messages"),
+            "{name}:\n{plan}"
+        );
+    }
+}
+
+#[cfg(feature = "services")]
+#[tokio::test]
+async fn no_list_reads_a_whole_table_on_postgres() {
+    let database = testkit::postgres::fresh().await;
+    let db = Db::connect(database.url(), &ConnectOptions::default()).await.unwrap();
+    crate::migrate(&db).await.unwrap();
+    let Db::Postgres(pool) = &db else { unreachable!() };
+    // Big enough for a planner to care: ten tenants with 5,000 messages each.
+    sqlx::raw_sql(
+        "INSERT INTO tenants SELECT lpad(to_hex(t), 32, '0')::uuid, 't' || t, '', 0 FROM generate_series(1, 10) t;
+         INSERT INTO contacts SELECT id, md5('c' || n)::uuid, 'person', 'p' || n, NULL, NULL, n
+             FROM tenants, generate_series(1, 5000) n;
+         INSERT INTO interactions SELECT md5('i' || name || n)::uuid, id, md5('c' || n)::uuid,
+                 (ARRAY['todo', 'in_progress', 'done'])[n % 3 + 1], 'email_opened', 'person ' || n % 20, n, NULL, 's', n, n
+             FROM tenants, generate_series(1, 5000) n;
+         INSERT INTO messages (tenant_id, id, channel, provider, external_id, contact_id, status, created_at)
+             SELECT id, md5('m' || n)::uuid, 'email', 'sendgrid', n, md5('c' || n)::uuid,
+                    (ARRAY['sent', 'opened', 'clicked'])[n % 3 + 1], n
+             FROM tenants, generate_series(1, 5000) n;
+         INSERT INTO message_events SELECT md5('e' || m.tenant_id || m.id)::uuid, tenant_id, id, 'opened', n, n, NULL
+             FROM messages m, generate_series(1, 1) n;
+         INSERT INTO lead_scores SELECT tenant_id, id, created_at % 50, 0 FROM contacts;
+         ANALYZE",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    for (name, list) in lists!(sqlx::Postgres) {
+        // Planned for any value, as a statement prepared once is: the values are not looked at.
+        let statement = format!("SET plan_cache_mode = force_generic_plan; PREPARE list AS {list}");
+        let mut connection = pool.acquire().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        let parameters = vec!["NULL"; list.matches('$').count()].join(", ");
+        let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE list({parameters})"));
+        let steps: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut *connection).await.unwrap();
+        sqlx::raw_sql("DEALLOCATE list")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        let plan = steps.join("\n");
+        assert!(!plan.contains("Seq Scan"), "{name}:\n{plan}");
+    }
+}

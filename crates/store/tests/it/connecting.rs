@@ -1,0 +1,109 @@
+//! Connecting, and databases that are away.
+
+use store::{ConnectOptions, Db, StoreError};
+
+use crate::fresh::{Fresh, options};
+
+async fn a_ping_is_answered(fresh: Fresh) {
+    fresh.store.db().ping().await.unwrap();
+    // A second program on the same database.
+    let second = Db::connect(&fresh.url, &options()).await.unwrap();
+    second.ping().await.unwrap();
+    second.close().await;
+    assert!(matches!(second.ping().await, Err(StoreError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn an_address_of_another_kind_is_refused_without_repeating_it() {
+    for url in [
+        "mysql://root:hunter2@host/db",
+        "",
+        "sqlite::memory:",
+        "sqlite://x?mode=memory",
+        "postgres://[hunter2",
+    ] {
+        let refused = Db::connect(url, &ConnectOptions::default()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Url(_)), "{url}: {refused:?}");
+        assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+    }
+}
+
+#[tokio::test]
+async fn an_sqlite_file_that_cannot_be_opened_is_unavailable() {
+    let refused = Db::connect("sqlite:///proc/no/such/place.db", &ConnectOptions::default())
+        .await
+        .unwrap_err();
+    assert!(refused.is_transient(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_sqlite_file_is_made_and_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("new.db").display());
+    for round in 0..2 {
+        let db = Db::connect(&url, &options()).await.unwrap();
+        store::migrate(&db).await.unwrap();
+        let keyring = seal::Keyring::parse(&seal::Keyring::generate("k")).unwrap();
+        let store = store::Store::new(db, keyring);
+        assert_eq!(store.tenants().await.unwrap().len(), round);
+        store
+            .create_tenant(&format!("tenant {round}"), crate::fresh::now())
+            .await
+            .unwrap();
+        store.db().close().await;
+    }
+}
+
+#[tokio::test]
+async fn starting_while_postgres_is_away_succeeds_and_a_call_says_so() {
+    // A port that was free a moment ago: nobody answers there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let options = ConnectOptions {
+        acquire_timeout: std::time::Duration::from_millis(200),
+        ..ConnectOptions::default()
+    };
+    let db = Db::connect(&format!("postgres://u:hunter2@127.0.0.1:{port}/x"), &options)
+        .await
+        .unwrap();
+    let refused = db.ping().await.unwrap_err();
+    assert!(refused.is_transient(), "{refused:?}");
+    assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+}
+
+/// What promise "no restart after the database was away" rests on.
+#[cfg(feature = "services")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_comes_back_is_found_again() {
+    use sqlx::postgres::PgConnectOptions;
+
+    let fresh = Fresh::postgres().await;
+    let server: PgConnectOptions = fresh.url.parse().unwrap();
+    let address = format!("{}:{}", server.get_host(), server.get_port());
+    let target = tokio::net::lookup_host(&address).await.unwrap().next().unwrap();
+    let proxy = testkit::Proxy::to(target).await;
+    let url = fresh.url.replacen(&address, &proxy.addr().to_string(), 1);
+    assert_ne!(url, fresh.url);
+    let options = ConnectOptions {
+        acquire_timeout: std::time::Duration::from_millis(300),
+        ..ConnectOptions::default()
+    };
+    let db = Db::connect(&url, &options).await.unwrap();
+    db.ping().await.unwrap();
+
+    proxy.cut();
+    assert!(db.ping().await.unwrap_err().is_transient());
+    assert!(db.ping().await.unwrap_err().is_transient());
+    proxy.restore();
+    db.ping().await.unwrap();
+
+    proxy.hang();
+    assert!(db.ping().await.unwrap_err().is_transient());
+    proxy.restore();
+    db.ping().await.unwrap();
+}
+
+both!(a_ping_is_answered);

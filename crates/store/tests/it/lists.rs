@@ -1,0 +1,178 @@
+//! Lists, page by page, and other tenants' rows in them.
+
+use domain::interaction::InteractionStatus;
+use domain::{EmailEvent, MessageId, PersonalText, Status};
+use store::{InboxFilter, MessageFilter};
+
+use crate::fresh::{Fresh, event, now, second};
+
+async fn messages_come_newest_first_and_pages_join_without_gap(fresh: Fresh) {
+    for n in 0..7 {
+        // Two at a time have the same time of creation.
+        let record = event(&n.to_string(), EmailEvent::Sent, &n.to_string());
+        let at = second(i64::from(n / 2));
+        fresh
+            .store
+            .record_email_event(fresh.tenant, fresh.endpoint, &record, at)
+            .await
+            .unwrap();
+    }
+    let all = fresh
+        .store
+        .messages(fresh.tenant, &MessageFilter::default(), None, 100)
+        .await
+        .unwrap();
+    assert_eq!((all.items.len(), all.next), (7, None));
+    assert!(
+        all.items
+            .is_sorted_by(|a, b| (a.created_at, a.id) > (b.created_at, b.id))
+    );
+
+    let (mut joined, mut after) = (Vec::new(), None);
+    loop {
+        let page = fresh
+            .store
+            .messages(fresh.tenant, &MessageFilter::default(), after, 2)
+            .await
+            .unwrap();
+        joined.extend(page.items);
+        // Through its text form, as a URL would carry it.
+        let Some(next) = page.next else { break };
+        after = Some(next.to_string().parse().unwrap());
+    }
+    assert_eq!(joined, all.items);
+}
+
+async fn messages_are_narrowed_by_provider_and_status(fresh: Fresh) {
+    fresh.apply(&event("a", EmailEvent::Sent, "1")).await;
+    fresh.apply(&event("b", EmailEvent::Opened, "2")).await;
+    let mut resend = event("a", EmailEvent::Opened, "3");
+    resend.provider = "resend".into();
+    fresh.apply(&resend).await;
+    let check = async |provider: Option<&str>, status, expected: usize| {
+        let filter = MessageFilter {
+            provider: provider.map(Into::into),
+            status,
+        };
+        let page = fresh.store.messages(fresh.tenant, &filter, None, 100).await.unwrap();
+        assert_eq!(page.items.len(), expected, "{filter:?}");
+    };
+    check(None, None, 3).await;
+    check(Some("sendgrid"), None, 2).await;
+    check(None, Some(Status::Opened), 2).await;
+    check(Some("resend"), Some(Status::Opened), 1).await;
+    check(Some("nobody"), None, 0).await;
+    check(None, Some(Status::Queued), 0).await;
+}
+
+async fn a_messages_events_come_in_the_order_they_happened(fresh: Fresh) {
+    for (at, kind) in [(3, EmailEvent::Clicked), (1, EmailEvent::Sent), (2, EmailEvent::Opened)] {
+        let mut record = event("m", kind, &at.to_string());
+        record.occurred_at = second(at);
+        record.url = (kind == EmailEvent::Clicked).then(|| PersonalText::new("https://example.com/?id=7"));
+        fresh.apply(&record).await;
+    }
+    let message = fresh.message("m").await.id;
+    let first = fresh
+        .store
+        .message_events(fresh.tenant, message, None, 2)
+        .await
+        .unwrap();
+    let kinds: Vec<_> = first.items.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EmailEvent::Sent, EmailEvent::Opened]);
+    let second_page = fresh
+        .store
+        .message_events(fresh.tenant, message, first.next, 2)
+        .await
+        .unwrap();
+    assert_eq!((second_page.items.len(), second_page.next), (1, None));
+    assert_eq!(
+        (second_page.items[0].occurred_at, second_page.items[0].recorded_at),
+        (second(3), now())
+    );
+    assert_eq!(
+        second_page.items[0].url.as_ref().unwrap().expose(),
+        "https://example.com/?id=7"
+    );
+}
+
+async fn the_inbox_is_narrowed_and_read_page_by_page(fresh: Fresh) {
+    for n in 0..3 {
+        fresh
+            .apply(&event(&n.to_string(), EmailEvent::Opened, &n.to_string()))
+            .await;
+    }
+    let check = async |status, assignee: Option<&str>, expected: usize| {
+        let filter = InboxFilter {
+            status,
+            assignee: assignee.map(Into::into),
+        };
+        let page = fresh.store.inbox(fresh.tenant, &filter, None, 100).await.unwrap();
+        assert_eq!(page.items.len(), expected, "{filter:?}");
+    };
+    check(None, None, 3).await;
+    check(Some(InteractionStatus::Todo), None, 3).await;
+    check(Some(InteractionStatus::Done), None, 0).await;
+    check(None, Some("eve"), 0).await;
+    check(Some(InteractionStatus::Todo), Some("eve"), 0).await;
+    let first = fresh
+        .store
+        .inbox(fresh.tenant, &InboxFilter::default(), None, 2)
+        .await
+        .unwrap();
+    let rest = fresh
+        .store
+        .inbox(fresh.tenant, &InboxFilter::default(), first.next, 2)
+        .await
+        .unwrap();
+    assert_eq!((first.items.len(), rest.items.len(), rest.next), (2, 1, None));
+    assert!(!first.items.contains(&rest.items[0]));
+}
+
+async fn another_tenants_rows_do_not_exist(fresh: Fresh) {
+    let applied = fresh.apply(&event("m", EmailEvent::Opened, "1")).await;
+    let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
+    let store = &fresh.store;
+    assert_eq!(store.message(other, applied.message).await.unwrap(), None);
+    assert_eq!(store.message_by_external(other, "sendgrid", "m").await.unwrap(), None);
+    assert_eq!(
+        store
+            .message_events(other, applied.message, None, 10)
+            .await
+            .unwrap()
+            .items,
+        []
+    );
+    assert_eq!(
+        store
+            .messages(other, &MessageFilter::default(), None, 10)
+            .await
+            .unwrap()
+            .items,
+        []
+    );
+    assert_eq!(
+        store.interaction(other, applied.interaction.unwrap()).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        store
+            .inbox(other, &InboxFilter::default(), None, 10)
+            .await
+            .unwrap()
+            .items,
+        []
+    );
+    assert_eq!(store.lead_ledger(other, applied.contact, None, 10).await.unwrap(), []);
+    assert!(store.message(fresh.tenant, applied.message).await.unwrap().is_some());
+    let unknown = MessageId::derive(fresh.tenant, "sendgrid", "unknown");
+    assert_eq!(store.message(fresh.tenant, unknown).await.unwrap(), None);
+}
+
+both!(
+    messages_come_newest_first_and_pages_join_without_gap,
+    messages_are_narrowed_by_provider_and_status,
+    a_messages_events_come_in_the_order_they_happened,
+    the_inbox_is_narrowed_and_read_page_by_page,
+    another_tenants_rows_do_not_exist,
+);

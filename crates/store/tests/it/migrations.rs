@@ -1,0 +1,107 @@
+//! Every step of the schema is applied over rows of the state before it.
+
+use std::path::Path;
+
+use sqlx::AssertSqlSafe;
+use sqlx::migrate::Migrator;
+use store::Db;
+
+use crate::fresh::{Fresh, options};
+
+static POSTGRES: Migrator = sqlx::migrate!("../../migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// The sample rows that are valid after migration `version`. Every migration has some.
+fn sample(version: i64, dialect: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/samples");
+    let path = folder.join(format!("{version:04}.{dialect}.sql"));
+    std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("migration {version} needs {}: {error}", path.display()))
+}
+
+#[test]
+fn both_dialects_have_the_same_steps() {
+    let steps = |migrator: &Migrator| {
+        migrator
+            .iter()
+            .map(|step| (step.version, step.description.to_string()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(steps(&POSTGRES), steps(&SQLITE));
+    assert!(!steps(&SQLITE).is_empty());
+}
+
+#[tokio::test]
+async fn every_step_is_applied_over_rows_of_the_state_before_on_sqlite() {
+    let database = testkit::sqlite::fresh();
+    let db = Db::connect(database.url(), &options()).await.unwrap();
+    let Db::Sqlite { writer, .. } = &db else { unreachable!() };
+    for step in SQLITE.iter() {
+        SQLITE
+            .run_to(step.version, writer)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", step.version));
+        sqlx::raw_sql(AssertSqlSafe(sample(step.version, "sqlite")))
+            .execute(writer)
+            .await
+            .unwrap();
+    }
+    let broken: Vec<String> = sqlx::query_scalar("SELECT \"table\" FROM pragma_foreign_key_check")
+        .fetch_all(writer)
+        .await
+        .unwrap();
+    assert!(broken.is_empty(), "rows that refer to nothing in {broken:?}");
+}
+
+#[cfg(feature = "services")]
+#[tokio::test]
+async fn every_step_is_applied_over_rows_of_the_state_before_on_postgres() {
+    let database = testkit::postgres::fresh().await;
+    let db = Db::connect(database.url(), &options()).await.unwrap();
+    let Db::Postgres(pool) = &db else { unreachable!() };
+    for step in POSTGRES.iter() {
+        POSTGRES
+            .run_to(step.version, pool)
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", step.version));
+        sqlx::raw_sql(AssertSqlSafe(sample(step.version, "postgres")))
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+}
+
+async fn what_is_pending_is_named_until_it_is_applied(fresh: Fresh) {
+    assert_eq!(store::pending_migrations(fresh.store.db()).await.unwrap(), []);
+    store::migrate(fresh.store.db()).await.unwrap();
+}
+
+async fn check_migrating_at_once(url: &str) {
+    let db = Db::connect(url, &options()).await.unwrap();
+    let pending = store::pending_migrations(&db).await.unwrap();
+    assert!(
+        pending.iter().any(|step| step.version == 2 && step.name == "store"),
+        "{pending:?}"
+    );
+    // Two processes, each with its own pool.
+    let second = Db::connect(url, &options()).await.unwrap();
+    let (first, second) = tokio::join!(store::migrate(&db), store::migrate(&second));
+    first.unwrap();
+    second.unwrap();
+    assert_eq!(store::pending_migrations(&db).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_may_migrate_at_once_on_sqlite() {
+    let database = testkit::sqlite::fresh();
+    check_migrating_at_once(database.url()).await;
+}
+
+#[cfg(feature = "services")]
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_may_migrate_at_once_on_postgres() {
+    let database = testkit::postgres::fresh().await;
+    check_migrating_at_once(database.url()).await;
+}
+
+both!(what_is_pending_is_named_until_it_is_applied);
