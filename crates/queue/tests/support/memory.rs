@@ -1,0 +1,313 @@
+//! The [model](super::model) as a backend: shows that the suites ask for nothing impossible, and lets them be written
+//! and broken without a database.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use queue::backend::{
+    Added, BATCH_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
+    Page, Settle, Sweep, Ticket, Worker,
+};
+use queue::{Backend, JobId, Millis, Queue, QueueError};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::model::Model;
+
+#[derive(Default)]
+struct Shelf {
+    model: Model,
+    claims: i64,
+    /// The tenant served last, by queue and lane.
+    served: HashMap<(Queue, u8), Uuid>,
+    counters: HashMap<Counter, u64>,
+    workers: BTreeMap<Uuid, (Worker, Millis)>,
+    wakes: HashMap<Queue, Vec<Arc<Notify>>>,
+}
+
+/// A queue in this process. Clones are handles on the same jobs.
+#[derive(Clone, Default)]
+pub(crate) struct Memory {
+    shelf: Arc<Mutex<Shelf>>,
+    wakes: Arc<[Arc<Notify>; 3]>,
+}
+
+impl Memory {
+    /// A second handle, with wake-ups of its own.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            shelf: Arc::clone(&self.shelf),
+            wakes: Arc::default(),
+        }
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("no test panics while it holds the shelf")
+    }
+
+    fn wake(&self, queue: Queue) {
+        self.shelf()
+            .wakes
+            .entry(queue)
+            .or_default()
+            .iter()
+            .for_each(|wake| wake.notify_one());
+    }
+
+    fn wake_all(&self) {
+        Queue::ALL.into_iter().for_each(|queue| self.wake(queue));
+    }
+}
+
+impl Shelf {
+    /// The ready jobs of a lane by tenant, oldest first.
+    fn waiting(&self, request: &ClaimRequest) -> BTreeMap<Uuid, Vec<JobId>> {
+        let mut waiting: Vec<_> = self
+            .model
+            .jobs
+            .iter()
+            .filter(|(_, entry)| entry.may_start(request.queue, request.lane, request.now))
+            .map(|(id, entry)| (entry.order, entry.tenant, *id))
+            .collect();
+        waiting.sort_unstable();
+        let mut tenants: BTreeMap<Uuid, Vec<JobId>> = BTreeMap::new();
+        waiting
+            .into_iter()
+            .for_each(|(_, tenant, id)| tenants.entry(tenant).or_default().push(id));
+        tenants
+    }
+
+    /// Goes round the tenants, one job each, from the one after the tenant served last.
+    fn pick(&mut self, request: &ClaimRequest) -> Vec<JobId> {
+        let waiting = self.waiting(request);
+        let last = self
+            .served
+            .get(&(request.queue, request.lane))
+            .copied()
+            .unwrap_or(Uuid::max());
+        let (before, after): (Vec<_>, Vec<_>) = waiting.iter().partition(|(tenant, _)| **tenant <= last);
+        let mut ring: Vec<_> = after
+            .into_iter()
+            .chain(before)
+            .map(|(tenant, ids)| (*tenant, ids.iter()))
+            .collect();
+        let want = request.want.min(BATCH_MAX);
+        let mut picked = Vec::new();
+        while picked.len() < want && !ring.is_empty() {
+            ring.retain_mut(|(tenant, ids)| {
+                if picked.len() == want {
+                    return true;
+                }
+                let next = ids.next();
+                if let Some(id) = next {
+                    picked.push(*id);
+                    self.served.insert((request.queue, request.lane), *tenant);
+                }
+                next.is_some()
+            });
+        }
+        picked
+    }
+
+    fn page(&self, request: ListRequest<'_>, dead: bool) -> Page {
+        let wanted = |kept: &Kept| {
+            request.queue.is_none_or(|queue| queue == kept.queue)
+                && request.tenant.is_none_or(|tenant| tenant == kept.tenant)
+        };
+        let mut rows: Vec<_> = self
+            .model
+            .jobs
+            .iter()
+            .filter(|(_, entry)| entry.is_dead() == dead)
+            .collect();
+        rows.sort_by_key(|(id, entry)| match entry.state {
+            queue::backend::State::Dead { died_at, .. } => (-died_at, 0, **id),
+            _ => (0, entry.order, **id),
+        });
+        let mut rows: Vec<Kept> = rows
+            .into_iter()
+            .map(|(id, entry)| entry.kept(*id))
+            .filter(wanted)
+            .collect();
+        let offset: usize = request.cursor.map_or(0, |cursor| cursor.parse().unwrap_or(0));
+        let limit = request.limit.min(BATCH_MAX);
+        let more = rows.len() > offset + limit;
+        rows = rows.into_iter().skip(offset).take(limit).collect();
+        Page {
+            items: rows,
+            next_cursor: more.then(|| (offset + limit).to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Memory {
+    async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError> {
+        let added = {
+            let mut shelf = self.shelf();
+            jobs.iter().map(|job| shelf.model.add(job, now)).collect()
+        };
+        jobs.iter().for_each(|job| self.wake(job.queue));
+        Ok(added)
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
+        let mut shelf = self.shelf();
+        if shelf.model.paused(request.queue) {
+            return Ok(Claims::default());
+        }
+        shelf.claims += 1;
+        let claim = shelf.claims;
+        let mut jobs = Vec::new();
+        for id in shelf.pick(request) {
+            shelf.model.take(id, claim, request.session, request.until);
+            let entry = &shelf.model.jobs[&id];
+            jobs.push(Claimed {
+                id,
+                queue: entry.queue,
+                tenant: entry.tenant,
+                crashes: entry.crashes,
+                attempts: entry.attempts,
+                ticket: Ticket { claim, seq: 0 },
+                body: entry.body.clone(),
+            });
+        }
+        let more = !shelf.waiting(request).is_empty();
+        Ok(Claims { jobs, more })
+    }
+
+    async fn settle(
+        &self,
+        queue: Queue,
+        settles: &[Settle],
+        _finished: &[i64],
+        now: Millis,
+    ) -> Result<Vec<bool>, QueueError> {
+        let held = {
+            let mut shelf = self.shelf();
+            settles.iter().map(|settle| shelf.model.settle(settle, now)).collect()
+        };
+        self.wake(queue);
+        Ok(held)
+    }
+
+    async fn renew(&self, queue: Queue, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError> {
+        Ok(self.shelf().model.renew(queue, claims, until))
+    }
+
+    async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
+        let swept = self.shelf().model.sweep(queue, now, dice);
+        self.wake(queue);
+        Ok(swept)
+    }
+
+    fn wakes(&self, queue: Queue) -> Arc<Notify> {
+        let wake = Arc::clone(&self.wakes[queue as usize]);
+        self.shelf().wakes.entry(queue).or_default().push(Arc::clone(&wake));
+        wake
+    }
+
+    async fn unpark(&self, queue: Queue, gates: &[String], _now: Millis) -> Result<u64, QueueError> {
+        let unparked = self.shelf().model.unpark(queue, gates);
+        self.wake(queue);
+        Ok(unparked)
+    }
+
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
+        self.shelf().model.pause(queue, paused);
+        self.wake(queue);
+        Ok(())
+    }
+
+    async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
+        Ok(self.shelf().model.counts(queue))
+    }
+
+    async fn find(&self, id: JobId) -> Result<Option<Kept>, QueueError> {
+        Ok(self.shelf().model.jobs.get(&id).map(|entry| entry.kept(id)))
+    }
+
+    async fn ended(&self, id: JobId) -> Result<bool, QueueError> {
+        Ok(self.shelf().model.ended.contains_key(&id))
+    }
+
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+        Ok(self.shelf().page(request, false))
+    }
+
+    async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError> {
+        Ok(self.shelf().model.cancel(id, now))
+    }
+
+    async fn cancelled(&self, _queue: Queue, running: &[JobId]) -> Result<Vec<JobId>, QueueError> {
+        let shelf = self.shelf();
+        Ok(running
+            .iter()
+            .copied()
+            .filter(|id| shelf.model.cancelled(*id))
+            .collect())
+    }
+
+    async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+        Ok(self.shelf().page(request, true))
+    }
+
+    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, _now: Millis) -> Result<bool, QueueError> {
+        let retried = self.shelf().model.retry_dead(id, body);
+        self.wake_all();
+        Ok(retried)
+    }
+
+    async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
+        Ok(self.shelf().model.edit_dead(id, body))
+    }
+
+    async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
+        Ok(self.shelf().model.delete_dead(id))
+    }
+
+    async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {
+        let mut shelf = self.shelf();
+        for (counter, by) in counters {
+            *shelf.counters.entry(counter.clone()).or_default() += by;
+        }
+        Ok(())
+    }
+
+    async fn counters(&self) -> Result<Vec<(Counter, u64)>, QueueError> {
+        Ok(self
+            .shelf()
+            .counters
+            .iter()
+            .map(|(counter, value)| (counter.clone(), *value))
+            .collect())
+    }
+
+    async fn announce(&self, worker: &Worker, until: Millis) -> Result<(), QueueError> {
+        self.shelf().workers.insert(worker.session, (worker.clone(), until));
+        Ok(())
+    }
+
+    async fn workers(&self, now: Millis) -> Result<Vec<Worker>, QueueError> {
+        let shelf = self.shelf();
+        Ok(shelf
+            .workers
+            .values()
+            .filter(|(_, until)| *until > now)
+            .map(|(worker, _)| worker.clone())
+            .collect())
+    }
+
+    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+        Ok(self.shelf().model.purge(queue, now, dead_before))
+    }
+
+    async fn ping(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, QueueError> {
+        Ok(Vec::new())
+    }
+}
