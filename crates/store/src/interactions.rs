@@ -100,7 +100,7 @@ macro_rules! inbox {
         if let Some(assignee) = &$filter.assignee {
             query.push(" AND assignee = ").push_bind(assignee.as_str());
         }
-        $crate::page::push_newest_after!(query, $after, $limit);
+        $crate::page::push_newest_after!(query, "interactions", $after, $limit);
         query
     }};
 }

@@ -56,20 +56,27 @@ pub(crate) fn rows_for(limit: u32) -> i64 {
     i64::from(limit.clamp(1, LIMIT_MAX)) + 1
 }
 
-/// Ends a statement of a list sorted newest first: where to go on, the order, how many.
+/// Ends a statement of a list of `table`, newest first: where to go on, the order, how many.
 ///
 /// The row comparison is one range of the index; spelled out as `a < x OR (a = x AND b < y)` it would be a filter.
 macro_rules! push_newest_after {
-    ($query:expr, $after:expr, $limit:expr) => {
+    ($query:expr, $table:literal, $after:expr, $limit:expr) => {
         if let Some(cursor) = $after {
+            $query.push(concat!(" AND (", $table, ".created_at, ", $table, ".id) < ("));
             $query
-                .push(" AND (created_at, id) < (")
-                .push_bind(cursor.at.timestamp_millis());
-            $query.push(", ").push_bind(cursor.id).push(")");
+                .push_bind(cursor.at.timestamp_millis())
+                .push(", ")
+                .push_bind(cursor.id)
+                .push(")");
         }
-        $query
-            .push(" ORDER BY created_at DESC, id DESC LIMIT ")
-            .push_bind($crate::page::rows_for($limit));
+        $query.push(concat!(
+            " ORDER BY ",
+            $table,
+            ".created_at DESC, ",
+            $table,
+            ".id DESC LIMIT "
+        ));
+        $query.push_bind($crate::page::rows_for($limit));
     };
 }
 pub(crate) use push_newest_after;

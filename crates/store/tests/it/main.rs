@@ -11,6 +11,7 @@ mod api_keys;
 mod concurrency;
 mod connecting;
 mod contacts;
+mod crashes;
 mod endpoints;
 mod events;
 mod leads;
