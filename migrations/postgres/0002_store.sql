@@ -43,14 +43,12 @@ CREATE TABLE contacts (
     kind         TEXT NOT NULL CHECK (kind IN ('person', 'organisation')),
     -- The tenant's own id of the person or organisation.
     external_id  TEXT CHECK (external_id <> ''),
-    -- Of a person known by address only: a keyed hash to find them by, and the address, sealed.
+    -- Of a person known by address only: a keyed hash to find them by. The address itself is with their messages.
     address_hash BYTEA CHECK (length(address_hash) = 32),
-    address      BYTEA,
     created_at   BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, id),
     CHECK (kind = 'person' OR external_id IS NOT NULL),
-    CHECK (external_id IS NULL OR address_hash IS NULL),
-    CHECK ((address_hash IS NULL) = (address IS NULL))
+    CHECK (external_id IS NULL OR address_hash IS NULL)
 );
 
 CREATE UNIQUE INDEX contacts_external ON contacts (tenant_id, kind, external_id) WHERE external_id IS NOT NULL;

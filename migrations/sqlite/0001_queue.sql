@@ -31,16 +31,14 @@ CREATE TABLE queue_ready (
     PRIMARY KEY (lane, tenant, pos)
 ) STRICT, WITHOUT ROWID;
 
--- What runs: one row per claim. Settled jobs are holes in its runs, which are JSON arrays here (tenants as hexadecimal).
--- AUTOINCREMENT: never the same claim number twice.
+-- What runs: one row per claim. Its runs are JSON here: [[tenant in hexadecimal, first seq, length], …]; settled jobs are
+-- holes in them. AUTOINCREMENT: never the same claim number twice.
 CREATE TABLE queue_leases (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     lane    INTEGER NOT NULL,
     session BLOB NOT NULL,
     until   INTEGER NOT NULL,
-    tenants TEXT NOT NULL,
-    firsts  TEXT NOT NULL,
-    lens    TEXT NOT NULL
+    runs    TEXT NOT NULL
 ) STRICT;
 
 -- What waits for its time.

@@ -1,0 +1,169 @@
+//! Which part answers which call.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use super::inspect::{self, Connection};
+use super::pool::call;
+use super::{SqlQueue, Store};
+use crate::backend::{
+    Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob, Page,
+    QueueError, Settle, Sweep, Worker,
+};
+use crate::clock::Millis;
+use crate::job::{JobId, Queue};
+
+/// Asks the one of the two that it is.
+macro_rules! each {
+    ($queue:expr, $store:ident => $call:expr) => {
+        match &$queue.store {
+            Store::Postgres($store) => $call,
+            Store::Sqlite($store) => $call,
+        }
+    };
+}
+
+/// Runs one of the functions that only look, on whichever connection is for looking.
+macro_rules! look {
+    ($queue:expr, $connection:ident => $work:expr) => {
+        match &$queue.store {
+            Store::Postgres(store) => call!(store.pool, inner => {
+                let $connection = Connection::Postgres(inner);
+                $work
+            }),
+            Store::Sqlite(store) => call!(store.reader, inner => {
+                let $connection = Connection::Sqlite(inner);
+                $work
+            }),
+        }
+    };
+}
+
+#[async_trait]
+impl Backend for SqlQueue {
+    async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError> {
+        each!(self, store => store.add(jobs, now).await)
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
+        each!(self, store => store.claim(request).await)
+    }
+
+    async fn settle(
+        &self,
+        queue: Queue,
+        settles: &[Settle],
+        finished: &[i64],
+        now: Millis,
+    ) -> Result<Vec<bool>, QueueError> {
+        match &self.store {
+            Store::Postgres(store) => store.settle(settles, finished, now).await,
+            Store::Sqlite(store) => store.settle(queue, settles, finished, now).await,
+        }
+    }
+
+    async fn step(
+        &self,
+        settles: &[Settle],
+        finished: &[i64],
+        request: &ClaimRequest,
+    ) -> Result<(Vec<bool>, Claims), QueueError> {
+        match &self.store {
+            Store::Postgres(store) => {
+                let held = store.settle(settles, finished, request.now).await?;
+                Ok((held, store.claim(request).await?))
+            }
+            Store::Sqlite(store) => store.step(settles, finished, request).await,
+        }
+    }
+
+    async fn renew(&self, _queue: Queue, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError> {
+        each!(self, store => store.renew(claims, until).await)
+    }
+
+    async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
+        each!(self, store => store.sweep(queue, now, dice).await)
+    }
+
+    fn wakes(&self, queue: Queue) -> Arc<Notify> {
+        each!(self, store => store.wakes(queue))
+    }
+
+    async fn unpark(&self, queue: Queue, gates: &[String], _now: Millis) -> Result<u64, QueueError> {
+        each!(self, store => store.unpark(queue, gates).await)
+    }
+
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
+        each!(self, store => store.set_paused(queue, paused).await)
+    }
+
+    async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
+        each!(self, store => store.counts(queue).await)
+    }
+
+    async fn find(&self, id: JobId) -> Result<Option<Kept>, QueueError> {
+        look!(self, connection => inspect::find(connection, id))
+    }
+
+    async fn ended(&self, id: JobId) -> Result<bool, QueueError> {
+        look!(self, connection => inspect::ended(connection, id))
+    }
+
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+        look!(self, connection => inspect::list(connection, request))
+    }
+
+    async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError> {
+        each!(self, store => store.cancel(id, now).await)
+    }
+
+    async fn cancelled(&self, _queue: Queue, running: &[JobId]) -> Result<Vec<JobId>, QueueError> {
+        each!(self, store => store.cancelled(running).await)
+    }
+
+    async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+        look!(self, connection => inspect::list_dead(connection, request))
+    }
+
+    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
+        each!(self, store => store.retry_dead(id, body, now).await)
+    }
+
+    async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
+        each!(self, store => store.edit_dead(id, body).await)
+    }
+
+    async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
+        each!(self, store => store.delete_dead(id).await)
+    }
+
+    async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {
+        each!(self, store => store.count(counters).await)
+    }
+
+    async fn counters(&self) -> Result<Vec<(Counter, u64)>, QueueError> {
+        look!(self, connection => inspect::counters(connection))
+    }
+
+    async fn announce(&self, worker: &Worker, until: Millis) -> Result<(), QueueError> {
+        each!(self, store => store.announce(worker, until).await)
+    }
+
+    async fn workers(&self, now: Millis) -> Result<Vec<Worker>, QueueError> {
+        look!(self, connection => inspect::workers(connection, now))
+    }
+
+    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+        each!(self, store => store.purge(queue, now, dead_before).await)
+    }
+
+    async fn ping(&self) -> Result<(), QueueError> {
+        look!(self, connection => inspect::ping(connection))
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, QueueError> {
+        each!(self, store => store.check().await)
+    }
+}

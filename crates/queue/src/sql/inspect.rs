@@ -1,0 +1,220 @@
+//! Looking, and single rows: everything whose text is the same on both databases.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use super::rows::{self, DeadRow, ErrorRow, JobRow, LeasedRun};
+use super::texts::storable;
+use crate::backend::{BATCH_MAX, Counter, Kept, ListRequest, Page, Worker};
+use crate::clock::Millis;
+use crate::job::{JobId, Queue};
+
+/// A connection to either database.
+pub(super) enum Connection<'a> {
+    Postgres(&'a mut PgConnection),
+    Sqlite(&'a mut SqliteConnection),
+}
+
+/// Expands the body once per database.
+macro_rules! on {
+    ($connection:expr, $inner:ident => $body:expr) => {
+        match $connection {
+            Connection::Postgres($inner) => $body,
+            Connection::Sqlite($inner) => $body,
+        }
+    };
+}
+
+impl Connection<'_> {
+    /// All following statements see the same moment, up to [`Self::end`].
+    async fn snapshot(&mut self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Postgres(inner) => {
+                sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .execute(&mut **inner)
+                    .await?;
+            }
+            Self::Sqlite(inner) => {
+                sqlx::raw_sql("BEGIN").execute(&mut **inner).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self) -> Result<(), sqlx::Error> {
+        on!(self, inner => sqlx::raw_sql("COMMIT").execute(&mut **inner).await.map(drop))
+    }
+
+    /// The runs under leases that reach into `lowest..=highest`, sorted.
+    async fn leased(&mut self, lowest: i64, highest: i64) -> Result<Vec<LeasedRun>, sqlx::Error> {
+        const POSTGRES: &str = "SELECT r.first, r.len::bigint AS len, l.id AS claim, l.session, l.until
+            FROM queue_leases l, unnest(l.firsts, l.lens) AS r(first, len)
+            WHERE r.first <= $2 AND r.first + r.len > $1 ORDER BY r.first";
+        const SQLITE: &str = "SELECT r.value ->> 1 AS first, r.value ->> 2 AS len, l.id AS claim, l.session, l.until
+            FROM queue_leases l, json_each(l.runs) r
+            WHERE r.value ->> 1 <= $2 AND (r.value ->> 1) + (r.value ->> 2) > $1 ORDER BY 1";
+        match self {
+            Self::Postgres(inner) => {
+                sqlx::query_as(POSTGRES)
+                    .bind(lowest)
+                    .bind(highest)
+                    .fetch_all(&mut **inner)
+                    .await
+            }
+            Self::Sqlite(inner) => {
+                sqlx::query_as(SQLITE)
+                    .bind(lowest)
+                    .bind(highest)
+                    .fetch_all(&mut **inner)
+                    .await
+            }
+        }
+    }
+}
+
+const JOB: &str = "SELECT j.seq, j.id, j.queue, j.tenant, j.attempts, j.crashes, l.run_at AS due, p.gate, j.body
+    FROM queue_jobs j
+    LEFT JOIN queue_later l ON l.queue = j.queue AND l.run_at = j.run_at AND l.seq = j.seq
+    LEFT JOIN queue_parked p ON p.seq = j.seq";
+
+const DEAD: &str = "SELECT id, queue, tenant, attempts, crashes, reason, died_at, body FROM queue_dead";
+
+pub(super) async fn find(mut connection: Connection<'_>, id: JobId) -> Result<Option<Kept>, sqlx::Error> {
+    let one = format!("{JOB} WHERE j.seq = (SELECT seq FROM queue_keys WHERE id = $1) AND j.id = $1");
+    connection.snapshot().await?;
+    let row: Option<JobRow> = on!(&mut connection, inner =>
+        sqlx::query_as(AssertSqlSafe(one)).bind(id.0).fetch_optional(&mut **inner).await?);
+    let found = match row {
+        Some(row) => {
+            let leased = connection.leased(row.seq, row.seq).await?;
+            Some(row.kept(&leased)?)
+        }
+        None => {
+            let dead: Option<DeadRow> = on!(&mut connection, inner =>
+                sqlx::query_as(AssertSqlSafe(format!("{DEAD} WHERE id = $1"))).bind(id.0)
+                    .fetch_optional(&mut **inner).await?);
+            dead.map(DeadRow::kept).transpose()?
+        }
+    };
+    let found = match found {
+        Some(kept) => Some(Kept {
+            errors: errors(&mut connection, id).await?,
+            ..kept
+        }),
+        None => None,
+    };
+    connection.end().await?;
+    Ok(found)
+}
+
+async fn errors(connection: &mut Connection<'_>, id: JobId) -> Result<Vec<crate::backend::Failure>, sqlx::Error> {
+    let rows: Vec<ErrorRow> = on!(connection, inner =>
+        sqlx::query_as("SELECT attempt, at, error FROM queue_errors WHERE id = $1 ORDER BY number").bind(id.0)
+            .fetch_all(&mut **inner).await?);
+    rows.into_iter().map(ErrorRow::failure).collect()
+}
+
+pub(super) async fn ended(connection: Connection<'_>, id: JobId) -> Result<bool, sqlx::Error> {
+    const ENDED: &str = "SELECT count(*) FROM queue_keys k WHERE k.id = $1
+        AND NOT EXISTS (SELECT 1 FROM queue_jobs j WHERE j.seq = k.seq)
+        AND NOT EXISTS (SELECT 1 FROM queue_dead d WHERE d.id = k.id)";
+    let known: i64 = on!(connection, inner => sqlx::query_scalar(ENDED).bind(id.0).fetch_one(inner).await?);
+    Ok(known > 0)
+}
+
+/// Looks at `limit` jobs from the cursor on and filters these: to look for a tenant's next job among a million others
+/// would keep everybody waiting.
+pub(super) async fn list(mut connection: Connection<'_>, request: ListRequest<'_>) -> Result<Page, sqlx::Error> {
+    let page = format!("{JOB} WHERE j.seq > $1 ORDER BY j.seq LIMIT $2");
+    let (after, limit) = (rows::job_cursor(request.cursor)?, request.limit.clamp(1, BATCH_MAX));
+    connection.snapshot().await?;
+    let found: Vec<JobRow> = on!(&mut connection, inner =>
+        sqlx::query_as(AssertSqlSafe(page)).bind(after).bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut **inner).await?);
+    let next_cursor = found
+        .last()
+        .filter(|_| found.len() == limit)
+        .map(|row| row.seq.to_string());
+    let leased = match (found.first(), found.last()) {
+        (Some(first), Some(last)) => connection.leased(first.seq, last.seq).await?,
+        _ => Vec::new(),
+    };
+    connection.end().await?;
+    let mut items = found
+        .into_iter()
+        .map(|row| row.kept(&leased))
+        .collect::<Result<Vec<_>, _>>()?;
+    items.retain(|kept| is_asked_for(kept, request));
+    Ok(Page { items, next_cursor })
+}
+
+pub(super) async fn list_dead(connection: Connection<'_>, request: ListRequest<'_>) -> Result<Page, sqlx::Error> {
+    let page = format!("{DEAD} WHERE (died_at, id) < ($1, $2) ORDER BY died_at DESC, id DESC LIMIT $3");
+    let limit = request.limit.clamp(1, BATCH_MAX);
+    let (died_at, id) = rows::dead_cursor(request.cursor)?;
+    let found: Vec<DeadRow> = on!(connection, inner =>
+        sqlx::query_as(AssertSqlSafe(page)).bind(died_at).bind(id).bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(inner).await?);
+    let next_cursor = found.last().filter(|_| found.len() == limit).map(DeadRow::cursor);
+    let mut items = found.into_iter().map(DeadRow::kept).collect::<Result<Vec<_>, _>>()?;
+    items.retain(|kept| is_asked_for(kept, request));
+    Ok(Page { items, next_cursor })
+}
+
+fn is_asked_for(kept: &Kept, request: ListRequest<'_>) -> bool {
+    request.queue.is_none_or(|queue| queue == kept.queue) && request.tenant.is_none_or(|tenant| tenant == kept.tenant)
+}
+
+pub(super) async fn edit_dead(connection: Connection<'_>, id: JobId, body: &[u8]) -> Result<bool, sqlx::Error> {
+    const EDIT: &str = "UPDATE queue_dead SET body = $2 WHERE id = $1";
+    let rows = on!(connection, inner =>
+        sqlx::query(EDIT).bind(id.0).bind(body).execute(inner).await?.rows_affected());
+    Ok(rows > 0)
+}
+
+pub(super) async fn counters(connection: Connection<'_>) -> Result<Vec<(Counter, u64)>, sqlx::Error> {
+    const COUNTERS: &str = "SELECT queue, kind, name, value FROM queue_counters ORDER BY queue, kind, name";
+    let rows: Vec<(i16, String, String, i64)> = on!(connection, inner =>
+        sqlx::query_as(COUNTERS).fetch_all(inner).await?);
+    rows.into_iter()
+        .map(|(queue, kind, name, value)| {
+            Ok((
+                Counter {
+                    queue: rows::queue(queue)?,
+                    kind,
+                    name,
+                },
+                u64::try_from(value).unwrap_or(0),
+            ))
+        })
+        .collect()
+}
+
+pub(super) async fn announce(connection: Connection<'_>, worker: &Worker, until: Millis) -> Result<(), sqlx::Error> {
+    const ANNOUNCE: &str = "INSERT INTO queue_workers (session, info, until) VALUES ($1, $2, $3)
+        ON CONFLICT (session) DO UPDATE SET info = excluded.info, until = excluded.until";
+    let info = serde_json::to_string(worker).map_err(super::pool::broken)?;
+    on!(connection, inner =>
+        sqlx::query(ANNOUNCE).bind(worker.session).bind(storable(&info)).bind(until).execute(inner).await.map(drop))
+}
+
+pub(super) async fn workers(connection: Connection<'_>, now: Millis) -> Result<Vec<Worker>, sqlx::Error> {
+    let rows: Vec<String> = on!(connection, inner =>
+        sqlx::query_scalar("SELECT info FROM queue_workers WHERE until > $1 ORDER BY session").bind(now)
+            .fetch_all(inner).await?);
+    // What a newer version wrote may not parse here; that is no reason to show nobody.
+    Ok(rows.iter().filter_map(|info| serde_json::from_str(info).ok()).collect())
+}
+
+pub(super) async fn set_paused(connection: Connection<'_>, queue: Queue, paused: bool) -> Result<(), sqlx::Error> {
+    const STOP: &str = "INSERT INTO queue_control (name, value) VALUES ($1, '1') ON CONFLICT DO NOTHING";
+    const RESUME: &str = "DELETE FROM queue_control WHERE name = $1";
+    let statement = if paused { STOP } else { RESUME };
+    on!(connection, inner =>
+        sqlx::query(statement).bind(super::texts::paused(queue)).execute(inner).await.map(drop))
+}
+
+/// Touches a table of ours, so that a database without them is not well.
+pub(super) async fn ping(connection: Connection<'_>) -> Result<(), sqlx::Error> {
+    on!(connection, inner => sqlx::query("SELECT 1 FROM queue_control LIMIT 1").execute(inner).await.map(drop))
+}

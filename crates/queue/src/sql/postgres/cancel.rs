@@ -1,0 +1,139 @@
+//! Cancelling.
+
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use super::super::ring::lane;
+use super::super::rows::{crashes, queue};
+use crate::backend::Cancelled;
+use crate::clock::{Millis, day};
+use crate::job::JobId;
+
+/// How often we look again for a job that moves while we reach for it.
+const TRIES: usize = 3;
+
+#[derive(sqlx::FromRow)]
+struct Place {
+    seq: i64,
+    run_at: Option<i64>,
+    queue: i16,
+    crashes: i16,
+    tenant: Uuid,
+}
+
+/// Cancels a job: takes it out of where it waits, or marks it where it runs.
+///
+/// The mark is also what is left when the job moved each time we reached for it; whoever runs it next finds it.
+pub(super) async fn cancel(connection: &mut PgConnection, id: JobId, now: Millis) -> Result<Cancelled, sqlx::Error> {
+    const PLACE: &str = "SELECT j.seq, j.run_at, j.queue, j.crashes, j.tenant
+        FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = $1";
+    const END: &str = "
+        WITH job AS (DELETE FROM queue_jobs WHERE seq = $2),
+        failed AS (DELETE FROM queue_errors WHERE id = $1),
+        marked AS (DELETE FROM queue_cancels WHERE id = $1)
+        UPDATE queue_keys SET day = GREATEST(day, $3) WHERE id = $1";
+    const RUNS: &str = "SELECT EXISTS (SELECT FROM queue_leases l, unnest(l.firsts, l.lens) AS run(first, len)
+        WHERE l.lane = $2 AND run.first <= $1 AND $1 < run.first + run.len)";
+    const MARK: &str = "INSERT INTO queue_cancels (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
+    for _ in 0..TRIES {
+        let Some(place) = sqlx::query_as::<_, Place>(PLACE)
+            .bind(id.0)
+            .fetch_optional(&mut *connection)
+            .await?
+        else {
+            return Ok(Cancelled::Unknown);
+        };
+        let mut transaction = connection.begin().await?;
+        if take_out(&mut transaction, &place).await? {
+            sqlx::query(END)
+                .bind(id.0)
+                .bind(place.seq)
+                .bind(day(now))
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            return Ok(Cancelled::Removed);
+        }
+        transaction.rollback().await?;
+        let lane = lane(queue(place.queue)?, crashes(place.crashes)?);
+        if sqlx::query_scalar(RUNS)
+            .bind(place.seq)
+            .bind(lane)
+            .fetch_one(&mut *connection)
+            .await?
+        {
+            break;
+        }
+    }
+    sqlx::query(MARK).bind(id.0).bind(now).execute(connection).await?;
+    Ok(Cancelled::Signalled)
+}
+
+/// Takes the job from where it waits; `false` = it does not wait there.
+///
+/// A ready run is *changed*, never only locked: a claim that looked before us must not find the run as it saw it, or it
+/// would go on with a view of the world in which our job is still there.
+async fn take_out(connection: &mut PgConnection, place: &Place) -> Result<bool, sqlx::Error> {
+    const LATER: &str = "DELETE FROM queue_later WHERE queue = $1 AND run_at = $2 AND seq = $3";
+    const PARKED: &str = "DELETE FROM queue_parked WHERE seq = $1";
+    const RUN: &str = "SELECT pos, n FROM queue_ready WHERE lane = $1 AND tenant = $2 AND pos <= $3
+        ORDER BY pos DESC LIMIT 1 FOR UPDATE";
+    const CUT: &str = "
+        WITH before AS (
+            INSERT INTO queue_ready (lane, tenant, pos, n)
+            SELECT $1, $2, $5 + 1, ($4 - ($5 - $3) - 1)::integer WHERE $4 - ($5 - $3) - 1 > 0),
+        emptied AS (DELETE FROM queue_ready WHERE lane = $1 AND tenant = $2 AND pos = $3 AND $5 = $3)
+        UPDATE queue_ready SET n = ($5 - $3)::integer WHERE lane = $1 AND tenant = $2 AND pos = $3 AND $5 > $3";
+
+    if let Some(run_at) = place.run_at {
+        let waited = sqlx::query(LATER)
+            .bind(place.queue)
+            .bind(run_at)
+            .bind(place.seq)
+            .execute(&mut *connection)
+            .await?;
+        if waited.rows_affected() > 0 {
+            return Ok(true);
+        }
+    }
+    if sqlx::query(PARKED)
+        .bind(place.seq)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected()
+        > 0
+    {
+        return Ok(true);
+    }
+    let lane = lane(queue(place.queue)?, crashes(place.crashes)?);
+    let run: Option<(i64, i32)> = sqlx::query_as(RUN)
+        .bind(lane)
+        .bind(place.tenant)
+        .bind(place.seq)
+        .fetch_optional(&mut *connection)
+        .await?;
+    match run {
+        Some((pos, n)) if pos <= place.seq && place.seq < pos + i64::from(n) => {
+            sqlx::query(CUT)
+                .bind(lane)
+                .bind(place.tenant)
+                .bind(pos)
+                .bind(i64::from(n))
+                .bind(place.seq)
+                .execute(connection)
+                .await?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+pub(super) async fn cancelled(connection: &mut PgConnection, running: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
+    let ids: Vec<Uuid> = running.iter().map(|id| id.0).collect();
+    let marked: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM queue_cancels WHERE id = ANY($1)")
+        .bind(ids)
+        .fetch_all(connection)
+        .await?;
+    Ok(marked.into_iter().map(JobId).collect())
+}

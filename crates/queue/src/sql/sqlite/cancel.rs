@@ -1,0 +1,126 @@
+//! Cancelling.
+
+use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
+
+use super::json;
+use crate::backend::Cancelled;
+use crate::clock::{Millis, day};
+use crate::job::JobId;
+
+#[derive(sqlx::FromRow)]
+struct Place {
+    seq: i64,
+    run_at: Option<i64>,
+    queue: i16,
+    lane: i16,
+    tenant: Uuid,
+}
+
+pub(super) async fn cancel(
+    connection: &mut SqliteConnection,
+    id: JobId,
+    now: Millis,
+) -> Result<Cancelled, sqlx::Error> {
+    const PLACE: &str = "SELECT j.seq, j.run_at, j.queue, j.queue + 10 * j.crashes AS lane, j.tenant
+        FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = $1";
+    const MARK: &str = "INSERT INTO queue_cancels (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    const END: [&str; 4] = [
+        "DELETE FROM queue_jobs WHERE seq = $2",
+        "DELETE FROM queue_errors WHERE id = $1",
+        "DELETE FROM queue_cancels WHERE id = $1",
+        "UPDATE queue_keys SET day = max(day, $3) WHERE id = $1",
+    ];
+    let Some(place) = sqlx::query_as::<_, Place>(PLACE)
+        .bind(id.0)
+        .fetch_optional(&mut *connection)
+        .await?
+    else {
+        return Ok(Cancelled::Unknown);
+    };
+    if !take_out(connection, &place).await? {
+        sqlx::query(MARK).bind(id.0).bind(now).execute(connection).await?;
+        return Ok(Cancelled::Signalled);
+    }
+    for step in END {
+        sqlx::query(step)
+            .bind(id.0)
+            .bind(place.seq)
+            .bind(day(now))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(Cancelled::Removed)
+}
+
+/// Takes the job from where it waits; `false` = it does not wait, so it runs.
+async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bool, sqlx::Error> {
+    const LATER: &str = "DELETE FROM queue_later WHERE queue = $1 AND run_at = $2 AND seq = $3";
+    const PARKED: &str = "DELETE FROM queue_parked WHERE seq = $1";
+    const RUN: &str = "SELECT pos, n FROM queue_ready WHERE lane = $1 AND tenant = $2 AND pos <= $3
+        ORDER BY pos DESC LIMIT 1";
+    const CUT: &str = "DELETE FROM queue_ready WHERE lane = $1 AND tenant = $2 AND pos = $3";
+    const REST: &str = "INSERT INTO queue_ready (lane, tenant, pos, n) VALUES ($1, $2, $3, $4)";
+
+    if let Some(run_at) = place.run_at {
+        let waited = sqlx::query(LATER)
+            .bind(place.queue)
+            .bind(run_at)
+            .bind(place.seq)
+            .execute(&mut *connection)
+            .await?;
+        if waited.rows_affected() > 0 {
+            return Ok(true);
+        }
+    }
+    if sqlx::query(PARKED)
+        .bind(place.seq)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected()
+        > 0
+    {
+        return Ok(true);
+    }
+    let run: Option<(i64, i64)> = sqlx::query_as(RUN)
+        .bind(place.lane)
+        .bind(place.tenant)
+        .bind(place.seq)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some((pos, n)) = run.filter(|(pos, n)| place.seq < pos + n) else {
+        return Ok(false);
+    };
+    sqlx::query(CUT)
+        .bind(place.lane)
+        .bind(place.tenant)
+        .bind(pos)
+        .execute(&mut *connection)
+        .await?;
+    for (pos, n) in [(pos, place.seq - pos), (place.seq + 1, pos + n - place.seq - 1)] {
+        if n > 0 {
+            sqlx::query(REST)
+                .bind(place.lane)
+                .bind(place.tenant)
+                .bind(pos)
+                .bind(n)
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(true)
+}
+
+/// Reads the marks of everything that runs: there are hardly ever any.
+pub(super) async fn cancelled(connection: &mut SqliteConnection, running: &[JobId]) -> Result<Vec<JobId>, sqlx::Error> {
+    const MARKED: &str = "SELECT id FROM queue_cancels WHERE hex(id) IN (SELECT value FROM json_each($1))";
+    let ids: Vec<String> = running
+        .iter()
+        .map(|id| id.0.simple().to_string().to_uppercase())
+        .collect();
+    let marked: Vec<Uuid> = sqlx::query_scalar(MARKED)
+        .bind(json(&ids)?)
+        .fetch_all(connection)
+        .await?;
+    Ok(marked.into_iter().map(JobId).collect())
+}

@@ -1,0 +1,270 @@
+//! The queue in an SQLite file: one writer at a time, every call one transaction, few statements in each.
+//!
+//! A statement costs a trip to the connection's thread and back, so bulk goes in and out as JSON arrays, and as one blob
+//! that is cut up with `substr` where it is bytes. Other processes, and the store in this one, write to the same file:
+//! every transaction begins with `BEGIN IMMEDIATE`, and a file that stays busy is an unreachable queue.
+
+mod add;
+mod cancel;
+mod care;
+mod claim;
+mod dead;
+mod settle;
+mod sweep;
+mod wake;
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::pool::{Pool, call};
+use super::ring::Rings;
+use super::{SqlOptions, inspect};
+use crate::backend::{Added, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewJob};
+use crate::backend::{QueueError, Settle, Sweep};
+use crate::clock::Millis;
+use crate::job::{JobId, Queue};
+
+/// How long a statement waits for another process that writes; a little less than a call may take.
+const BUSY_MARGIN: Duration = Duration::from_millis(200);
+
+/// Readers beside the writer: listings, figures, and whoever looks for what other processes did.
+const READERS: usize = 2;
+
+/// How many times one sweep takes back ended leases (each time those of about a thousand jobs).
+const RESCUE_ROUNDS: usize = 10;
+
+pub(super) struct SqliteQueue {
+    writer: Pool<SqliteConnection>,
+    pub(super) reader: Pool<SqliteConnection>,
+    rings: Rings,
+    wakes: wake::Wakes,
+}
+
+/// Runs a future that borrows the writer's connection in a transaction of its own.
+macro_rules! write {
+    ($queue:expr, $connection:ident => $work:expr) => {
+        call!($queue.writer, writer => async {
+            let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+            let $connection: &mut SqliteConnection = &mut transaction;
+            let answer = $work.await?;
+            transaction.commit().await?;
+            Ok(answer)
+        })
+    };
+}
+
+impl SqliteQueue {
+    pub(super) fn connect(url: &str, options: &SqlOptions) -> Result<Self, QueueError> {
+        let connect = SqliteConnectOptions::from_str(url)
+            .map_err(|_| QueueError::Broken("the URL of the SQLite file cannot be read".into()))?
+            .journal_mode(SqliteJournalMode::Wal)
+            // With NORMAL a power cut may take back what was answered already.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(options.call_limit.saturating_sub(BUSY_MARGIN))
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("cache_size", "-65536")
+            .pragma("temp_store", "MEMORY");
+        let wakes = wake::Wakes::new(connect.clone());
+        Ok(Self {
+            writer: Pool::new(connect.clone(), 1, options.call_limit),
+            reader: Pool::new(connect.pragma("query_only", "1"), READERS, options.call_limit),
+            rings: Rings::default(),
+            wakes,
+        })
+    }
+
+    pub(super) fn wakes(&self, queue: Queue) -> Arc<Notify> {
+        self.wakes.of(queue)
+    }
+
+    pub(super) async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let added = write!(self, connection => add::add(connection, jobs, now))?;
+        for queue in Queue::ALL {
+            if jobs.iter().any(|job| job.queue == queue) {
+                self.wakes.ring(queue);
+            }
+        }
+        Ok(added)
+    }
+
+    pub(super) async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
+        Ok(self.step(&[], &[], request).await?.1)
+    }
+
+    pub(super) async fn settle(
+        &self,
+        queue: Queue,
+        settles: &[Settle],
+        finished: &[i64],
+        now: Millis,
+    ) -> Result<Vec<bool>, QueueError> {
+        let held = write!(self, connection => settle::settle(connection, settles, finished, now))?;
+        self.wake_after(queue, settles);
+        Ok(held)
+    }
+
+    /// One transaction, so one wait for the disk.
+    pub(super) async fn step(
+        &self,
+        settles: &[Settle],
+        finished: &[i64],
+        request: &ClaimRequest,
+    ) -> Result<(Vec<bool>, Claims), QueueError> {
+        let ring = self.rings.get(request.queue, request.lane);
+        let (held, outcome) = write!(self, connection => async {
+            let held = settle::settle(connection, settles, finished, request.now).await?;
+            Ok::<_, sqlx::Error>((held, claim::claim(connection, request, ring).await?))
+        })?;
+        self.rings
+            .went(request.queue, request.lane, ring, outcome.visit, request.want);
+        self.wake_after(request.queue, settles);
+        Ok((held, outcome.claims))
+    }
+
+    fn wake_after(&self, queue: Queue, settles: &[Settle]) {
+        use crate::backend::Outcome::{Later, Release};
+        if settles
+            .iter()
+            .any(|settle| matches!(settle.outcome, Later { .. } | Release))
+        {
+            self.wakes.ring(queue);
+        }
+    }
+
+    pub(super) async fn renew(&self, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError> {
+        write!(self, connection => settle::renew(connection, claims, until))
+    }
+
+    pub(super) async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
+        // Looked at first without the right to write, which only one can have at a time.
+        let (due, next) = call!(self.reader, connection => sweep::outlook(connection, queue, now))?;
+        if !due {
+            return Ok(Sweep {
+                next_due: next,
+                ..Sweep::default()
+            });
+        }
+        let mut sweep = write!(self, connection => sweep::promote(connection, queue, now))?;
+        for _ in 0..RESCUE_ROUNDS {
+            let found = write!(self, connection => sweep::rescue(connection, queue, now, dice))?;
+            sweep.rescued += found.rescued;
+            sweep.poisoned += found.poisoned;
+            sweep.next_due = [sweep.next_due, found.next_due].into_iter().flatten().min();
+            if found.leases == 0 {
+                break;
+            }
+        }
+        if sweep.promoted > 0 {
+            self.wakes.ring(queue);
+        }
+        Ok(sweep)
+    }
+
+    pub(super) async fn unpark(&self, queue: Queue, gates: &[String]) -> Result<u64, QueueError> {
+        let mut total = 0;
+        loop {
+            let count = write!(self, connection => sweep::unpark(connection, queue, gates))?;
+            total += count;
+            if count > 0 {
+                self.wakes.ring(queue);
+            }
+            if count < sweep::UNPARK_MAX {
+                return Ok(total);
+            }
+        }
+    }
+
+    pub(super) async fn set_paused(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
+        write!(self, connection =>
+            inspect::set_paused(inspect::Connection::Sqlite(connection), queue, paused))?;
+        self.wakes.ring(queue);
+        Ok(())
+    }
+
+    pub(super) async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
+        call!(self.reader, connection => care::counts(connection, queue))
+    }
+
+    pub(super) async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError> {
+        write!(self, connection => cancel::cancel(connection, id, now))
+    }
+
+    pub(super) async fn cancelled(&self, running: &[JobId]) -> Result<Vec<JobId>, QueueError> {
+        call!(self.reader, connection => cancel::cancelled(connection, running))
+    }
+
+    pub(super) async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
+        let queue = write!(self, connection => dead::retry(connection, id, body, now))?;
+        if let Some(queue) = queue {
+            self.wakes.ring(queue);
+        }
+        Ok(queue.is_some())
+    }
+
+    pub(super) async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
+        write!(self, connection => inspect::edit_dead(inspect::Connection::Sqlite(connection), id, body))
+    }
+
+    pub(super) async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
+        write!(self, connection => dead::delete(connection, id))
+    }
+
+    pub(super) async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {
+        write!(self, connection => care::count(connection, counters))
+    }
+
+    pub(super) async fn announce(&self, worker: &crate::backend::Worker, until: Millis) -> Result<(), QueueError> {
+        write!(self, connection => inspect::announce(inspect::Connection::Sqlite(connection), worker, until))
+    }
+
+    pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+        write!(self, connection => care::purge(connection, queue, now, dead_before))
+    }
+
+    pub(super) async fn check(&self) -> Result<Vec<Finding>, QueueError> {
+        let mut held = self.reader.hold_for(care::CHECK_LIMIT).await?;
+        let deadline = held.deadline;
+        let outcome = tokio::time::timeout_at(deadline, care::check(held.connection())).await;
+        held.end(outcome)
+    }
+}
+
+/// Takes `count` new numbers for jobs that go behind everything that waits, and answers the first of them.
+async fn numbers_back(connection: &mut SqliteConnection, count: usize) -> Result<i64, sqlx::Error> {
+    const BACK: &str = "UPDATE queue_sequences SET value = value + $1 WHERE name = 'back' RETURNING value - $1 + 1";
+    sqlx::query_scalar(BACK).bind(number(count)).fetch_one(connection).await
+}
+
+/// Takes `count` new numbers for jobs that go before everything that waits, and answers the first of them.
+async fn numbers_front(connection: &mut SqliteConnection, count: usize) -> Result<i64, sqlx::Error> {
+    const FRONT: &str = "UPDATE queue_sequences SET value = value - $1 WHERE name = 'front' RETURNING value";
+    sqlx::query_scalar(FRONT)
+        .bind(number(count))
+        .fetch_one(connection)
+        .await
+}
+
+/// A size as the database has it.
+fn number(size: usize) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}
+
+/// Values as a JSON array, for `json_each`.
+fn json<T: serde::Serialize>(values: &[T]) -> Result<String, sqlx::Error> {
+    serde_json::to_string(values).map_err(super::pool::broken)
+}
+
+/// Uuids as one blob, for `substr`: the one with index `i` begins at byte `16 × i + 1`.
+fn packed<'a>(ids: impl IntoIterator<Item = &'a Uuid>) -> Vec<u8> {
+    ids.into_iter().flat_map(Uuid::as_bytes).copied().collect()
+}

@@ -1,0 +1,204 @@
+//! Writing down how runs ended, and keeping leases.
+
+use std::collections::HashSet;
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::super::outcome::{DEAD, DONE, LATER, PARK, RELEASE, error, kind, label, run_at};
+use super::{json, numbers_back, numbers_front};
+use crate::backend::{Outcome, Settle};
+use crate::clock::{Millis, day};
+
+const HELD: &str = "SELECT id FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
+const FINISHED: &str = "DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
+const ENDED: &str = "DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1)) RETURNING seq";
+const LIVE: &str = "SELECT seq FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
+
+/// One settle as the statements below have it: `[seq, kind, new seq, run_at, error, label, late]`.
+type Input = (i64, i16, i64, Option<Millis>, Option<String>, Option<String>, bool);
+
+/// What becomes of the jobs in the input, in this order; each for the kinds of outcome that need it. `$1` is the input,
+/// `$2` the time, `$3` the day. A job that goes on gets its new `seq` halfway.
+const STEPS: [(&[i16], &str); 11] = [
+    (
+        &[DEAD],
+        "INSERT INTO queue_dead (id, queue, crashes, attempts, died_at, tenant, reason, body)
+         SELECT j.id, j.queue, j.crashes, j.attempts + (i.value ->> 4 IS NOT NULL), $2, j.tenant, i.value ->> 5, j.body
+         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 1 = 1",
+    ),
+    (
+        &[DEAD, LATER],
+        "INSERT INTO queue_errors (id, attempt, at, error)
+         SELECT j.id, j.attempts + 1, $2, i.value ->> 4
+         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 4 IS NOT NULL",
+    ),
+    (
+        &[DONE],
+        "DELETE FROM queue_errors WHERE id IN (
+            SELECT j.id FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0
+            WHERE i.value ->> 1 = 0)",
+    ),
+    (
+        &[DONE, DEAD],
+        "DELETE FROM queue_cancels WHERE id IN (
+            SELECT j.id FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0
+            WHERE i.value ->> 1 <= 1)",
+    ),
+    (
+        &[DONE, DEAD],
+        "UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (
+            SELECT value ->> 0 FROM json_each($1) WHERE value ->> 1 <= 1 AND value ->> 6)",
+    ),
+    (
+        &[DONE, DEAD],
+        "DELETE FROM queue_jobs WHERE seq IN (
+            SELECT value ->> 0 FROM json_each($1) WHERE value ->> 1 <= 1)",
+    ),
+    (
+        &[LATER, PARK, RELEASE],
+        "UPDATE queue_keys SET seq = i.value ->> 2, day = max(day, $3) FROM json_each($1) AS i
+         WHERE queue_keys.seq = i.value ->> 0 AND i.value ->> 1 >= 2",
+    ),
+    (
+        &[LATER, PARK, RELEASE],
+        "UPDATE queue_jobs SET seq = i.value ->> 2, run_at = i.value ->> 3,
+            attempts = attempts + (i.value ->> 4 IS NOT NULL) FROM json_each($1) AS i
+         WHERE queue_jobs.seq = i.value ->> 0 AND i.value ->> 1 >= 2",
+    ),
+    (
+        &[LATER],
+        "INSERT INTO queue_later (queue, run_at, seq, lane, tenant)
+         SELECT j.queue, j.run_at, j.seq, j.queue + 10 * j.crashes, j.tenant
+         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
+         WHERE i.value ->> 1 = 2",
+    ),
+    (
+        &[PARK],
+        "INSERT INTO queue_parked (seq, lane, tenant, gate)
+         SELECT j.seq, j.queue + 10 * j.crashes, j.tenant, i.value ->> 5
+         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
+         WHERE i.value ->> 1 = 3",
+    ),
+    (
+        &[RELEASE],
+        "INSERT INTO queue_ready (lane, tenant, pos, n)
+         SELECT j.queue + 10 * j.crashes, j.tenant, j.seq, 1
+         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
+         WHERE i.value ->> 1 = 4",
+    ),
+];
+
+pub(super) async fn settle(
+    connection: &mut SqliteConnection,
+    settles: &[Settle],
+    finished: &[i64],
+    now: Millis,
+) -> Result<Vec<bool>, sqlx::Error> {
+    let today = day(now);
+    let plain = |settle: &Settle| {
+        settle.outcome == Outcome::Done && settle.attempts == 0 && settle.crashes == 0 && settle.added_on >= today
+    };
+    let mut gone = HashSet::new();
+    if !settles.is_empty() {
+        let held = held(connection, settles).await?;
+        let mine: Vec<&Settle> = settles
+            .iter()
+            .filter(|settle| held.contains(&settle.ticket.claim))
+            .collect();
+        gone = if mine.iter().all(|settle| plain(settle)) {
+            let seqs: Vec<i64> = mine.iter().map(|settle| settle.ticket.seq).collect();
+            sqlx::query_scalar(ENDED)
+                .bind(json(&seqs)?)
+                .fetch_all(&mut *connection)
+                .await?
+                .into_iter()
+                .collect()
+        } else {
+            mixed(connection, &mine, now).await?
+        };
+    }
+    if !finished.is_empty() {
+        sqlx::query(FINISHED).bind(json(finished)?).execute(connection).await?;
+    }
+    // A job that is settled twice in one call was held once.
+    Ok(settles.iter().map(|settle| gone.remove(&settle.ticket.seq)).collect())
+}
+
+async fn held(connection: &mut SqliteConnection, settles: &[Settle]) -> Result<HashSet<i64>, sqlx::Error> {
+    let mut claims: Vec<i64> = settles.iter().map(|settle| settle.ticket.claim).collect();
+    claims.sort_unstable();
+    claims.dedup();
+    let held: Vec<i64> = sqlx::query_scalar(HELD)
+        .bind(json(&claims)?)
+        .fetch_all(connection)
+        .await?;
+    Ok(held.into_iter().collect())
+}
+
+async fn mixed(
+    connection: &mut SqliteConnection,
+    settles: &[&Settle],
+    now: Millis,
+) -> Result<HashSet<i64>, sqlx::Error> {
+    let seqs: Vec<i64> = settles.iter().map(|settle| settle.ticket.seq).collect();
+    let live: Vec<i64> = sqlx::query_scalar(LIVE)
+        .bind(json(&seqs)?)
+        .fetch_all(&mut *connection)
+        .await?;
+    let live: HashSet<i64> = live.into_iter().collect();
+    let mut back = numbers_back(connection, settles.len()).await?;
+    let mut front = numbers_front(connection, settles.len()).await?;
+    let mut seen = HashSet::new();
+    let mut input: Vec<Input> = Vec::with_capacity(settles.len());
+    for settle in settles {
+        let seq = settle.ticket.seq;
+        if !live.contains(&seq) || !seen.insert(seq) {
+            continue;
+        }
+        let outcome = &settle.outcome;
+        let next = if kind(outcome) == RELEASE {
+            &mut front
+        } else {
+            &mut back
+        };
+        let late = settle.added_on < day(now);
+        input.push((
+            seq,
+            kind(outcome),
+            *next,
+            run_at(outcome),
+            error(outcome),
+            label(outcome),
+            late,
+        ));
+        *next += 1;
+    }
+    let text = json(&input)?;
+    for (kinds, step) in STEPS {
+        if input.iter().any(|row| kinds.contains(&row.1)) {
+            sqlx::query(step)
+                .bind(&text)
+                .bind(now)
+                .bind(day(now))
+                .execute(&mut *connection)
+                .await?;
+        }
+    }
+    Ok(live)
+}
+
+pub(super) async fn renew(
+    connection: &mut SqliteConnection,
+    claims: &[i64],
+    until: Millis,
+) -> Result<Vec<i64>, sqlx::Error> {
+    const RENEW: &str = "
+        UPDATE queue_leases SET until = $2 WHERE id IN (SELECT value FROM json_each($1)) RETURNING id";
+    let held: Vec<i64> = sqlx::query_scalar(RENEW)
+        .bind(json(claims)?)
+        .bind(until)
+        .fetch_all(connection)
+        .await?;
+    let held: HashSet<i64> = held.into_iter().collect();
+    Ok(claims.iter().copied().filter(|claim| !held.contains(claim)).collect())
+}

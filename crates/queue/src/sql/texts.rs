@@ -1,0 +1,36 @@
+//! Texts that the database must be able to store.
+
+use std::borrow::Cow;
+
+use crate::backend::cut_error;
+use crate::job::Queue;
+
+/// The part of an error that is kept. Postgres refuses a text with a zero byte, and then would for ever: the job would
+/// fail, fail to be settled, and come back.
+pub(super) fn storable_error(error: &str) -> String {
+    storable(cut_error(error)).into_owned()
+}
+
+/// The text without zero bytes.
+pub(super) fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// The name of the switch that stops claims from a queue.
+pub(super) fn paused(queue: Queue) -> String {
+    format!("paused:{queue}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::storable_error;
+
+    #[test]
+    fn an_error_is_kept_without_zero_bytes() {
+        assert_eq!(storable_error("a\0b"), "a\u{fffd}b");
+    }
+}
