@@ -14,7 +14,6 @@ use domain::{ContactId, EmailEventRecord, MessageId, TenantId};
 
 use crate::db::Tx;
 use crate::leads::{self, Entry};
-use crate::tenants::context;
 use crate::{Store, StoreError};
 
 /// How well a contact is known. A message's contact is only ever replaced by a better known one, and contacts are
@@ -48,16 +47,15 @@ impl Rung {
     }
 }
 
-/// The kind and the tenant's own id. An empty id is none.
+/// The kind and the tenant's own id.
 fn named(record: &EmailEventRecord) -> Option<(&'static str, &str)> {
-    let given = |id: &'_ Option<String>| id.as_deref().map(str::trim).filter(|id| !id.is_empty()).is_some();
-    if given(&record.person_id) {
-        record.person_id.as_deref().map(|id| ("person", id.trim()))
-    } else if given(&record.organisation_id) {
-        record.organisation_id.as_deref().map(|id| ("organisation", id.trim()))
-    } else {
-        None
-    }
+    let person = given(record.person_id.as_deref()).map(|id| ("person", id));
+    person.or_else(|| given(record.organisation_id.as_deref()).map(|id| ("organisation", id)))
+}
+
+/// An empty id is none.
+fn given(id: Option<&str>) -> Option<&str> {
+    id.map(str::trim).filter(|id| !id.is_empty())
 }
 
 impl Store {
@@ -70,32 +68,28 @@ impl Store {
         record: &EmailEventRecord,
         now: DateTime<Utc>,
     ) -> Result<Option<ContactId>, StoreError> {
-        let (mut kind, mut external_id, mut hash, mut address) = ("person", None, None, None);
-        let id = if let Some((named_kind, named_id)) = named(record) {
-            (kind, external_id) = (named_kind, Some(named_id));
-            ContactId::derive(tenant, kind, named_id)
+        let (id, kind, external_id, hash) = if let Some((kind, external_id)) = named(record) {
+            (
+                ContactId::derive(tenant, kind, external_id),
+                kind,
+                Some(external_id),
+                None,
+            )
         } else if let Some(recipient) = &record.recipient {
-            let keyed = self.address_hash(tx, tenant, recipient).await?;
-            let id = ContactId::of_address(tenant, &keyed);
-            address = Some(
-                self.keyring
-                    .seal(&context("contact.address", id.0), recipient.expose().as_bytes()),
-            );
-            hash = Some(keyed);
-            id
+            let hash = self.address_hash(tx, tenant, recipient).await?;
+            (ContactId::of_address(tenant, &hash), "person", None, Some(hash))
         } else {
-            ContactId::of_message(message)
+            (ContactId::of_message(message), "person", None, None)
         };
         on!(tx.connection(), connection =>
             sqlx::query(
-                "INSERT INTO contacts (tenant_id, id, kind, external_id, address_hash, address, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING")
+                "INSERT INTO contacts (tenant_id, id, kind, external_id, address_hash, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
                 .bind(tenant.0)
                 .bind(id.0)
                 .bind(kind)
                 .bind(external_id)
                 .bind(hash)
-                .bind(address)
                 .bind(now.timestamp_millis())
                 .execute(connection)
                 .await

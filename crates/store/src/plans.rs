@@ -85,7 +85,7 @@ async fn no_list_reads_a_whole_table_on_postgres() {
     // Big enough for a planner to care: five tenants with 3,000 messages each.
     sqlx::raw_sql(
         "INSERT INTO tenants SELECT lpad(to_hex(t), 32, '0')::uuid, 't' || t, '', 0 FROM generate_series(1, 5) t;
-         INSERT INTO contacts SELECT id, md5('c' || n)::uuid, 'person', 'p' || n, NULL, NULL, n
+         INSERT INTO contacts SELECT id, md5('c' || n)::uuid, 'person', 'p' || n, NULL, n
              FROM tenants, generate_series(1, 3000) n;
          INSERT INTO interactions SELECT md5('i' || name || n)::uuid, id, md5('c' || n)::uuid,
                  (ARRAY['todo', 'in_progress', 'done'])[n % 3 + 1], 'email_opened', 'person ' || n % 20, n, NULL, 's', n, n
