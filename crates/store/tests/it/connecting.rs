@@ -106,4 +106,22 @@ async fn a_postgres_that_comes_back_is_found_again() {
     db.ping().await.unwrap();
 }
 
+/// A process that is stopped in the middle of a transaction must not hold its locks for ever.
+#[cfg(feature = "services")]
+#[tokio::test]
+async fn no_postgres_connection_waits_for_ever() {
+    let fresh = Fresh::postgres().await;
+    let Db::Postgres(pool) = fresh.store.db() else {
+        unreachable!()
+    };
+    for (setting, expected) in [
+        ("SHOW idle_in_transaction_session_timeout", "10s"),
+        ("SHOW lock_timeout", "5s"),
+        ("SHOW statement_timeout", "20s"),
+    ] {
+        let shown: String = sqlx::query_scalar(setting).fetch_one(pool).await.unwrap();
+        assert_eq!(shown, expected, "{setting}");
+    }
+}
+
 both!(a_ping_is_answered);

@@ -17,5 +17,6 @@ mod events;
 mod leads;
 mod lists;
 mod migrations;
+mod model;
 mod sealing;
 mod tenants;

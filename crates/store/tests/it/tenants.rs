@@ -1,7 +1,7 @@
 //! Tenants, and what goes with them when they go.
 
 use domain::{EmailEvent, Role, TenantId};
-use store::StoreError;
+use store::{Db, StoreError};
 use uuid::Uuid;
 
 use crate::fresh::{Fresh, event, now, of_person};
@@ -98,7 +98,23 @@ async fn what_belongs_to_no_tenant_is_refused_as_missing(fresh: Fresh) {
     );
 }
 
+async fn a_row_cannot_refer_to_another_tenants(fresh: Fresh) {
+    fresh.apply(&event("m", EmailEvent::Opened, "1")).await;
+    fresh.store.create_tenant("Other", now()).await.unwrap();
+    // Every contact is the first tenant's.
+    let statement = "INSERT INTO messages (tenant_id, id, channel, provider, external_id, contact_id, created_at)
+         SELECT other.id, contact.id, 'email', 'sendgrid', 'm', contact.id, 0
+         FROM tenants other, contacts contact WHERE other.name = 'Other'";
+    let refused = match fresh.store.db() {
+        Db::Postgres(pool) => sqlx::query(statement).execute(pool).await.map(|_| ()),
+        Db::Sqlite { writer, .. } => sqlx::query(statement).execute(writer).await.map(|_| ()),
+    };
+    let refused = StoreError::from(refused.unwrap_err());
+    assert!(matches!(refused, StoreError::Missing), "{refused:?}");
+}
+
 both!(
+    a_row_cannot_refer_to_another_tenants,
     a_tenant_is_found_by_id_and_by_name,
     a_name_is_given_once,
     deleting_a_tenant_deletes_all_it_has_and_nothing_else,
