@@ -16,6 +16,9 @@ use crate::backend::QueueError;
 /// A connection that lay idle for longer is asked whether it is well before it is used.
 const IDLE_TRUSTED: Duration = Duration::from_secs(10);
 
+/// How long after a refusal an SQLite file is opened again.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+
 /// Connects when somebody needs it, so that a queue can be made while its database is away.
 pub(super) struct Pool<C: Connection> {
     options: C::Options,
@@ -60,7 +63,13 @@ impl<C: Connection> Pool<C> {
                 return Ok((permit, connection));
             }
         }
-        Ok((permit, self.options.connect().await?))
+        loop {
+            match self.options.connect().await {
+                // Somebody else is opening the file for the first time, which SQLite does not wait for.
+                Err(error) if is_busy(&error) => tokio::time::sleep(BUSY_PAUSE).await,
+                connected => return Ok((permit, connected?)),
+            }
+        }
     }
 
     fn pop(&self) -> Option<(C, Instant)> {
@@ -141,6 +150,12 @@ fn failure(error: &sqlx::Error) -> QueueError {
     } else {
         QueueError::Broken(error.to_string())
     }
+}
+
+/// Whether SQLite says that somebody else is writing.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 /// Codes of Postgres have five characters, those of SQLite are numbers whose last byte is the kind.

@@ -65,7 +65,7 @@ told AS MATERIALIZED (
     SELECT pg_notify('queue_wake', queue::text)
     FROM (SELECT DISTINCT queue FROM moved WHERE kind IN (2, 4)) woken)
 SELECT gone.seq FROM (SELECT seq FROM ended UNION ALL SELECT old FROM moved) gone
-LEFT JOIN (SELECT count(told) FROM told) told ON true";
+CROSS JOIN (SELECT count(told) FROM told) told";
 
 pub(super) async fn settle(
     connection: &mut PgConnection,

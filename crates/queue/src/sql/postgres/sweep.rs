@@ -34,15 +34,17 @@ ready AS (
     SELECT lane, tenant, min(seq), count(*)::integer
     FROM (SELECT lane, tenant, seq, seq - row_number() OVER (PARTITION BY lane, tenant ORDER BY seq) AS island
           FROM due) runs
-    GROUP BY lane, tenant, island, seq / 128)
-SELECT (SELECT count(*) FROM due),
+    GROUP BY lane, tenant, island, seq / 128),
+told AS MATERIALIZED (SELECT pg_notify('queue_wake', $4) FROM (SELECT FROM due LIMIT 1) woken)
+SELECT (SELECT count(*) FROM due), (SELECT count(told) FROM told),
     (SELECT run_at FROM queue_later WHERE queue = $1 AND run_at > $2 ORDER BY run_at LIMIT 1)";
 
 pub(super) async fn promote(connection: &mut PgConnection, queue: Queue, now: Millis) -> Result<Sweep, sqlx::Error> {
-    let (promoted, next): (i64, Option<Millis>) = sqlx::query_as(PROMOTE)
+    let (promoted, _, next): (i64, i64, Option<Millis>) = sqlx::query_as(PROMOTE)
         .bind(queue as i16)
         .bind(now)
         .bind(PROMOTE_MAX)
+        .bind((queue as i16).to_string())
         .fetch_one(connection)
         .await?;
     let next_due = if promoted == PROMOTE_MAX { Some(now) } else { next };

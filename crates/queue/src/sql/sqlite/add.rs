@@ -63,6 +63,8 @@ pub(super) async fn add(
         rows.push((index, job.queue as i16, due(job), bodies.len(), job.body.len()));
         bodies.extend_from_slice(&job.body);
     }
+    // An empty blob would be bound as NULL.
+    bodies.push(0);
     let waits = rows.iter().any(|row| row.2.is_some());
     let rows = json(&rows)?;
     sqlx::query(JOBS)

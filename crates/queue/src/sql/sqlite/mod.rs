@@ -17,12 +17,11 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::pool::{Pool, call};
+use super::pool::{Pool, call, is_busy};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
 use crate::backend::{Added, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewJob};
@@ -30,8 +29,8 @@ use crate::backend::{QueueError, Settle, Sweep};
 use crate::clock::Millis;
 use crate::job::{JobId, Queue};
 
-/// How long a statement waits for another process that writes; a little less than a call may take.
-const BUSY_MARGIN: Duration = Duration::from_millis(200);
+/// How long SQLite waits by itself for another process that writes.
+const BUSY_LIMIT: Duration = Duration::from_millis(50);
 
 /// Readers beside the writer: listings, figures, and whoever looks for what other processes did.
 const READERS: usize = 2;
@@ -46,37 +45,54 @@ pub(super) struct SqliteQueue {
     wakes: wake::Wakes,
 }
 
-/// Runs a future that borrows the writer's connection in a transaction of its own.
+/// Runs a future that borrows the writer's connection in a transaction of its own. There is no rollback: a call that
+/// fails closes its connection, and that is one.
 macro_rules! write {
     ($queue:expr, $connection:ident => $work:expr) => {
-        call!($queue.writer, writer => async {
-            let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-            let $connection: &mut SqliteConnection = &mut transaction;
-            let answer = $work.await?;
-            transaction.commit().await?;
+        call!($queue.writer, $connection => async {
+            begin(&mut *$connection).await?;
+            let answer = {
+                let $connection: &mut SqliteConnection = &mut *$connection;
+                $work.await?
+            };
+            sqlx::query("COMMIT").execute(&mut *$connection).await?;
             Ok(answer)
         })
     };
+}
+
+/// Waits for its turn to write. SQLite itself looks again after ever longer pauses, and under steady writing by others the
+/// one that pauses longest never gets a turn; so it is given little time, and asked anew until the call's time is up.
+async fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    loop {
+        match sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_busy(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 impl SqliteQueue {
     pub(super) fn connect(url: &str, options: &SqlOptions) -> Result<Self, QueueError> {
         let connect = SqliteConnectOptions::from_str(url)
             .map_err(|_| QueueError::Broken("the URL of the SQLite file cannot be read".into()))?
-            .journal_mode(SqliteJournalMode::Wal)
-            // With NORMAL a power cut may take back what was answered already.
-            .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(options.call_limit.saturating_sub(BUSY_MARGIN))
-            .pragma("wal_autocheckpoint", "4000")
+            .busy_timeout(BUSY_LIMIT)
             .pragma("cache_size", "-65536")
             .pragma("temp_store", "MEMORY");
-        let wakes = wake::Wakes::new(connect.clone());
+        let reader = connect.clone().pragma("query_only", "1");
+        // The mode is the file's, so the writer alone sets it: to change it takes the whole file for a moment. As to
+        // `synchronous`, with NORMAL a power cut may take back what was answered already.
+        let writer = connect
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", "4000");
         Ok(Self {
-            writer: Pool::new(connect.clone(), 1, options.call_limit),
-            reader: Pool::new(connect.pragma("query_only", "1"), READERS, options.call_limit),
+            writer: Pool::new(writer, 1, options.call_limit),
+            wakes: wake::Wakes::new(reader.clone()),
+            reader: Pool::new(reader, READERS, options.call_limit),
             rings: Rings::default(),
-            wakes,
         })
     }
 

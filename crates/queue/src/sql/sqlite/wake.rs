@@ -34,7 +34,7 @@ pub(super) struct Wakes {
 impl Wakes {
     pub(super) fn new(options: SqliteConnectOptions) -> Self {
         Self {
-            options: options.pragma("query_only", "1"),
+            options,
             bells: Bells::default(),
             watcher: OnceLock::new(),
         }
