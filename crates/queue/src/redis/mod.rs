@@ -1,1 +1,354 @@
-//! The queue on Redis.
+//! The queue on Redis 7 or Valkey: lists that are claimed in groups, by scripts that are each atomic.
+//!
+//! # What is kept
+//!
+//! All keys of a queue start with its hash tag `{prefix:queue}`, so they lie in one slot of a cluster, and a script that
+//! declares the tag has declared them all: which lists a script touches depends on the tenants it meets.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `jobs` | hash | id → head (tenant, attempts, crashes) and envelope of every live job |
+//! | `w:<lane>:<tenant>` | list | ids that are ready |
+//! | `ring:<lane>` | list | tenants whose list is not empty, each once, in the order of their turns |
+//! | `sched` | sorted set | id, tenant and lane → due time; so becoming ready needs no look at the job |
+//! | `run:<claim>` | set | ids that a claim holds |
+//! | `leases`, `holders` | sorted set, hash | claim → end of its lease; claim → worker session |
+//! | `seq` | number | the last claim's number |
+//! | `parked`, `gate:<gate>` | hash, set | id → gate; the ids behind a gate |
+//! | `errors` | hash | id → failures so far, a JSON list |
+//! | `cancelled` | set | running jobs that somebody cancelled |
+//! | `dead`, `dead:at`, `dead:errors` | hash, sorted set, hash | dead letters, when they died, their failures |
+//! | `seen:<day>`, `days` | set, set | ids that ended that day (also by dying); the days there are |
+//! | `paused` | flag | nothing is claimed |
+//! | `wake` | list | at most one token: there may be work |
+//!
+//! The installation's own `{prefix}:counters` and `{prefix}:workers` are hashes under a tag of their own.
+//!
+//! # Who moves what
+//!
+//! A live job is in `jobs` and in exactly one place: a `w` list, `sched`, a `run` set, or `parked`. *add* puts it into a
+//! list or `sched`; *step* takes ids from lists into a new `run` set, and out of `run` sets to wherever they end; *sweep*
+//! (and a little of it every *step*) moves what is due from `sched` to the lists, and what a dead worker held from its
+//! `run` set to `sched`. A list that becomes non-empty puts its tenant on the ring; a claim takes tenants from the front
+//! of the ring and puts those that have more at its end.
+//!
+//! An ending must find its id in the `run` set of the claim it names. Claim numbers are never issued twice, so an ending
+//! that comes too late, or a second time, finds nothing and changes nothing. A lease that ended still counts until a
+//! sweep takes its jobs back. A cancelled job that would have run again (put off, released, parked, or taken back from a
+//! dead worker) becomes a dead letter instead.
+//!
+//! A key stays known through `seen`, looked up for [`KNOWN_DAYS`](crate::backend::KNOWN_DAYS) days. A dead letter alone,
+//! older than that, does not keep a new job with its key away; it just cannot be retried while that one lives.
+//!
+//! # What a crash leaves
+//!
+//! A script runs whole or not at all, also in the append-only file. An answer that got lost leaves: after an add, the
+//! job, and a sender who repeats it and hears *duplicate*; after a claim, jobs that come back with their lease's end, as
+//! after the crash of a worker; after an ending, the ending, and a worker that hears *not held* when it repeats it. With
+//! `appendfsync everysec` a power failure may also lose about a second of answered calls (see
+//! [`check`](crate::backend::Backend::check)).
+//!
+//! A token that a process took right before it died is lost; work is then found by those who look now and then, and by
+//! the next token. Redis that is full refuses adds before their first line and lets everything else go on.
+
+mod check;
+mod link;
+mod script;
+mod shown;
+mod stored;
+mod wake;
+mod work;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+use self::link::{Link, misunderstood};
+use self::script::{CANCEL, COUNT, COUNTS, DEAD_DELETE, DEAD_EDIT, DEAD_RETRY, ENDED, PAUSE, PURGE, UNPARK};
+use self::wake::Wake;
+use self::work::bounded;
+use crate::backend::{
+    Added, BATCH_MAX, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
+    Page, QueueError, Settle, Sweep, Worker,
+};
+use crate::clock::{DAY_MS, Millis, day};
+use crate::job::{JobId, Queue};
+
+/// Jobs kept in Redis.
+pub struct RedisQueue {
+    link: Arc<Link>,
+    /// The hash tag of the installation.
+    installation: String,
+    /// The hash tags of the queues, and who listens to their tokens.
+    queues: [(String, OnceLock<Wake>); Queue::ALL.len()],
+}
+
+impl RedisQueue {
+    /// A queue behind `redis://…`, `rediss://…`, `redis+sentinel://…/master` or `redis+cluster://host,host`, whose keys
+    /// begin with `{prefix`. Connects with the first call, so Redis may be away.
+    ///
+    /// # Errors
+    /// When the URL is not one.
+    pub fn connect(url: &str, prefix: &str) -> Result<Self, QueueError> {
+        Ok(Self {
+            link: Arc::new(Link::new(url)?),
+            installation: format!("{{{prefix}}}"),
+            queues: Queue::ALL.map(|queue| (format!("{{{prefix}:{queue}}}"), OnceLock::new())),
+        })
+    }
+
+    fn tag(&self, queue: Queue) -> &str {
+        &self.queues[queue as usize].0
+    }
+
+    /// Tells who listens that this process takes the work.
+    fn claims(&self, queue: Queue) {
+        if let Some(wake) = self.queues[queue as usize].1.get() {
+            wake.claims();
+        }
+    }
+
+    /// Calls a script that asks for nothing but ids and bytes and answers yes or no, in the first queue that says yes.
+    async fn in_any_queue(&self, script: &script::Script, arguments: &[&[u8]]) -> Result<bool, QueueError> {
+        for queue in Queue::ALL {
+            let mut command = script.on(self.tag(queue));
+            command.arg(arguments);
+            if self.link.run(script, &command).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl Backend for RedisQueue {
+    async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError> {
+        bounded(jobs.len())?;
+        let mut answers = vec![Added::Duplicate; jobs.len()];
+        for queue in Queue::ALL {
+            self.add_to(queue, jobs, &mut answers, now).await?;
+        }
+        Ok(answers)
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
+        Ok(self.step_in(request.queue, &[], Some(request), request.now).await?.1)
+    }
+
+    // `finished` is not needed: a claim's set says itself when it is empty.
+    async fn settle(&self, queue: Queue, settles: &[Settle], _: &[i64], now: Millis) -> Result<Vec<bool>, QueueError> {
+        Ok(self.step_in(queue, settles, None, now).await?.0)
+    }
+
+    async fn step(
+        &self,
+        settles: &[Settle],
+        _: &[i64],
+        request: &ClaimRequest,
+    ) -> Result<(Vec<bool>, Claims), QueueError> {
+        self.step_in(request.queue, settles, Some(request), request.now).await
+    }
+
+    async fn renew(&self, queue: Queue, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError> {
+        self.renew_in(queue, claims, until).await
+    }
+
+    async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
+        self.sweep_in(queue, now, dice).await
+    }
+
+    fn wakes(&self, queue: Queue) -> Arc<Notify> {
+        let (tag, wake) = &self.queues[queue as usize];
+        Arc::clone(&wake.get_or_init(|| Wake::start(Arc::clone(&self.link), tag)).notify)
+    }
+
+    async fn unpark(&self, queue: Queue, gates: &[String], _: Millis) -> Result<u64, QueueError> {
+        let mut unparked = 0;
+        for gate in gates {
+            loop {
+                let mut command = UNPARK.on(self.tag(queue));
+                let moved: u64 = self.link.run(&UNPARK, command.arg(gate)).await?;
+                unparked += moved;
+                if moved < BATCH_MAX as u64 {
+                    break;
+                }
+            }
+        }
+        Ok(unparked)
+    }
+
+    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
+        let mut command = PAUSE.on(self.tag(queue));
+        self.link.run(&PAUSE, command.arg(u8::from(paused))).await
+    }
+
+    async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
+        let (ready, scheduled, running, parked, dead, paused) =
+            self.link.run(&COUNTS, &COUNTS.on(self.tag(queue))).await?;
+        Ok(Counts {
+            ready,
+            scheduled,
+            running,
+            parked,
+            dead,
+            paused,
+        })
+    }
+
+    async fn find(&self, id: JobId) -> Result<Option<Kept>, QueueError> {
+        for queue in Queue::ALL {
+            if let Some(kept) = self.find_in(queue, id).await? {
+                return Ok(Some(kept));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn ended(&self, id: JobId) -> Result<bool, QueueError> {
+        self.in_any_queue(&ENDED, &[id.0.as_bytes()]).await
+    }
+
+    async fn list(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+        self.list_jobs(request).await
+    }
+
+    async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError> {
+        for queue in Queue::ALL {
+            let mut command = CANCEL.on(self.tag(queue));
+            let became: String = self
+                .link
+                .run(&CANCEL, command.arg(id.0.as_bytes()).arg(day(now)))
+                .await?;
+            match became.as_str() {
+                "removed" => return Ok(Cancelled::Removed),
+                "signalled" => return Ok(Cancelled::Signalled),
+                _ => {}
+            }
+        }
+        Ok(Cancelled::Unknown)
+    }
+
+    async fn cancelled(&self, queue: Queue, running: &[JobId]) -> Result<Vec<JobId>, QueueError> {
+        let mut cancelled = Vec::new();
+        for running in running.chunks(BATCH_MAX) {
+            let mut command = redis::cmd("SMISMEMBER");
+            command.arg(format!("{}:cancelled", self.tag(queue)));
+            for id in running {
+                command.arg(id.0.as_bytes());
+            }
+            let marks: Vec<bool> = self.link.query(&command).await?;
+            cancelled.extend(
+                running
+                    .iter()
+                    .zip(marks)
+                    .filter(|(_, marked)| *marked)
+                    .map(|(id, _)| *id),
+            );
+        }
+        Ok(cancelled)
+    }
+
+    async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+        self.list_letters(request).await
+    }
+
+    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, _: Millis) -> Result<bool, QueueError> {
+        self.in_any_queue(&DEAD_RETRY, &[id.0.as_bytes(), body.unwrap_or_default()])
+            .await
+    }
+
+    async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
+        self.in_any_queue(&DEAD_EDIT, &[id.0.as_bytes(), body]).await
+    }
+
+    async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
+        self.in_any_queue(&DEAD_DELETE, &[id.0.as_bytes()]).await
+    }
+
+    async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {
+        for counters in counters.chunks(BATCH_MAX) {
+            let mut command = COUNT.on(&self.installation);
+            for (counter, amount) in counters {
+                command
+                    .arg(format!("{}|{}|{}", counter.queue, counter.kind, counter.name))
+                    .arg(*amount);
+            }
+            self.link.run::<()>(&COUNT, &command).await?;
+        }
+        Ok(())
+    }
+
+    async fn counters(&self) -> Result<Vec<(Counter, u64)>, QueueError> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(format!("{}:counters", self.installation));
+        let counters: HashMap<String, u64> = self.link.query(&command).await?;
+        counters
+            .into_iter()
+            .map(|(field, amount)| Some((read_counter(&field)?, amount)))
+            .collect::<Option<_>>()
+            .ok_or_else(misunderstood)
+    }
+
+    async fn announce(&self, worker: &Worker, until: Millis) -> Result<(), QueueError> {
+        let announced = serde_json::to_string(&(until, worker)).map_err(|_| misunderstood())?;
+        let mut command = redis::cmd("HSET");
+        command
+            .arg(self.workers_key())
+            .arg(worker.session.as_bytes())
+            .arg(announced);
+        self.link.query(&command).await
+    }
+
+    async fn workers(&self, now: Millis) -> Result<Vec<Worker>, QueueError> {
+        let mut command = redis::cmd("HGETALL");
+        let announced: HashMap<Vec<u8>, String> = self.link.query(command.arg(self.workers_key())).await?;
+        let (mut workers, mut gone) = (Vec::new(), Vec::new());
+        for (session, text) in announced {
+            let (until, worker): (Millis, Worker) = serde_json::from_str(&text).map_err(|_| misunderstood())?;
+            if until > now {
+                workers.push(worker);
+            } else if until + DAY_MS < now {
+                gone.push(session);
+            }
+        }
+        for gone in gone.chunks(BATCH_MAX) {
+            let mut command = redis::cmd("HDEL");
+            self.link.query::<()>(command.arg(self.workers_key()).arg(gone)).await?;
+        }
+        workers.sort_by_key(|worker| (worker.started_at, worker.session));
+        Ok(workers)
+    }
+
+    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+        let mut command = PURGE.on(self.tag(queue));
+        self.link.run(&PURGE, command.arg(day(now)).arg(dead_before)).await
+    }
+
+    async fn ping(&self) -> Result<(), QueueError> {
+        self.link.query(&redis::cmd("PING")).await
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>, QueueError> {
+        self.check_server().await
+    }
+}
+
+impl RedisQueue {
+    fn workers_key(&self) -> String {
+        format!("{}:workers", self.installation)
+    }
+}
+
+/// Reads the name of a field of `counters`.
+fn read_counter(field: &str) -> Option<Counter> {
+    let (queue, rest) = field.split_once('|')?;
+    let (kind, name) = rest.rsplit_once('|')?;
+    Some(Counter {
+        queue: Queue::named(queue)?,
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    })
+}

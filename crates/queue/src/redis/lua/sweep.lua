@@ -1,0 +1,35 @@
+-- Makes due jobs ready, and takes jobs back from leases that ended.
+-- ARGV: now · today · what to note for a poisoned job (JSON string) · how long to wait after the first crash, the second …
+-- Answers how many became ready, were taken back, and died; and the first due time ('' = none).
+local now, today, poisoned_text = unpack(ARGV, 1, 3)
+local promoted = promote(now, SWEEP_MAX)
+local rescued, poisoned, left = 0, 0, SWEEP_MAX
+
+local function take_back(id)
+  local job = call('HGET', queue .. ':jobs', id)
+  if not job then return end
+  local body, crashes = string.sub(job, HEAD_BYTES + 1), string.byte(job, 19) + 1
+  local head = string.sub(job, 1, 18) .. string.char(crashes)
+  if call('SISMEMBER', queue .. ':cancelled', id) == 1 then
+    bury(id, head, body, 'cancelled', now, today)
+  elseif crashes >= CRASHES_MAX then
+    local attempt = string.byte(job, 17) * 256 + string.byte(job, 18) + 1
+    note(id, string.format('{"attempt":%d,"at":%s,"error":%s}', attempt, now, poisoned_text))
+    bury(id, head, body, 'poison', now, today)
+    poisoned = poisoned + 1
+  else
+    call('HSET', queue .. ':jobs', id, head .. body)
+    call('ZADD', queue .. ':sched', now + ARGV[3 + crashes], id .. place_of(head))
+    rescued = rescued + 1
+  end
+end
+
+for _, claim in ipairs(call('ZRANGEBYSCORE', queue .. ':leases', '-inf', now, 'LIMIT', 0, SWEEP_MAX)) do
+  if left == 0 then break end
+  local ids = call('SPOP', queue .. ':run:' .. claim, left)
+  left = left - #ids
+  for _, id in ipairs(ids) do take_back(id) end
+  drop_lease_if_empty(claim)
+end
+if promoted > 0 then wake() end
+return {promoted, rescued, poisoned, call('ZRANGE', queue .. ':sched', 0, 0, 'WITHSCORES')[2] or ''}

@@ -1,0 +1,112 @@
+//! The scripts, each put together from the fragments it needs, and how they are called.
+
+use std::sync::LazyLock;
+
+use redis::Cmd;
+
+use crate::backend::{BATCH_MAX, CRASHES_MAX, KNOWN_DAYS};
+
+/// Due jobs that one claim makes ready on its way.
+const STEP_PROMOTED_MAX: usize = 100;
+
+/// Due jobs that one sweep makes ready, and jobs that it takes back.
+const SWEEP_MAX: usize = 1000;
+
+/// How often one claim goes round the tenants to become full.
+const ROUNDS_MAX: usize = 3;
+
+const PRELUDE: &str = include_str!("lua/prelude.lua");
+const WRITE: &str = include_str!("lua/write.lua");
+const STATE: &str = include_str!("lua/state.lua");
+
+/// A script and the name Redis knows it by.
+pub(super) struct Script {
+    text: String,
+    sha: String,
+}
+
+/// What a script may do when Redis has no memory left.
+#[derive(Clone, Copy)]
+enum Memory {
+    /// It brings new data: refused before its first line, so that it is never half done.
+    Needs,
+    /// It moves or removes: must go on, or a full Redis would never become empty.
+    Frees,
+    /// It changes nothing, and Redis holds it to that.
+    Reads,
+}
+
+impl Script {
+    fn new(memory: Memory, fragments: &[&str]) -> Self {
+        let flags = match memory {
+            Memory::Needs => "",
+            Memory::Frees => " flags=allow-oom",
+            Memory::Reads => " flags=no-writes",
+        };
+        let text = format!(
+            "#!lua{flags}\n\
+             local KNOWN_DAYS, CRASHES_MAX, BATCH_MAX = {KNOWN_DAYS}, {CRASHES_MAX}, {BATCH_MAX}\n\
+             local STEP_PROMOTED_MAX, SWEEP_MAX, ROUNDS_MAX = {STEP_PROMOTED_MAX}, {SWEEP_MAX}, {ROUNDS_MAX}\n\
+             {PRELUDE}{}",
+            fragments.concat()
+        );
+        let sha = redis::Script::new(&text).get_hash().to_owned();
+        Self { text, sha }
+    }
+
+    /// The call for the queue (or installation) of that hash tag; arguments are to be added.
+    pub(super) fn on(&self, tag: &str) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.sha).arg(1).arg(tag);
+        command
+    }
+
+    /// Makes the script known to Redis.
+    pub(super) fn load(&self) -> Cmd {
+        let mut command = redis::cmd("SCRIPT");
+        command.arg("LOAD").arg(&self.text);
+        command
+    }
+}
+
+macro_rules! scripts {
+    ($($name:ident: $memory:ident, $($fragment:expr),+;)+) => {
+        $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| Script::new(Memory::$memory, &[$($fragment),+]));)+
+        #[cfg(test)]
+        const ALL: &[&LazyLock<Script>] = &[$(&$name),+];
+    };
+}
+
+scripts! {
+    ADD: Needs, WRITE, include_str!("lua/add.lua");
+    STEP: Frees, WRITE, include_str!("lua/step.lua");
+    RENEW: Frees, include_str!("lua/renew.lua");
+    SWEEP: Frees, WRITE, include_str!("lua/sweep.lua");
+    UNPARK: Frees, WRITE, include_str!("lua/unpark.lua");
+    PAUSE: Frees, WRITE, include_str!("lua/pause.lua");
+    CANCEL: Frees, STATE, WRITE, include_str!("lua/cancel.lua");
+    WAKE: Frees, WRITE, "wake() return 0";
+    COUNTS: Reads, include_str!("lua/counts.lua");
+    FIND: Reads, STATE, include_str!("lua/find.lua");
+    ENDED: Reads, include_str!("lua/ended.lua");
+    LIST: Reads, STATE, include_str!("lua/list.lua");
+    DEAD_LIST: Reads, include_str!("lua/dead_list.lua");
+    DEAD_RETRY: Frees, WRITE, include_str!("lua/dead_retry.lua");
+    DEAD_EDIT: Frees, include_str!("lua/dead_edit.lua");
+    DEAD_DELETE: Frees, include_str!("lua/dead_delete.lua");
+    PURGE: Frees, include_str!("lua/purge.lua");
+    COUNT: Frees, include_str!("lua/count.lua");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_script_has_a_name_of_its_own_and_says_first_what_it_may_do() {
+        let names: HashSet<_> = ALL.iter().map(|script| &script.sha).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(ALL.iter().all(|script| script.text.starts_with("#!lua")));
+    }
+}

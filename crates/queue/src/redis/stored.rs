@@ -1,0 +1,143 @@
+//! The form of what Redis keeps of a job, and reading it back.
+
+use redis::FromRedisValue;
+use uuid::Uuid;
+
+use super::link::misunderstood;
+use crate::backend::{Failure, Kept, QueueError, Reason, State};
+use crate::clock::Millis;
+use crate::job::{JobId, Queue};
+
+/// What changes while a job lives, in front of its envelope; `HEAD_BYTES` of `prelude.lua`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) tenant: Uuid,
+    pub(super) attempts: u16,
+    pub(super) crashes: u8,
+}
+
+impl Head {
+    const BYTES: usize = 16 + 2 + 1;
+
+    /// Makes `value` the stored form.
+    pub(super) fn write(&self, body: &[u8], value: &mut Vec<u8>) {
+        value.clear();
+        value.extend_from_slice(self.tenant.as_bytes());
+        value.extend_from_slice(&self.attempts.to_be_bytes());
+        value.push(self.crashes);
+        value.extend_from_slice(body);
+    }
+
+    /// Reads the head and leaves what follows it.
+    pub(super) fn take(value: &mut Vec<u8>) -> Option<Self> {
+        let (tenant, rest) = value.split_first_chunk::<16>()?;
+        let (attempts, rest) = rest.split_first_chunk::<2>()?;
+        let crashes = *rest.first()?;
+        let head = Self {
+            tenant: Uuid::from_bytes(*tenant),
+            attempts: u16::from_be_bytes(*attempts),
+            crashes,
+        };
+        value.drain(..Self::BYTES);
+        Some(head)
+    }
+}
+
+/// A job or letter as the scripts that show them answer it: id, value, the state's name and three details of it.
+pub(super) type Row = (Vec<u8>, Vec<u8>, String, Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// Reads what a script showed.
+pub(super) fn read_row(queue: Queue, (id, value, state, first, second, third): Row) -> Result<Kept, QueueError> {
+    read(queue, &id, value, &state, [&first, &second, &third]).ok_or_else(misunderstood)
+}
+
+fn read(queue: Queue, id: &[u8], mut body: Vec<u8>, state: &str, details: [&[u8]; 3]) -> Option<Kept> {
+    let id = JobId(Uuid::from_slice(id).ok()?);
+    let head = Head::take(&mut body)?;
+    let [first, second, third] = details;
+    let state = match state {
+        "ready" => State::Ready,
+        "scheduled" => State::Scheduled { run_at: time(first)? },
+        "parked" => State::Parked {
+            gate: text(first)?.to_owned(),
+        },
+        "running" => State::Running {
+            claim: time(first)?,
+            session: Uuid::from_slice(second).ok()?,
+            until: time(third)?,
+        },
+        "dead" => State::Dead {
+            reason: take_reason(&mut body)?,
+            died_at: time(first)?,
+        },
+        _ => return None,
+    };
+    let Head {
+        tenant,
+        attempts,
+        crashes,
+    } = head;
+    Some(Kept {
+        id,
+        queue,
+        tenant,
+        attempts,
+        crashes,
+        state,
+        body,
+        errors: Vec::new(),
+    })
+}
+
+/// A dead letter has its reason between head and body, behind its length.
+fn take_reason(value: &mut Vec<u8>) -> Option<Reason> {
+    let end = 1 + usize::from(*value.first()?);
+    let reason = Reason::named(text(value.get(1..end)?)?)?;
+    value.drain(..end);
+    Some(reason)
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// A number as Redis shows scores; beyond 2^53 with an exponent.
+pub(super) fn time(bytes: &[u8]) -> Option<Millis> {
+    let text = text(bytes)?;
+    #[allow(clippy::cast_possible_truncation)]
+    text.parse()
+        .ok()
+        .or_else(|| text.parse::<f64>().ok().map(|number| number as Millis))
+}
+
+/// Reads the failures of a job.
+pub(super) fn read_failures(json: &str) -> Result<Vec<Failure>, QueueError> {
+    serde_json::from_str(json).map_err(|_| misunderstood())
+}
+
+/// Reads a part of an answer.
+pub(super) fn part<T: FromRedisValue>(value: redis::Value) -> Result<T, QueueError> {
+    redis::from_redis_value(value).map_err(|_| misunderstood())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_head_reads_back_and_leaves_the_body(tenant: u128, attempts: u16, crashes: u8, body: Vec<u8>) {
+            let head = Head { tenant: Uuid::from_u128(tenant), attempts, crashes };
+            let mut value = Vec::new();
+            head.write(&body, &mut value);
+            prop_assert_eq!(Head::take(&mut value), Some(head));
+            prop_assert_eq!(value, body);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused_without_a_panic(value: Vec<u8>, state in "ready|scheduled|running|dead|x") {
+            let _ = read(Queue::Default, &[0; 16], value, &state, [b"1", &[0; 16], b"1e18"]);
+        }
+    }
+}

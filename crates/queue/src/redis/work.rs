@@ -1,0 +1,268 @@
+//! The way of jobs through Redis: the arguments of the scripts that move them, and their answers.
+
+use std::collections::HashSet;
+
+use redis::{Cmd, Value};
+use uuid::Uuid;
+
+use super::RedisQueue;
+use super::link::misunderstood;
+use super::script::{ADD, RENEW, STEP, SWEEP};
+use super::stored::Head;
+use crate::backend::{
+    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, ClaimRequest, Claimed, Claims, Failure, NewJob, Outcome, QueueError,
+    Settle, Sweep, Ticket, cut_error,
+};
+use crate::clock::{Millis, day, millis};
+use crate::job::{JobId, Queue};
+
+/// What is kept as the last failure of a job whose workers died.
+const POISON_TEXT: &str = "the worker process died while it ran this job";
+
+impl RedisQueue {
+    /// Adds jobs of one queue.
+    pub(super) async fn add_to(
+        &self,
+        queue: Queue,
+        jobs: &[NewJob],
+        answers: &mut [Added],
+        now: Millis,
+    ) -> Result<(), QueueError> {
+        // The first of a batch with an id is the one that counts. One group per tenant and due time.
+        let mut ids = HashSet::with_capacity(jobs.len());
+        let first = |index: &usize| jobs[*index].queue == queue && ids.insert(jobs[*index].id);
+        let mut order: Vec<usize> = (0..jobs.len()).filter(first).collect();
+        if order.is_empty() {
+            return Ok(());
+        }
+        let place = |index: &usize| (jobs[*index].tenant, jobs[*index].run_at.max(now));
+        order.sort_by_key(place);
+        let groups: Vec<&[usize]> = order.chunk_by(|one, other| place(one) == place(other)).collect();
+
+        let mut command = ADD.on(self.tag(queue));
+        command.arg(day(now)).arg(order.len()).arg(groups.len());
+        for group in groups {
+            let job = &jobs[group[0]];
+            command.arg(job.tenant.as_bytes()).arg(group.len());
+            if job.run_at > now {
+                command.arg(job.run_at)
+            } else {
+                command.arg("")
+            };
+        }
+        for index in &order {
+            command.arg(jobs[*index].id.0.as_bytes());
+        }
+        let mut value = Vec::new();
+        for index in &order {
+            let job = &jobs[*index];
+            Head {
+                tenant: job.tenant,
+                attempts: 0,
+                crashes: 0,
+            }
+            .write(&job.body, &mut value);
+            command.arg(&value);
+        }
+        let duplicates: Vec<usize> = self.link.run(&ADD, &command).await?;
+        for index in &order {
+            answers[*index] = Added::New;
+        }
+        for position in duplicates {
+            *order
+                .get(position - 1)
+                .and_then(|index| answers.get_mut(*index))
+                .ok_or_else(misunderstood)? = Added::Duplicate;
+        }
+        Ok(())
+    }
+
+    /// Settles and claims; either may be nothing.
+    pub(super) async fn step_in(
+        &self,
+        queue: Queue,
+        settles: &[Settle],
+        request: Option<&ClaimRequest>,
+        now: Millis,
+    ) -> Result<(Vec<bool>, Claims), QueueError> {
+        bounded(settles.len())?;
+        let want = request.map_or(0, |request| request.want.min(BATCH_MAX));
+        if settles.is_empty() && want == 0 {
+            return Ok((Vec::new(), Claims::default()));
+        }
+        if want > 0 {
+            self.claims(queue);
+        }
+        let mut held = vec![false; settles.len()];
+        let order = Endings::of(settles, &mut held);
+
+        let mut command = STEP.on(self.tag(queue));
+        command.arg(now).arg(day(now));
+        command.arg(request.map_or(0, |request| request.lane)).arg(want);
+        command.arg(request.map_or(Uuid::nil(), |request| request.session).as_bytes());
+        command.arg(request.map_or(now, |request| request.until));
+        order.write(settles, now, &mut command);
+
+        let answer: Value = self.link.run(&STEP, &command).await?;
+        let lane = request.map_or(0, |request| request.lane);
+        let (claims, refused) = read_step(answer, queue, lane).ok_or_else(misunderstood)?;
+        for position in refused {
+            let index = order.index(position).ok_or_else(misunderstood)?;
+            held[index] = false;
+        }
+        Ok((held, claims))
+    }
+
+    /// Moves the ends of leases.
+    pub(super) async fn renew_in(&self, queue: Queue, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError> {
+        let mut lost = Vec::new();
+        for claims in claims.chunks(BATCH_MAX) {
+            let mut command = RENEW.on(self.tag(queue));
+            command.arg(until).arg(claims);
+            lost.extend(self.link.run::<Vec<i64>>(&RENEW, &command).await?);
+        }
+        Ok(lost)
+    }
+
+    /// Promotes and takes back.
+    pub(super) async fn sweep_in(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
+        let mut command = SWEEP.on(self.tag(queue));
+        command
+            .arg(now)
+            .arg(day(now))
+            .arg(serde_json::json!(POISON_TEXT).to_string());
+        for crashes in 1..CRASHES_MAX {
+            command.arg(millis(CRASH_BACKOFF.wait(crashes.into(), dice)));
+        }
+        let (promoted, rescued, poisoned, next_due): (usize, usize, usize, String) =
+            self.link.run(&SWEEP, &command).await?;
+        Ok(Sweep {
+            promoted,
+            rescued,
+            poisoned,
+            next_due: next_due.parse().ok(),
+        })
+    }
+}
+
+/// Refuses what is larger than any call may be.
+pub(super) fn bounded(jobs: usize) -> Result<(), QueueError> {
+    if jobs > BATCH_MAX {
+        return Err(QueueError::Broken(format!(
+            "{jobs} jobs in one call; {BATCH_MAX} at most"
+        )));
+    }
+    Ok(())
+}
+
+/// The order in which the step script gets the endings: indices of those that are simply done, by claim, and of the
+/// others.
+struct Endings {
+    done: Vec<usize>,
+    others: Vec<usize>,
+}
+
+impl Endings {
+    /// Marks in `held` what is sent. The same ending twice in one call is sent once and not held the second time.
+    fn of(settles: &[Settle], held: &mut [bool]) -> Self {
+        let mut known = HashSet::with_capacity(settles.len());
+        let (mut done, mut others) = (Vec::with_capacity(settles.len()), Vec::new());
+        for (index, settle) in settles.iter().enumerate() {
+            held[index] = known.insert((settle.id, settle.ticket.claim));
+            if held[index] {
+                if settle.outcome == Outcome::Done {
+                    done.push(index)
+                } else {
+                    others.push(index)
+                }
+            }
+        }
+        done.sort_by_key(|index| settles[*index].ticket.claim);
+        Self { done, others }
+    }
+
+    fn write(&self, settles: &[Settle], now: Millis, command: &mut Cmd) {
+        let claim = |index: &usize| settles[*index].ticket.claim;
+        let groups: Vec<&[usize]> = self.done.chunk_by(|one, other| claim(one) == claim(other)).collect();
+        command.arg(groups.len()).arg(self.others.len());
+        for group in groups {
+            command.arg(claim(&group[0])).arg(group.len());
+            for index in group {
+                command.arg(settles[*index].id.0.as_bytes());
+            }
+        }
+        for index in &self.others {
+            write_ending(&settles[*index], now, command);
+        }
+    }
+
+    /// The index of what the script calls the ending at `position`, counted from 1.
+    fn index(&self, position: usize) -> Option<usize> {
+        self.done
+            .iter()
+            .chain(&self.others)
+            .nth(position.checked_sub(1)?)
+            .copied()
+    }
+}
+
+fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
+    let (name, time, text, error) = match &settle.outcome {
+        Outcome::Done => unreachable!("those are sent in groups"),
+        Outcome::Later { run_at, error } => ("later", *run_at, "", error.as_deref()),
+        Outcome::Dead { reason, error } => ("dead", now, reason.name(), error.as_deref()),
+        Outcome::Park { gate } => ("park", now, gate.as_str(), None),
+        Outcome::Release => ("release", now, "", None),
+    };
+    let used = settle.attempts.saturating_add(1);
+    let attempts = if error.is_some() { used } else { settle.attempts };
+    let failure = error.map_or_else(String::new, |error| {
+        let error = cut_error(error).to_owned();
+        serde_json::to_string(&Failure {
+            attempt: used,
+            at: now,
+            error,
+        })
+        .expect("numbers and a text are JSON")
+    });
+    let mut head = Vec::new();
+    Head {
+        tenant: settle.tenant,
+        attempts,
+        crashes: settle.crashes,
+    }
+    .write(&[], &mut head);
+    command.arg(settle.ticket.claim).arg(settle.id.0.as_bytes()).arg(name);
+    command.arg(head).arg(time).arg(text).arg(failure);
+}
+
+/// The claims, and the positions of the refused endings.
+fn read_step(answer: Value, queue: Queue, lane: u8) -> Option<(Claims, Vec<usize>)> {
+    let Value::Array(parts) = answer else { return None };
+    let [claim, ids, values, more, refused]: [Value; 5] = parts.try_into().ok()?;
+    let (Value::Int(claim), Value::BulkString(ids), Value::Array(values)) = (claim, ids, values) else {
+        return None;
+    };
+    let ticket = Ticket { claim, seq: 0 };
+    let jobs = ids.chunks_exact(16).zip(values).filter_map(|(id, value)| {
+        let Value::BulkString(mut body) = value else {
+            return None;
+        };
+        let head = Head::take(&mut body)?;
+        let id = JobId(Uuid::from_slice(id).ok()?);
+        Some(Claimed {
+            id,
+            queue,
+            tenant: head.tenant,
+            crashes: lane,
+            attempts: head.attempts,
+            ticket,
+            body,
+        })
+    });
+    let claims = Claims {
+        jobs: jobs.collect(),
+        more: more == Value::Int(1),
+    };
+    Some((claims, redis::from_redis_value(refused).ok()?))
+}
