@@ -155,7 +155,8 @@ fn failure(error: &sqlx::Error) -> QueueError {
 /// Whether SQLite says that somebody else is writing.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
-    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
+    code.and_then(|code| code.parse::<u32>().ok())
+        .is_some_and(|code| code & 0xff == 5)
 }
 
 /// Codes of Postgres have five characters, those of SQLite are numbers whose last byte is the kind.

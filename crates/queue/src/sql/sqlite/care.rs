@@ -107,8 +107,25 @@ pub(super) async fn purge(
     Ok(dead.len() as u64)
 }
 
-pub(super) async fn check(connection: &mut SqliteConnection) -> Result<Vec<Finding>, sqlx::Error> {
-    // Runs do not overlap, so the run that covers a job is the last that begins at or before it.
+/// How the writer's connection is set up.
+pub(super) struct Settings {
+    journal: String,
+    synchronous: i64,
+}
+
+pub(super) async fn settings(connection: &mut SqliteConnection) -> Result<Settings, sqlx::Error> {
+    Ok(Settings {
+        journal: sqlx::query_scalar("PRAGMA journal_mode")
+            .fetch_one(&mut *connection)
+            .await?,
+        synchronous: sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await?,
+    })
+}
+
+/// How many jobs are in no place from which they could ever start.
+pub(super) async fn uncovered(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    // Runs do not overlap, so in one pass over all jobs and all ends of runs, a job is covered if the furthest end so far
+    // lies behind it.
     const UNCOVERED: &str = "
         WITH runs(first, len) AS MATERIALIZED (
             SELECT pos, n FROM queue_ready
@@ -120,40 +137,35 @@ pub(super) async fn check(connection: &mut SqliteConnection) -> Result<Vec<Findi
         swept(seq, until, covered) AS (
             SELECT seq, until, max(until) OVER (ORDER BY seq, until IS NULL ROWS UNBOUNDED PRECEDING) FROM marks)
         SELECT count(*) FROM swept WHERE until IS NULL AND COALESCE(covered <= seq, true)";
+    sqlx::query_scalar(UNCOVERED).fetch_one(connection).await
+}
 
-    let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
-        .fetch_one(&mut *connection)
-        .await?;
-    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
-        .fetch_one(&mut *connection)
-        .await?;
-    let uncovered: i64 = sqlx::query_scalar(UNCOVERED).fetch_one(connection).await?;
-
+pub(super) fn findings(settings: &Settings, uncovered: i64) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |level, text: String| findings.push(Finding { level, text });
-    if journal != "wal" {
-        find(
-            FindingLevel::Fault,
-            format!("the SQLite file is in journal mode {journal}, not wal: readers block writers"),
+    if settings.journal != "wal" {
+        let text = format!(
+            "the SQLite file is in journal mode {}, not wal: readers block writers",
+            settings.journal
         );
+        find(FindingLevel::Fault, text);
     }
-    if synchronous < 2 {
+    if settings.synchronous < 2 {
         find(
             FindingLevel::Fault,
             "synchronous is not FULL: accepted jobs may be lost in a power cut".into(),
         );
     }
     if uncovered > 0 {
-        find(
-            FindingLevel::Fault,
-            format!("{uncovered} jobs are kept that nothing will ever start: this is a defect, report it"),
-        );
+        let text = format!("{uncovered} jobs are kept that nothing will ever start: this is a defect, report it");
+        find(FindingLevel::Fault, text);
     }
     if findings.is_empty() {
+        let text = "the queue in the SQLite file is durable and consistent".into();
         findings.push(Finding {
             level: FindingLevel::Good,
-            text: "the queue in the SQLite file is durable and consistent".into(),
+            text,
         });
     }
-    Ok(findings)
+    findings
 }

@@ -248,10 +248,11 @@ impl SqliteQueue {
     }
 
     pub(super) async fn check(&self) -> Result<Vec<Finding>, QueueError> {
+        let settings = call!(self.writer, connection => care::settings(connection))?;
         let mut held = self.reader.hold_for(care::CHECK_LIMIT).await?;
         let deadline = held.deadline;
-        let outcome = tokio::time::timeout_at(deadline, care::check(held.connection())).await;
-        held.end(outcome)
+        let uncovered = tokio::time::timeout_at(deadline, care::uncovered(held.connection())).await;
+        Ok(care::findings(&settings, held.end(uncovered)?))
     }
 }
 
