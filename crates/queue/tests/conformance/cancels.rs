@@ -227,3 +227,64 @@ pub(crate) async fn a_job_under_an_ended_lease_is_still_its_workers_to_stop(fixt
         [claimed.id]
     );
 }
+
+/// Either it is dead at once when its worker lets go of it, or whoever runs it next is told to stop.
+async fn is_still_cancelled(fixture: &Fixture, claimed: &queue::backend::Claimed) {
+    fixture
+        .queue
+        .unpark(Queue::Default, &["kind:x".into()], fixture.now())
+        .await
+        .unwrap();
+    fixture.advance(LEASE_MS);
+    fixture.sweep().await;
+    if matches!(
+        fixture.kept(claimed.id).await.state,
+        State::Dead {
+            reason: Reason::Cancelled,
+            ..
+        }
+    ) {
+        return;
+    }
+    let again = [fixture.claim(10).await, fixture.claim_from(1, 10).await].concat();
+    let running: Vec<_> = again.iter().map(|job| job.id).collect();
+    assert_eq!(running, [claimed.id]);
+    assert_eq!(
+        fixture.queue.cancelled(Queue::Default, &running).await.unwrap(),
+        running
+    );
+    assert!(
+        fixture
+            .settle(
+                &again[0],
+                Outcome::Dead {
+                    reason: Reason::Cancelled,
+                    error: None
+                }
+            )
+            .await
+    );
+}
+
+pub(crate) async fn a_cancel_outlives_the_run_that_did_not_see_it(fixture: &Fixture) {
+    let run_at = fixture.now();
+    let outcomes = [
+        Outcome::Release,
+        Outcome::Later { run_at, error: None },
+        failed(run_at, "no"),
+        Outcome::Park { gate: "kind:x".into() },
+    ];
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let claimed = fixture.running(&number.to_string()).await;
+        cancel(fixture, claimed.id).await;
+        assert!(fixture.settle(&claimed, outcome).await);
+        is_still_cancelled(fixture, &claimed).await;
+    }
+}
+
+pub(crate) async fn a_cancel_outlives_a_crash(fixture: &Fixture) {
+    let claimed = fixture.running("a").await;
+    cancel(fixture, claimed.id).await;
+    fixture.crash().await;
+    is_still_cancelled(fixture, &claimed).await;
+}

@@ -172,7 +172,9 @@ pub(crate) async fn crashes_add_up_over_other_ways_of_ending(fixture: &Fixture) 
     fixture.claim_one_from(2).await;
     assert_eq!(fixture.crash().await.poisoned, 1);
     let kept = fixture.kept(claimed.id).await;
-    assert_eq!((kept.crashes, kept.attempts, kept.errors.len()), (3, 1, 1));
+    let errors: Vec<_> = kept.errors.iter().map(|failure| failure.attempt).collect();
+    assert_eq!((kept.crashes, kept.attempts, errors), (3, 1, vec![1, 2]));
+    assert_eq!(kept.errors[0].error, "in between");
 }
 
 pub(crate) async fn what_was_settled_before_the_crash_is_not_touched_by_it(fixture: &Fixture) {

@@ -189,6 +189,8 @@ promises! {
         what_does_not_live_cannot_be_cancelled,
         a_job_of_any_queue_is_cancelled_by_its_id_alone,
         a_job_under_an_ended_lease_is_still_its_workers_to_stop,
+        a_cancel_outlives_the_run_that_did_not_see_it,
+        a_cancel_outlives_a_crash,
     }
     dead {
         a_retried_dead_letter_has_all_its_attempts_again,
@@ -244,6 +246,7 @@ promises! {
     }
     races {
         no_job_is_handed_out_twice,
+        processes_may_all_start_at_once,
         adds_and_claims_at_once_lose_nothing,
         of_many_adds_of_one_key_at_once_one_is_new,
         a_settle_and_a_rescue_at_once_never_both_have_the_job,

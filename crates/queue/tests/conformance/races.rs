@@ -5,18 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use queue::backend::{Added, Cancelled, Claimed, Counts, Outcome};
-use queue::{Backend, JobId, Queue};
+use queue::{Backend, JobId, Queue, QueueError};
 use tokio::task::JoinSet;
 
 use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, settle};
 
 const JOBS: usize = 20_000;
 
+/// Asks again when the queue did not answer: with one writer at a time, who is unlucky may be told to come back.
+async fn asked<T>(mut call: impl AsyncFnMut() -> Result<T, QueueError>) -> T {
+    for _ in 0..20 {
+        match call().await {
+            Err(QueueError::Unavailable(_)) => {}
+            answer => return answer.unwrap(),
+        }
+    }
+    panic!("unavailable twenty times in a row")
+}
+
 /// Claims and settles until `left` is none; answers what it was given.
 async fn drain(handle: Arc<dyn Backend>, request: queue::backend::ClaimRequest, left: Arc<AtomicUsize>) -> Vec<JobId> {
     let mut given = Vec::new();
     while left.load(Ordering::SeqCst) > 0 {
-        let claims = handle.claim(&request).await.unwrap();
+        let claims = asked(async || handle.claim(&request).await).await;
         let Some(first) = claims.jobs.first() else {
             tokio::task::yield_now().await;
             continue;
@@ -131,7 +142,7 @@ async fn settle_in_pieces(handle: Arc<dyn Backend>, claimed: Vec<Claimed>, now: 
         } else {
             &[]
         };
-        let answers = handle.settle(Queue::Default, &settles, finished, now).await.unwrap();
+        let answers = asked(async || handle.settle(Queue::Default, &settles, finished, now).await).await;
         held.extend(piece.iter().map(|job| job.id).zip(answers));
     }
     held
@@ -290,4 +301,18 @@ pub(crate) async fn an_unpark_by_every_process_at_once_lets_each_job_out_once(fi
         }
     );
     assert_eq!(fixture.claim(500).await.len(), 500);
+}
+
+pub(crate) async fn processes_may_all_start_at_once(fixture: &Fixture) {
+    // Nobody has used the storage yet: whatever a first connection sets up, all of them set up now.
+    let mut tasks = JoinSet::new();
+    for number in 0..6 {
+        let handle = fixture.another_handle().await;
+        let (job, now) = (fixture.job(&number.to_string()), fixture.now());
+        tasks.spawn(async move {
+            let _wake = handle.wakes(Queue::Default);
+            handle.add(&[job], now).await.unwrap()
+        });
+    }
+    assert_eq!(tasks.join_all().await.concat(), [Added::New; 6]);
 }

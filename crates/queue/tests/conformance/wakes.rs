@@ -1,7 +1,7 @@
 //! Who waits for work is told when there is some.
 //!
-//! A time-out in here is only a failure limit. The one short wait is where the contract allows the first notification to
-//! be missed: the listening task may not be connected yet when the work is added.
+//! Time-outs in here are failure limits. There are rounds because the contract lets the first notification be missed: the
+//! listening task may not be connected yet when the work is added.
 
 use std::time::Duration;
 
@@ -12,12 +12,15 @@ use tokio::time::timeout;
 
 use crate::support::fixture::{FAILURE_LIMIT, Fixture, failed};
 
+/// How long one round waits: longer than a process that did not answer its last call is left alone.
+const ROUND: Duration = Duration::from_secs(2);
+
 /// Does something over and over until the one who waits is told. The first round may come before the listener listens.
 async fn is_told(wake: &tokio::sync::Notify, mut action: impl AsyncFnMut(usize)) {
     let told = async {
         for round in 0.. {
             action(round).await;
-            if timeout(Duration::from_millis(500), wake.notified()).await.is_ok() {
+            if timeout(ROUND, wake.notified()).await.is_ok() {
                 return;
             }
         }
@@ -42,7 +45,7 @@ pub(crate) async fn an_add_by_another_process_wakes_who_waits(fixture: &Fixture)
 pub(crate) async fn an_add_by_this_process_wakes_who_waits(fixture: &Fixture) {
     let wake = fixture.queue.wakes(Queue::Default);
     is_told(&wake, async |round| {
-        drop(fixture.add_one(&fixture.job(&round.to_string())).await)
+        fixture.add_one(&fixture.job(&round.to_string())).await;
     })
     .await;
 }
@@ -72,7 +75,7 @@ pub(crate) async fn every_queue_has_a_wake_up_of_its_own(fixture: &Fixture) {
     for queue in Queue::ALL {
         let wake = fixture.queue.wakes(queue);
         is_told(&wake, async |round| {
-            drop(fixture.add_one(&fixture.job_in(queue, &round.to_string())).await)
+            fixture.add_one(&fixture.job_in(queue, &round.to_string())).await;
         })
         .await;
     }
@@ -85,7 +88,7 @@ pub(crate) async fn two_who_wait_in_two_processes_are_both_told_in_time(fixture:
         let wake = handle.wakes(Queue::Bulk);
         is_told(&wake, async |round| {
             let key = format!("{round} {:p}", std::sync::Arc::as_ptr(&wake));
-            drop(fixture.add_one(&fixture.job_in(Queue::Bulk, &key)).await);
+            fixture.add_one(&fixture.job_in(Queue::Bulk, &key)).await;
         })
         .await;
     }

@@ -82,6 +82,19 @@ impl Fixture {
         handle(&self.storage)
     }
 
+    /// Whether a cancelled run that ends another way makes its job dead at once, or the mark stays for the next run. The
+    /// contract allows both.
+    pub(crate) fn buries_cancelled(&self) -> bool {
+        match self.storage {
+            Storage::Memory(_) => true,
+            Storage::Sqlite(_) => false,
+            #[cfg(feature = "services")]
+            Storage::Postgres(_) => false,
+            #[cfg(feature = "services")]
+            Storage::Redis(_) => true,
+        }
+    }
+
     /// The clock of this fixture.
     pub(crate) fn clock(&self) -> Clock {
         Clock::Manual(Arc::clone(&self.now))

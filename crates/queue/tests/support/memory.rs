@@ -27,10 +27,23 @@ struct Shelf {
 }
 
 /// A queue in this process. Clones are handles on the same jobs.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Memory {
     shelf: Arc<Mutex<Shelf>>,
     wakes: Arc<[Arc<Notify>; 3]>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        let shelf = Shelf {
+            model: Model::new(true),
+            ..Shelf::default()
+        };
+        Self {
+            shelf: Arc::new(Mutex::new(shelf)),
+            wakes: Arc::default(),
+        }
+    }
 }
 
 impl Memory {

@@ -13,6 +13,9 @@ use queue::clock::{DAY_MS, day, millis};
 use queue::{JobId, Millis, Queue};
 use uuid::Uuid;
 
+/// What is noted for a job that workers died under too often; the words are the backend's own.
+pub(crate) const POISON: &str = "(poison)";
+
 /// One job, alive or dead.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
@@ -83,11 +86,20 @@ pub(crate) struct Model {
     pub(crate) ended: HashMap<JobId, Millis>,
     /// Dead letters that were removed: nothing is promised about their keys.
     pub(crate) removed: BTreeSet<JobId>,
+    /// A cancelled run that ends another way makes the job dead at once; else the mark stays for its next run.
+    buries_cancelled: bool,
     paused: BTreeSet<Queue>,
     next_order: u64,
 }
 
 impl Model {
+    pub(crate) fn new(buries_cancelled: bool) -> Self {
+        Self {
+            buries_cancelled,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn known(&self, id: JobId, now: Millis) -> Known {
         if self.jobs.contains_key(&id) {
             return Known::Surely;
@@ -143,7 +155,6 @@ impl Model {
     pub(crate) fn take(&mut self, id: JobId, claim: i64, session: Uuid, until: Millis) {
         let entry = self.jobs.get_mut(&id).expect("only a known job is taken");
         entry.state = State::Running { claim, session, until };
-        entry.cancelled = false;
     }
 
     pub(crate) fn paused(&self, queue: Queue) -> bool {
@@ -180,6 +191,14 @@ impl Model {
         }
         match &settle.outcome {
             Outcome::Done => self.end(settle.id, now),
+            Outcome::Later { .. } | Outcome::Park { .. } | Outcome::Release
+                if entry.cancelled && self.buries_cancelled =>
+            {
+                entry.state = State::Dead {
+                    reason: Reason::Cancelled,
+                    died_at: now,
+                };
+            }
             Outcome::Later { run_at, .. } => entry.state = State::Scheduled { run_at: *run_at },
             Outcome::Dead { reason, .. } => {
                 entry.state = State::Dead {
@@ -239,7 +258,18 @@ impl Model {
                 }
                 State::Running { until, .. } if until <= now => {
                     entry.crashes += 1;
-                    if entry.crashes >= CRASHES_MAX {
+                    if entry.cancelled && self.buries_cancelled {
+                        entry.state = State::Dead {
+                            reason: Reason::Cancelled,
+                            died_at: now,
+                        };
+                    } else if entry.crashes >= CRASHES_MAX {
+                        let error = POISON.to_owned();
+                        entry.errors.push(Failure {
+                            attempt: entry.attempts + 1,
+                            at: now,
+                            error,
+                        });
                         entry.state = State::Dead {
                             reason: Reason::Poison,
                             died_at: now,
@@ -311,6 +341,7 @@ impl Model {
         entry.order = order;
         entry.attempts = 0;
         entry.crashes = 0;
+        entry.cancelled = false;
         if let Some(body) = body {
             entry.body = body.to_vec();
         }

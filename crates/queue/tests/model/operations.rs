@@ -1,0 +1,108 @@
+//! What can happen.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use queue::Millis;
+use queue::clock::DAY_MS;
+
+use crate::scripted::Answer;
+
+/// How many keys there are: few, so that they meet again.
+pub(crate) const KEYS: u8 = 12;
+/// How many worker processes there are.
+pub(crate) const WORKERS: usize = 3;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    /// Adds jobs that start after `delay`; `twice` = the first answer got lost.
+    Add {
+        keys: Vec<u8>,
+        delay: Millis,
+        twice: bool,
+    },
+    /// A worker claims.
+    Claim {
+        worker: usize,
+        lane: u8,
+        want: usize,
+    },
+    /// A worker (dead ones too) hands in some of what it believes to hold.
+    Settle {
+        worker: usize,
+        answers: Vec<(usize, Answer)>,
+        twice: bool,
+    },
+    /// A worker renews all its claims.
+    Renew {
+        worker: usize,
+    },
+    /// A worker forgets what it holds; its ghost may still hand something in.
+    Crash {
+        worker: usize,
+    },
+    /// A worker of the past hands in one of its jobs.
+    Haunt {
+        pick: usize,
+        answer: Answer,
+    },
+    Sweep {
+        dice: f64,
+    },
+    Wait {
+        by: Millis,
+    },
+    Pause {
+        paused: bool,
+    },
+    Cancel {
+        key: u8,
+    },
+    Unpark,
+    RetryDead {
+        key: u8,
+    },
+    DeleteDead {
+        key: u8,
+    },
+    Purge,
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop_oneof![
+        3 => Just(Answer::Ok),
+        4 => Just(Answer::Retry),
+        1 => Just(Answer::RetryAfter),
+        1 => Just(Answer::Snooze),
+        1 => Just(Answer::Dead),
+        1 => Just(Answer::UnknownKind),
+        1 => Just(Answer::Leave),
+    ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let delay = prop_oneof![4 => Just(0), 1 => Just(3000), 1 => Just(2 * DAY_MS)];
+    let by = prop_oneof![4 => Just(1000), 3 => Just(10_000), 3 => Just(32_000), 1 => Just(DAY_MS)];
+    let lane = prop_oneof![4 => Just(0u8), 3 => Just(1), 3 => Just(2)];
+    prop_oneof![
+        6 => (vec(0..KEYS, 1..6), delay, any::<bool>())
+            .prop_map(|(keys, delay, twice)| Operation::Add { keys, delay, twice }),
+        10 => (0..WORKERS, lane, 1usize..7).prop_map(|(worker, lane, want)| Operation::Claim { worker, lane, want }),
+        8 => (0..WORKERS, vec((0usize..8, answer()), 1..5), prop::bool::weighted(0.2))
+            .prop_map(|(worker, answers, twice)| Operation::Settle { worker, answers, twice }),
+        2 => (0..WORKERS).prop_map(|worker| Operation::Renew { worker }),
+        2 => (0..WORKERS).prop_map(|worker| Operation::Crash { worker }),
+        2 => (0usize..32, answer()).prop_map(|(pick, answer)| Operation::Haunt { pick, answer }),
+        6 => (0.0..=1.0).prop_map(|dice| Operation::Sweep { dice }),
+        6 => by.prop_map(|by| Operation::Wait { by }),
+        1 => prop::bool::weighted(0.3).prop_map(|paused| Operation::Pause { paused }),
+        2 => (0..KEYS).prop_map(|key| Operation::Cancel { key }),
+        1 => Just(Operation::Unpark),
+        2 => (0..KEYS).prop_map(|key| Operation::RetryDead { key }),
+        1 => (0..KEYS).prop_map(|key| Operation::DeleteDead { key }),
+        1 => Just(Operation::Purge),
+    ]
+}
+
+pub(crate) fn sequence(length: usize) -> impl Strategy<Value = Vec<Operation>> {
+    vec(operation(), length / 2..=length)
+}

@@ -1,0 +1,375 @@
+//! A backend and the list side by side, and the workers that hold something of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use queue::backend::{Added, ClaimRequest, Claimed, NewJob, Settle, State};
+use queue::clock::DAY_MS;
+use queue::{Backend, JobId, Queue};
+use uuid::Uuid;
+
+use crate::operations::{KEYS, Operation, WORKERS};
+use crate::scripted::{ATTEMPTS, Answer, Theatre};
+use crate::support::fixture::{Fixture, LEASE_MS, settle};
+use crate::support::model::{Entry, Known, Model, POISON};
+
+/// How long dead letters are kept here: shorter than keys are known, so that a key never outlives its memory.
+const DEAD_KEPT_MS: i64 = 5 * DAY_MS;
+
+/// Leases and waits never end at the same millisecond, whose side is not promised.
+const LEASE_HERE_MS: i64 = LEASE_MS + 1;
+
+pub(crate) struct World {
+    fixture: Fixture,
+    model: Model,
+    theatre: Theatre,
+    /// Worker processes work through handles of their own.
+    handles: Vec<Arc<dyn Backend>>,
+    /// What each worker believes to hold.
+    held: Vec<Vec<Claimed>>,
+    /// What workers held that died.
+    ghosts: Vec<Claimed>,
+    claims: BTreeSet<i64>,
+    added: BTreeSet<JobId>,
+}
+
+fn tenant(key: u8) -> Uuid {
+    Uuid::from_u128(u128::from(key % 3) + 1)
+}
+
+fn id(key: u8) -> JobId {
+    Theatre::id(tenant(key), &key.to_string())
+}
+
+impl World {
+    pub(crate) async fn new(fixture: Fixture) -> Self {
+        let mut handles = Vec::new();
+        for _ in 0..WORKERS {
+            handles.push(fixture.another_handle().await);
+        }
+        Self {
+            model: Model::new(fixture.buries_cancelled()),
+            theatre: Theatre::new(&fixture.clock()),
+            handles,
+            held: vec![Vec::new(); WORKERS],
+            ghosts: Vec::new(),
+            claims: BTreeSet::new(),
+            added: BTreeSet::new(),
+            fixture,
+        }
+    }
+
+    pub(crate) async fn perform(&mut self, operation: &Operation) {
+        match operation {
+            Operation::Add { keys, delay, twice } => self.add(keys, *delay, *twice).await,
+            Operation::Claim { worker, lane, want } => self.claim(*worker, *lane, *want).await,
+            Operation::Settle { worker, answers, twice } => self.settle(*worker, answers, *twice).await,
+            Operation::Renew { worker } => self.renew(*worker).await,
+            Operation::Crash { worker } => self.ghosts.append(&mut self.held[*worker]),
+            Operation::Haunt { pick, answer } => self.haunt(*pick, *answer).await,
+            Operation::Sweep { dice } => self.sweep(*dice).await,
+            Operation::Wait { by } => self.wait(*by).await,
+            Operation::Pause { paused } => {
+                self.fixture.queue.pause(Queue::Default, *paused).await.unwrap();
+                self.model.pause(Queue::Default, *paused);
+            }
+            Operation::Cancel { key } => {
+                let real = self.fixture.queue.cancel(id(*key), self.fixture.now()).await.unwrap();
+                assert_eq!(real, self.model.cancel(id(*key), self.fixture.now()));
+            }
+            Operation::Unpark => self.unpark().await,
+            Operation::RetryDead { key } => {
+                let real = self
+                    .fixture
+                    .queue
+                    .retry_dead(id(*key), None, self.fixture.now())
+                    .await
+                    .unwrap();
+                assert_eq!(real, self.model.retry_dead(id(*key), None));
+            }
+            Operation::DeleteDead { key } => {
+                let real = self.fixture.queue.delete_dead(id(*key)).await.unwrap();
+                assert_eq!(real, self.model.delete_dead(id(*key)));
+            }
+            Operation::Purge => self.purge().await,
+        }
+    }
+
+    async fn add(&mut self, keys: &[u8], delay: i64, twice: bool) {
+        let run_at = self.fixture.now() + delay;
+        let jobs: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let (id, tenant) = (id(*key), tenant(*key));
+                let body = self.theatre.body(id, &key.to_string());
+                NewJob {
+                    id,
+                    queue: Queue::Default,
+                    tenant,
+                    run_at,
+                    body,
+                }
+            })
+            .collect();
+        for _ in 0..=usize::from(twice) {
+            for (job, added) in jobs.iter().zip(self.fixture.add(&jobs).await) {
+                match (self.model.known(job.id, self.fixture.now()), added) {
+                    (Known::Surely, Added::Duplicate) | (Known::Perhaps, Added::Duplicate) => {}
+                    (Known::No | Known::Perhaps, Added::New) => {
+                        self.model.insert(job, self.fixture.now());
+                        self.added.insert(job.id);
+                    }
+                    (known, added) => panic!("{} is {known:?} known, and was {added:?}", job.id),
+                }
+            }
+        }
+    }
+
+    async fn claim(&mut self, worker: usize, lane: u8, want: usize) {
+        let now = self.fixture.now();
+        let (session, until) = (Uuid::from_u128(worker as u128), now + LEASE_HERE_MS);
+        let request = ClaimRequest {
+            queue: Queue::Default,
+            lane,
+            want,
+            session,
+            until,
+            now,
+        };
+        let claims = self.handles[worker].claim(&request).await.unwrap();
+        let paused = self.model.paused(Queue::Default);
+        assert!(claims.jobs.len() <= want);
+        assert!(!paused || claims.jobs.is_empty(), "the queue is paused");
+        for job in &claims.jobs {
+            let entry = self
+                .model
+                .jobs
+                .get(&job.id)
+                .expect("a job that is claimed was added and has not ended");
+            assert!(
+                entry.may_start(Queue::Default, lane, now),
+                "claimed, but {:?}",
+                entry.state
+            );
+            assert_eq!(
+                (job.attempts, job.crashes, job.tenant),
+                (entry.attempts, entry.crashes, entry.tenant)
+            );
+            assert_eq!(job.body, entry.body);
+            assert!(job.attempts < ATTEMPTS, "it has used up its attempts");
+            self.model.take(job.id, job.ticket.claim, session, until);
+        }
+        if let Some(first) = claims.jobs.first() {
+            assert!(claims.jobs.iter().all(|job| job.ticket.claim == first.ticket.claim));
+            assert!(
+                self.claims.insert(first.ticket.claim),
+                "this claim number was issued before"
+            );
+        }
+        if claims.jobs.len() < want && !claims.more && !paused {
+            let left = self.model.jobs.values().filter(|entry| entry.state == State::Ready);
+            let left = left.filter(|entry| entry.may_start(Queue::Default, lane, now)).count();
+            assert_eq!(left, 0, "a claim came back short and said that there was no more");
+        }
+        self.held[worker].extend(claims.jobs);
+    }
+
+    async fn settle(&mut self, worker: usize, answers: &[(usize, Answer)], twice: bool) {
+        let mut settles = Vec::new();
+        for (pick, answer) in answers {
+            if !self.held[worker].is_empty() {
+                let place = pick % self.held[worker].len();
+                let claimed = self.held[worker].swap_remove(place);
+                settles.push(settle(&claimed, self.theatre.run(&claimed, *answer).await));
+            }
+        }
+        let left: BTreeSet<_> = self.held[worker].iter().map(|job| job.ticket.claim).collect();
+        let ends: BTreeSet<_> = settles.iter().map(|settle| settle.ticket.claim).collect();
+        let finished: Vec<_> = ends.difference(&left).copied().collect();
+        for _ in 0..=usize::from(twice) {
+            self.hand_in(worker, &settles, &finished).await;
+        }
+    }
+
+    async fn haunt(&mut self, pick: usize, answer: Answer) {
+        if let Some(ghost) = self.ghosts.get(pick % self.ghosts.len().max(1)).cloned() {
+            // Before anybody took the job back it still counts, else it does not. The ghost knows of no other job.
+            let settles = [settle(&ghost, self.theatre.run(&ghost, answer).await)];
+            self.hand_in(0, &settles, &[]).await;
+        }
+    }
+
+    async fn hand_in(&mut self, worker: usize, settles: &[Settle], finished: &[i64]) {
+        let now = self.fixture.now();
+        let real = self.handles[worker]
+            .settle(Queue::Default, settles, finished, now)
+            .await
+            .unwrap();
+        let listed: Vec<_> = settles.iter().map(|settle| self.model.settle(settle, now)).collect();
+        assert_eq!(real, listed);
+    }
+
+    async fn renew(&mut self, worker: usize) {
+        let claims: BTreeSet<_> = self.held[worker].iter().map(|job| job.ticket.claim).collect();
+        let claims: Vec<_> = claims.into_iter().collect();
+        let until = self.fixture.now() + LEASE_HERE_MS;
+        let mut lost = self.handles[worker]
+            .renew(Queue::Default, &claims, until)
+            .await
+            .unwrap();
+        lost.sort_unstable();
+        assert_eq!(lost, self.model.renew(Queue::Default, &claims, until));
+    }
+
+    async fn sweep(&mut self, dice: f64) {
+        let real = self.fixture.sweep_with(dice).await;
+        let listed = self.model.sweep(Queue::Default, self.fixture.now(), dice);
+        // A claim may have promoted some on its way.
+        assert!(real.promoted <= listed.promoted);
+        assert_eq!((real.rescued, real.poisoned), (listed.rescued, listed.poisoned));
+        assert_eq!(real.next_due, listed.next_due);
+    }
+
+    async fn wait(&mut self, by: i64) {
+        self.fixture.advance(by);
+        if by >= DAY_MS {
+            self.purge().await;
+        }
+    }
+
+    async fn purge(&mut self) {
+        let (now, before) = (self.fixture.now(), self.fixture.now() - DEAD_KEPT_MS);
+        let real = self.fixture.purge(before).await;
+        assert_eq!(real, self.model.purge(Queue::Default, now, before));
+    }
+
+    async fn unpark(&mut self) {
+        let gates = self.theatre.gates();
+        let gates = [gates, vec!["kind:scripted".to_owned()]].concat();
+        let real = self
+            .fixture
+            .queue
+            .unpark(Queue::Default, &gates, self.fixture.now())
+            .await
+            .unwrap();
+        assert_eq!(real, self.model.unpark(Queue::Default, &gates));
+    }
+
+    /// Every figure and every job.
+    pub(crate) async fn compare(&self) {
+        let now = self.fixture.now();
+        let real = self.fixture.counts().await;
+        let listed = self.model.counts(Queue::Default);
+        let due = self.model.jobs.values().filter(|entry| is_due(entry, now)).count() as u64;
+        assert_eq!(
+            real.ready + real.scheduled,
+            listed.ready + listed.scheduled,
+            "ready and scheduled"
+        );
+        assert!(
+            (listed.ready..=listed.ready + due).contains(&real.ready),
+            "ready: {real:?}, listed {listed:?}"
+        );
+        assert_eq!(
+            (real.running, real.parked),
+            (listed.running, listed.parked),
+            "running, parked"
+        );
+        assert_eq!((real.dead, real.paused), (listed.dead, listed.paused), "dead, paused");
+        join_all((0..KEYS).map(|key| self.compare_job(id(key), now))).await;
+    }
+
+    async fn compare_job(&self, id: JobId, now: i64) {
+        let real = self.fixture.find(id).await;
+        let Some(entry) = self.model.jobs.get(&id) else {
+            assert!(
+                real.is_none(),
+                "{id} has ended, but is found: {:?}",
+                real.map(|kept| kept.state)
+            );
+            let ended = self.fixture.queue.ended(id).await.unwrap();
+            match self.model.known(id, now) {
+                Known::Surely => assert!(ended, "{id} ended not long ago"),
+                Known::No => assert!(!ended, "{id} was never there"),
+                Known::Perhaps => {}
+            }
+            return;
+        };
+        let real = real.unwrap_or_else(|| panic!("{id} is lost; listed as {:?}", entry.state));
+        assert!(
+            real.state == entry.state || is_due(entry, now) && real.state == State::Ready,
+            "{id}: {:?}",
+            real.state
+        );
+        assert_eq!(
+            (real.attempts, real.crashes),
+            (entry.attempts, entry.crashes),
+            "{id}: attempts, crashes"
+        );
+        assert!(real.attempts <= ATTEMPTS);
+        assert_eq!(real.tenant, entry.tenant);
+        assert!(real.body == entry.body, "{id}: its body");
+        let mut errors = real.errors;
+        for (error, listed) in errors
+            .iter_mut()
+            .zip(&entry.errors)
+            .filter(|(_, listed)| listed.error == POISON)
+        {
+            error.error.clone_from(&listed.error);
+        }
+        assert_eq!(errors, entry.errors, "{id}: its errors");
+        if matches!(entry.state, State::Running { .. }) {
+            let cancelled = self.fixture.queue.cancelled(Queue::Default, &[id]).await.unwrap();
+            assert_eq!(!cancelled.is_empty(), entry.cancelled, "{id}: cancelled");
+        }
+    }
+
+    /// Everybody goes on for long enough: nothing may be left but dead letters.
+    pub(crate) async fn finish(&mut self) {
+        for worker in 0..WORKERS {
+            self.perform(&Operation::Crash { worker }).await;
+        }
+        self.perform(&Operation::Pause { paused: false }).await;
+        self.perform(&Operation::Unpark).await;
+        for _ in 0..4 {
+            self.perform(&Operation::Wait { by: DAY_MS }).await;
+            self.perform(&Operation::Sweep { dice: 1.0 }).await;
+            self.compare().await;
+            for lane in 0..3 {
+                while self
+                    .model
+                    .jobs
+                    .values()
+                    .any(|entry| entry.state == State::Ready && entry.crashes == lane)
+                {
+                    self.perform(&Operation::Claim {
+                        worker: 0,
+                        lane,
+                        want: 5,
+                    })
+                    .await;
+                }
+            }
+            let answers = vec![(0, Answer::Ok); self.held[0].len()];
+            self.perform(&Operation::Settle {
+                worker: 0,
+                answers,
+                twice: false,
+            })
+            .await;
+        }
+        self.compare().await;
+        let alive: BTreeMap<_, _> = self.model.jobs.iter().filter(|(_, entry)| !entry.is_dead()).collect();
+        assert!(alive.is_empty(), "without an end: {alive:?}");
+        for id in &self.added {
+            let ended = self.model.known(*id, self.fixture.now()) != Known::No;
+            let known = ended || self.model.jobs.contains_key(id);
+            assert!(known || !self.fixture.queue.ended(*id).await.unwrap(), "{id} is lost");
+        }
+    }
+}
+
+fn is_due(entry: &Entry, now: i64) -> bool {
+    matches!(entry.state, State::Scheduled { run_at } if run_at <= now)
+}
