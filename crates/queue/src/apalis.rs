@@ -6,7 +6,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
@@ -44,9 +44,15 @@ impl Backend for Source {
     fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-        _: &WorkerContext,
+        worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Self::Error>>> {
-        self.0.poll_recv(cx).map(|held| held.map(|held| Ok(Task::new(held))))
+        let held = ready!(self.0.poll_recv(cx));
+        if held.is_none() {
+            // The pump has ended. Without being told to stop, an apalis worker whose source is exhausted waits for ever.
+            // It only refuses if it never started.
+            drop(worker.stop());
+        }
+        Poll::Ready(held.map(|held| Ok(Task::new(held))))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {
