@@ -22,8 +22,9 @@ use tokio::time::Instant;
 use super::script::Script;
 use crate::backend::QueueError;
 
-/// The longest a call takes, connecting included.
-const CALL_TIMEOUT: Duration = Duration::from_millis(1500);
+/// The longest a call takes, connecting included. Less than [`ADD_TIMEOUT`](crate::ADD_TIMEOUT), so that a silent
+/// connection is thrown away here before the caller gives up.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1200);
 
 /// The longest one connection attempt takes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ const IDLE_TIME: Duration = Duration::from_secs(1);
 /// The one place that knows how Redis is set up.
 enum Server {
     /// One instance.
-    One(Client),
+    One(Box<Client>),
     /// Whichever instance the sentinels call the master. Asked anew for every connection.
     Sentinel(Box<Mutex<SentinelClient>>),
     /// A cluster; each queue lies in one slot of it.
@@ -53,7 +54,7 @@ impl Server {
         };
         let Some((scheme, kind)) = scheme.split_once('+').filter(|(_, kind)| *kind != "unix") else {
             let server = url.into_connection_info()?.set_tcp_settings(tcp_settings());
-            return Ok(Self::One(Client::open(server)?));
+            return Ok(Self::One(Box::new(Client::open(server)?)));
         };
         let (login, rest) = match rest.rsplit_once('@') {
             Some((login, rest)) => (format!("{login}@"), rest),
