@@ -11,11 +11,14 @@ use crate::job::{Attempt, Job, JobError, LEASE_MARGIN, Policy};
 
 pub(crate) type Run = Pin<Box<dyn Future<Output = Result<(), JobError>> + Send>>;
 
+/// Reads a payload and makes it ready to run.
+pub(crate) type Start<C> = fn(&[u8], Arc<C>, Attempt) -> Result<Run, serde_json::Error>;
+
 /// One kind: how to read its payload, run it, and how it is to be run.
 pub(crate) struct Kind<C> {
     pub(crate) name: &'static str,
     pub(crate) policy: Policy,
-    pub(crate) start: fn(&[u8], Arc<C>, Attempt) -> Result<Run, serde_json::Error>,
+    pub(crate) start: Start<C>,
     check: fn(&[u8]) -> Result<(), serde_json::Error>,
 }
 

@@ -19,6 +19,7 @@ mod fairness;
 mod fleet;
 mod keys;
 mod leases;
+mod lists;
 mod races;
 mod schedules;
 mod settles;
@@ -165,6 +166,8 @@ promises! {
         a_job_of_any_queue_is_found_by_its_id_alone,
         what_nobody_added_is_not_found,
         a_job_that_lives_has_not_ended,
+    }
+    lists {
         a_list_pages_through_every_live_job_once,
         a_list_shows_rows_as_find_does,
         a_list_of_one_queue_or_tenant_shows_no_other,

@@ -12,32 +12,32 @@ use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, settle};
 
 const JOBS: usize = 20_000;
 
-/// Asks again when the queue did not answer: with one writer at a time, who is unlucky may be told to come back.
-async fn asked<T>(mut call: impl AsyncFnMut() -> Result<T, QueueError>) -> T {
-    for _ in 0..20 {
-        match call().await {
-            Err(QueueError::Unavailable(_)) => {}
-            answer => return answer.unwrap(),
+/// Asks again when the queue did not answer: with one writer at a time, who is unlucky may be told to come back. (A macro,
+/// because the futures of a closure that borrows cannot be spawned.)
+macro_rules! asked {
+    ($call:expr) => {{
+        let mut refusals = 0;
+        loop {
+            match $call.await {
+                Err(QueueError::Unavailable(_)) if refusals < 20 => refusals += 1,
+                answer => break answer.unwrap(),
+            }
         }
-    }
-    panic!("unavailable twenty times in a row")
+    }};
 }
 
 /// Claims and settles until `left` is none; answers what it was given.
 async fn drain(handle: Arc<dyn Backend>, request: queue::backend::ClaimRequest, left: Arc<AtomicUsize>) -> Vec<JobId> {
     let mut given = Vec::new();
     while left.load(Ordering::SeqCst) > 0 {
-        let claims = asked(async || handle.claim(&request).await).await;
+        let claims = asked!(handle.claim(&request));
         let Some(first) = claims.jobs.first() else {
             tokio::task::yield_now().await;
             continue;
         };
         let claim = first.ticket.claim;
         let settles: Vec<_> = claims.jobs.iter().map(|job| settle(job, Outcome::Done)).collect();
-        let held = handle
-            .settle(request.queue, &settles, &[claim], request.now)
-            .await
-            .unwrap();
+        let held = asked!(handle.settle(request.queue, &settles, &[claim], request.now));
         assert!(
             held.iter().all(|held| *held),
             "nobody else may hold what this claim holds"
@@ -85,14 +85,8 @@ pub(crate) async fn adds_and_claims_at_once_lose_nothing(fixture: &Fixture) {
         let now = fixture.now();
         adds.spawn(async move {
             for jobs in jobs.chunks(50) {
-                assert!(
-                    handle
-                        .add(jobs, now)
-                        .await
-                        .unwrap()
-                        .iter()
-                        .all(|added| *added == Added::New)
-                );
+                let added = asked!(handle.add(jobs, now));
+                assert!(added.iter().all(|added| *added == Added::New));
             }
         });
     }
@@ -115,13 +109,8 @@ pub(crate) async fn of_many_adds_of_one_key_at_once_one_is_new(fixture: &Fixture
         tasks.spawn(async move {
             let mut news = 0;
             for _ in 0..5 {
-                news += handle
-                    .add(&jobs, now)
-                    .await
-                    .unwrap()
-                    .iter()
-                    .filter(|added| **added == Added::New)
-                    .count();
+                let added = asked!(handle.add(&jobs, now));
+                news += added.iter().filter(|added| **added == Added::New).count();
             }
             news
         });
@@ -142,7 +131,7 @@ async fn settle_in_pieces(handle: Arc<dyn Backend>, claimed: Vec<Claimed>, now: 
         } else {
             &[]
         };
-        let answers = asked(async || handle.settle(Queue::Default, &settles, finished, now).await).await;
+        let answers = asked!(handle.settle(Queue::Default, &settles, finished, now));
         held.extend(piece.iter().map(|job| job.id).zip(answers));
     }
     held

@@ -306,14 +306,14 @@ pub(crate) async fn one_call_settles_every_outcome(fixture: &Fixture) {
     );
     for settle in &settles {
         let kept = fixture.find(settle.id).await;
-        let fits = match (&settle.outcome, kept.map(|kept| kept.state)) {
+        let fits = matches!(
+            (&settle.outcome, kept.map(|kept| kept.state)),
             (Outcome::Done, None)
-            | (Outcome::Later { .. }, Some(State::Scheduled { .. }))
-            | (Outcome::Dead { .. }, Some(State::Dead { .. }))
-            | (Outcome::Park { .. }, Some(State::Parked { .. }))
-            | (Outcome::Release, Some(State::Ready)) => true,
-            _ => false,
-        };
+                | (Outcome::Later { .. }, Some(State::Scheduled { .. }))
+                | (Outcome::Dead { .. }, Some(State::Dead { .. }))
+                | (Outcome::Park { .. }, Some(State::Parked { .. }))
+                | (Outcome::Release, Some(State::Ready))
+        );
         assert!(fits, "{settle:?}");
     }
 }
