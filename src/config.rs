@@ -195,9 +195,8 @@ fn redis(values: &Values) -> Result<Option<RedisSettings>, Faults> {
 
 fn public_url(values: &Values, port: Option<u16>) -> Result<Url, Fault> {
     let given = values.optional("PUBLIC_URL", parse::public_url)?;
-    let local = || {
-        Url::parse(&format!("http://localhost:{}", port.unwrap_or_default())).expect("a host and a port make a URL")
-    };
+    let local =
+        || Url::parse(&format!("http://localhost:{}", port.unwrap_or_default())).expect("a host and a port make a URL");
     Ok(given.unwrap_or_else(local))
 }
 
@@ -214,18 +213,32 @@ mod tests {
     use super::*;
 
     fn values(pairs: &[(&str, &str)]) -> Values {
-        Values::given(|name| pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+        Values::given(|name| {
+            pairs
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
     }
 
     /// The least that must be given, and `more`.
     fn enough(more: &[(&'static str, &'static str)]) -> Values {
         let keys = Keyring::generate("k1");
-        let pairs = [&[("DATABASE_URL", "sqlite://a.db"), ("RELAIS_KEYS", keys.as_str())], more].concat();
+        let pairs = [
+            &[("DATABASE_URL", "sqlite://a.db"), ("RELAIS_KEYS", keys.as_str())],
+            more,
+        ]
+        .concat();
         values(&pairs)
     }
 
     fn faults(pairs: &[(&str, &str)]) -> Vec<&'static str> {
-        Settings::read(&values(pairs)).unwrap_err().0.iter().map(|fault| fault.setting).collect()
+        Settings::read(&values(pairs))
+            .unwrap_err()
+            .0
+            .iter()
+            .map(|fault| fault.setting)
+            .collect()
     }
 
     #[test]
@@ -233,11 +246,20 @@ mod tests {
         let settings = Settings::read(&enough(&[])).unwrap();
         assert_eq!((settings.port, settings.host.to_string().as_str()), (8080, "0.0.0.0"));
         assert_eq!(settings.public_url.as_str(), "http://localhost:8080/");
-        assert_eq!(settings.queues, [(Queue::Urgent, 16), (Queue::Default, 32), (Queue::Bulk, 16)]);
+        assert_eq!(
+            settings.queues,
+            [(Queue::Urgent, 16), (Queue::Default, 32), (Queue::Bulk, 16)]
+        );
         assert_eq!(settings.shutdown_grace, Duration::from_secs(25));
         assert_eq!(settings.job_lease, queue::LEASE);
         assert_eq!(settings.web_threads, 1);
-        assert_eq!(settings.log, LogSettings { format: LogFormat::Json, filter: None });
+        assert_eq!(
+            settings.log,
+            LogSettings {
+                format: LogFormat::Json,
+                filter: None
+            }
+        );
         assert!(settings.redis.is_none());
     }
 
@@ -252,9 +274,15 @@ mod tests {
             ("RUST_LOG", "a=b=c"),
         ]));
         let text = faults.unwrap_err().to_string();
-        for name in
-            ["DATABASE_URL", "REDIS_URL", "PORT", "RELAIS_KEYS is missing", "RELAIS_QUEUES", "SHUTDOWN_GRACE", "RUST_LOG"]
-        {
+        for name in [
+            "DATABASE_URL",
+            "REDIS_URL",
+            "PORT",
+            "RELAIS_KEYS is missing",
+            "RELAIS_QUEUES",
+            "SHUTDOWN_GRACE",
+            "RUST_LOG",
+        ] {
             assert!(text.contains(name), "{name} in:\n{text}");
         }
         assert!(!text.contains("hunter2"), "{text}");
@@ -262,7 +290,10 @@ mod tests {
 
     #[test]
     fn an_empty_variable_counts_as_missing() {
-        assert_eq!(faults(&[("DATABASE_URL", ""), ("RELAIS_KEYS", "  "), ("PORT", "")]), ["DATABASE_URL", "RELAIS_KEYS"]);
+        assert_eq!(
+            faults(&[("DATABASE_URL", ""), ("RELAIS_KEYS", "  "), ("PORT", "")]),
+            ["DATABASE_URL", "RELAIS_KEYS"]
+        );
     }
 
     #[test]
@@ -277,7 +308,10 @@ mod tests {
     fn the_public_address_follows_the_port_unless_it_is_given() {
         let public = |more| Settings::read(&enough(more)).unwrap().public_url.to_string();
         assert_eq!(public(&[("PORT", "9000")]), "http://localhost:9000/");
-        assert_eq!(public(&[("PUBLIC_URL", "https://relais.example.com")]), "https://relais.example.com/");
+        assert_eq!(
+            public(&[("PUBLIC_URL", "https://relais.example.com")]),
+            "https://relais.example.com/"
+        );
     }
 
     #[test]

@@ -1,5 +1,23 @@
 //! How the program is run and reached.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what it can be asked to do | [`cli`] |
+//! | its settings | [`config`] |
+//! | webhooks in | [`intake`] |
+//! | the API of tenants | [`api`] |
+//! | health, readiness, figures | [`ops`] |
+//! | its processes | [`web`], [`worker`], [`clock`] |
 
+pub mod api;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod connect;
+pub mod intake;
+pub mod ops;
+pub mod problem;
+pub mod signals;
 pub mod telemetry;
+pub mod web;
+pub mod worker;

@@ -1,22 +1,186 @@
 //! The command line: what the program can be asked to do.
+//!
+//! Each command turns into an [`Answer`], which is printed for people or, with `--json`, for programs.
+
+mod answer;
+mod dead;
+mod doctor;
+mod endpoint;
+mod jobs;
+mod key;
+mod migrate;
+mod pages;
+mod payload;
+mod queues;
+mod reach;
+mod tenant;
+mod why;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use crate::config::Flags;
+use crate::config::{Flags, LogFormat, LogSettings, Settings, Values};
+use crate::telemetry::{self, Destination};
+use crate::{clock, web, worker};
+use answer::Answer;
 
-/// relais: webhooks in, durable jobs, workers.
+/// Takes signed webhooks, keeps each as a durable job, and works the jobs off.
+///
+/// Without a command it is `relais dev`: everything in one process, on an SQLite file below ./.relais/, ready to try.
+/// An installation runs `relais migrate` once per release, and then `relais web`, `relais worker` and `relais clock`.
 #[derive(Parser)]
-#[command(name = "relais", version)]
+#[command(
+    name = "relais",
+    version,
+    after_help = "Exit status: 0 done, 1 refused or failed, 2 not understood.\n\
+                  Settings are environment variables or flags; `relais --help` lists them.\n\n\
+                  A first look:   relais                       (then paste the lines it prints)\n\
+                  What waits:     relais queues\n\
+                  What died:      relais dead list\n\
+                  Why it waits:   relais jobs why ID\n\
+                  Is all well:    relais doctor"
+)]
 struct Cli {
     #[command(flatten)]
     flags: Flags,
+    /// Print JSON: ids as text, times in RFC 3339 UTC.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything in one process on SQLite below ./.relais/, with a demo tenant and lines to paste (the default).
+    Dev,
+    /// Take webhooks and the API's requests. Run as many as you like behind one address.
+    ///
+    /// Ends at SIGTERM: no new connections, then up to SHUTDOWN_GRACE for the requests under way.
+    Web,
+    /// Run jobs. Start more of them to work faster; the queue shares the work out.
+    ///
+    /// Example: relais worker --queues urgent=16,default=32
+    ///
+    /// Ends at SIGTERM: claims nothing more, gives what runs SHUTDOWN_GRACE, and hands the rest back without counting an
+    /// attempt. SIGUSR1 makes it quiet: it claims nothing more and finishes what runs.
+    Worker,
+    /// Start what starts by the clock. One is enough; with two, every tick still happens once.
+    Clock,
+    /// Bring the database up to date. Safe to repeat, and to run from several processes.
+    Migrate,
+    /// Look at everything an installation needs, and say what is wrong and what to do. Exit status 1 on a fault.
+    Doctor,
+    /// Customers of this installation.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Addresses that providers post webhooks to.
+    #[command(subcommand)]
+    Endpoint(endpoint::Command),
+    /// Keys for the API.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// What waits, runs and died, queue by queue; pause and resume a queue.
+    Queues {
+        #[command(subcommand)]
+        command: Option<queues::Command>,
+    },
+    /// Jobs that have not ended, and why they wait.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Jobs that died: look at them, correct them, run them again.
+    #[command(subcommand)]
+    Dead(dead::Command),
 }
 
 /// Does what the command line asks for.
 #[must_use]
 pub fn run() -> ExitCode {
-    let _cli = Cli::parse();
-    ExitCode::SUCCESS
+    // Not understood: clap explains, and ends with status 2.
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("relais: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `false` = the answer was printed and says that not all is well.
+fn dispatch(cli: Cli) -> anyhow::Result<bool> {
+    let values = Values::from_environment(&cli.flags);
+    match cli.command {
+        None | Some(Command::Dev) => develop(values),
+        Some(Command::Web) => serve(&values, web::run),
+        Some(Command::Worker) => serve(&values, worker::run),
+        Some(Command::Clock) => serve(&values, clock::run),
+        Some(command) => operate(command, values, cli.json),
+    }
+}
+
+/// Runs a process until it is asked to end. Settings are checked before anything is opened.
+fn serve(values: &Values, run: fn(&Settings) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    let settings = Settings::read(values)?;
+    let _log = telemetry::init(&settings.log, Destination::Stdout);
+    run(&settings)?;
+    Ok(true)
+}
+
+/// Only faults of the values that are given end it: nothing need be given.
+fn develop(mut values: Values) -> anyhow::Result<bool> {
+    values.or_set("LOG_FORMAT", "pretty");
+    let log = LogSettings::read(&values)?;
+    let _log = telemetry::init(&log, Destination::Stdout);
+    anyhow::bail!("`relais dev` is not there yet")
+}
+
+/// Does one thing, prints the answer and ends.
+fn operate(command: Command, mut values: Values, json: bool) -> anyhow::Result<bool> {
+    reach::use_home(&mut values)?;
+    // A person is looking. Commands that cannot read the rest of the settings say so themselves.
+    let filter = LogSettings::read(&values).ok().and_then(|log| log.filter);
+    let _log = telemetry::init(
+        &LogSettings {
+            format: LogFormat::Pretty,
+            filter,
+        },
+        Destination::Stderr,
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(answer(command, &values))?;
+    answer.print(json)?;
+    Ok(answer.is_success())
+}
+
+async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
+    match command {
+        Command::Migrate => return migrate::run(values).await,
+        Command::Doctor => return Ok(doctor::run(values).await),
+        _ => {}
+    }
+    let settings = Settings::read(values)?;
+    match command {
+        Command::Tenant(command) => tenant::run(command, &settings).await,
+        Command::Endpoint(command) => endpoint::run(command, &settings).await,
+        Command::Key(command) => key::run(command, &settings).await,
+        Command::Queues { command } => queues::run(command, &settings).await,
+        Command::Jobs(command) => jobs::run(command, &settings).await,
+        Command::Dead(command) => dead::run(command, &settings).await,
+        Command::Dev | Command::Web | Command::Worker | Command::Clock | Command::Migrate | Command::Doctor => {
+            unreachable!("these were taken care of above")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -28,7 +28,9 @@ impl Home {
     /// # Errors
     /// When it cannot be written.
     pub fn make(parent: &Path) -> io::Result<Self> {
-        let home = Self { directory: parent.join(DIRECTORY) };
+        let home = Self {
+            directory: parent.join(DIRECTORY),
+        };
         fs::create_dir_all(&home.directory)?;
         match open_new(&home.keys_file()) {
             Ok(mut file) => file.write_all(Keyring::generate("dev").as_bytes())?,
@@ -41,7 +43,9 @@ impl Home {
     /// The directory below `parent`, if `relais dev` has been there.
     #[must_use]
     pub fn find(parent: &Path) -> Option<Self> {
-        let home = Self { directory: parent.join(DIRECTORY) };
+        let home = Self {
+            directory: parent.join(DIRECTORY),
+        };
         home.keys_file().is_file().then_some(home)
     }
 
@@ -56,7 +60,10 @@ impl Home {
     /// # Errors
     /// When the keys cannot be read.
     pub fn fill(&self, values: &mut Values) -> io::Result<()> {
-        values.or_set("DATABASE_URL", format!("sqlite://{}", self.directory.join(DATABASE_FILE).display()));
+        values.or_set(
+            "DATABASE_URL",
+            format!("sqlite://{}", self.directory.join(DATABASE_FILE).display()),
+        );
         values.or_set("RELAIS_KEYS", fs::read_to_string(self.keys_file())?.trim());
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use queue::Queue;
-use seal::{Keyring};
+use seal::Keyring;
 use secrecy::SecretString;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -39,11 +39,15 @@ pub(super) fn database_url(text: &str) -> Result<SecretString, String> {
 }
 
 pub(super) fn redis_url(text: &str) -> Result<SecretString, String> {
-    let url = Url::parse(text).map_err(|error| format!("it does not parse as a URL ({error})"))?;
-    if !url.scheme().starts_with("redis") && !url.scheme().starts_with("valkey") {
+    let (scheme, rest) = text
+        .split_once("://")
+        .ok_or("it does not begin with redis:// or rediss://")?;
+    if !scheme.starts_with("redis") && !scheme.starts_with("valkey") {
         return Err("it must begin with redis:// or rediss://".into());
     }
-    if !url.has_host() && !url.scheme().ends_with("unix") {
+    // Not parsed as a URL, which has one host; a Cluster or Sentinel has several, behind commas.
+    let hosts = rest.rsplit_once('@').map_or(rest, |(_, hosts)| hosts);
+    if hosts.is_empty() || hosts.starts_with(['/', '?', ':', ',']) && !scheme.ends_with("unix") {
         return Err("it names no host".into());
     }
     Ok(text.into())
@@ -94,18 +98,29 @@ pub(super) fn web_threads(text: &str) -> Result<usize, String> {
 
 pub(super) fn queues(text: &str) -> Result<Vec<(Queue, usize)>, String> {
     let mut queues: Vec<(Queue, usize)> = Vec::new();
-    for (index, entry) in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).enumerate() {
+    for (index, entry) in text
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .enumerate()
+    {
         let fault = |why: &str| format!("entry {} {why}", index + 1);
-        let (name, concurrency) = entry.split_once('=').ok_or_else(|| fault("is not of the form NAME=NUMBER"))?;
+        let (name, concurrency) = entry
+            .split_once('=')
+            .ok_or_else(|| fault("is not of the form NAME=NUMBER"))?;
         let queue = Queue::named(name.trim()).ok_or_else(|| fault("names no queue"))?;
-        let concurrency =
-            number(concurrency.trim(), 1..=CONCURRENCY_MAX).map_err(|why| fault(&format!("has a bad number: {why}")))?;
+        let concurrency = number(concurrency.trim(), 1..=CONCURRENCY_MAX)
+            .map_err(|why| fault(&format!("has a bad number: {why}")))?;
         if queues.iter().any(|(known, _)| *known == queue) {
             return Err(fault("names a queue for the second time"));
         }
         queues.push((queue, concurrency));
     }
-    if queues.is_empty() { Err("it names no queue".into()) } else { Ok(queues) }
+    if queues.is_empty() {
+        Err("it names no queue".into())
+    } else {
+        Ok(queues)
+    }
 }
 
 pub(super) fn job_lease(text: &str) -> Result<Duration, String> {
@@ -125,12 +140,18 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| "it does not parse".into())
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| "it does not parse".into())
 }
 
 fn span(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let span = duration(text).ok_or("it is not a time such as `500ms`, `25s` or `2m`")?;
-    if range.contains(&span) { Ok(span) } else { Err("it is out of range".into()) }
+    if range.contains(&span) {
+        Ok(span)
+    } else {
+        Err("it is out of range".into())
+    }
 }
 
 /// A whole number and its unit: `500ms`, `25s`, `2m`, `1h`.
@@ -150,7 +171,11 @@ fn duration(text: &str) -> Option<Duration> {
 
 fn number<N: FromStr + PartialOrd>(text: &str, range: RangeInclusive<N>) -> Result<N, String> {
     let number = text.parse().map_err(|_| "it is not a whole number")?;
-    if range.contains(&number) { Ok(number) } else { Err("it is out of range".into()) }
+    if range.contains(&number) {
+        Ok(number)
+    } else {
+        Err("it is out of range".into())
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +192,17 @@ mod tests {
         check("25s", Some(25_000));
         check("2 m", Some(120_000));
         check("1h", Some(3_600_000));
-        for wrong in ["", "25", "s", "-1s", "1.5s", "1d", "1s2", "99999999999999999999s", "18446744073709551615h"] {
+        for wrong in [
+            "",
+            "25",
+            "s",
+            "-1s",
+            "1.5s",
+            "1d",
+            "1s2",
+            "99999999999999999999s",
+            "18446744073709551615h",
+        ] {
             check(wrong, None);
         }
     }
@@ -175,7 +210,11 @@ mod tests {
     #[test]
     fn queues_are_named_once_each_with_a_positive_number() {
         let check = |text: &str, expected: Result<Vec<(Queue, usize)>, &str>| {
-            assert_eq!(queues(text).map_err(|why| why.clone()), expected.map_err(str::to_owned), "{text}");
+            assert_eq!(
+                queues(text).map_err(|why| why.clone()),
+                expected.map_err(str::to_owned),
+                "{text}"
+            );
         };
         check("urgent=1, bulk = 2,", Ok(vec![(Queue::Urgent, 1), (Queue::Bulk, 2)]));
         check(",", Err("it names no queue"));
@@ -188,30 +227,56 @@ mod tests {
 
     #[test]
     fn a_database_is_a_file_or_a_postgres() {
-        for good in ["sqlite://a.db", "sqlite:///var/a.db", "sqlite:a.db?mode=rwc", "postgres://u:p@h/d", "postgresql://h",
-            "postgres:///d?host=/run/postgresql"]
-        {
+        for good in [
+            "sqlite://a.db",
+            "sqlite:///var/a.db",
+            "sqlite:a.db?mode=rwc",
+            "postgres://u:p@h/d",
+            "postgresql://h",
+            "postgres:///d?host=/run/postgresql",
+        ] {
             assert!(database_url(good).is_ok(), "{good}");
         }
-        for bad in ["a.db", "sqlite://", "sqlite::memory:", "sqlite://a?mode=memory", "mysql://h/d", "postgres://",
-            "postgres://h:port/d"]
-        {
+        for bad in [
+            "a.db",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite://a?mode=memory",
+            "mysql://h/d",
+            "postgres://",
+            "postgres://h:port/d",
+        ] {
             assert!(database_url(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn a_queue_server_and_a_public_address_name_a_host() {
-        for good in ["redis://h", "rediss://:p@h:6380/0", "redis+unix:///run/redis.sock"] {
+        for good in [
+            "redis://h",
+            "rediss://:p@h:6380/0",
+            "redis+unix:///run/redis.sock",
+            "redis+cluster://a:1,b:2",
+        ] {
             assert!(redis_url(good).is_ok(), "{good}");
         }
-        for bad in ["h:6379", "redis://", "http://h"] {
+        for bad in ["h:6379", "redis://", "redis:///0", "redis://:p@", "http://h"] {
             assert!(redis_url(bad).is_err(), "{bad}");
         }
-        for good in ["https://relais.example.com", "http://localhost:8080/", "https://h/under/here"] {
+        for good in [
+            "https://relais.example.com",
+            "http://localhost:8080/",
+            "https://h/under/here",
+        ] {
             assert!(public_url(good).is_ok(), "{good}");
         }
-        for bad in ["relais.example.com", "ftp://h", "https://u:p@h", "https://h/?a=b", "https://h/#a"] {
+        for bad in [
+            "relais.example.com",
+            "ftp://h",
+            "https://u:p@h",
+            "https://h/?a=b",
+            "https://h/#a",
+        ] {
             assert!(public_url(bad).is_err(), "{bad}");
         }
     }

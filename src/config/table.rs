@@ -50,7 +50,13 @@ const fn setting(
     meaning: &'static str,
     hint: &'static str,
 ) -> Setting {
-    Setting { name, flag, default, meaning, hint }
+    Setting {
+        name,
+        flag,
+        default,
+        meaning,
+        hint,
+    }
 }
 
 /// All settings.
@@ -74,7 +80,8 @@ pub const TABLE: &[Setting] = &[
         "REDIS_URL",
         "redis-url",
         Fallback::From("none: the queue is in the database"),
-        "Redis or Valkey for the queue: `redis://…`, or `rediss://…` with TLS.",
+        "Redis or Valkey for the queue: `redis://HOST:PORT`, `rediss://…` with TLS, `redis+cluster://HOST,HOST`, or \
+         `redis+sentinel://HOST,HOST/MASTER`.",
         "set it to `redis://HOST:PORT`, or `rediss://…` with TLS, or leave it out to keep the queue in the database",
     ),
     setting(
@@ -98,7 +105,13 @@ pub const TABLE: &[Setting] = &[
         "The address that `web` listens on.",
         "set it to an IP address: `127.0.0.1` for this machine only, `0.0.0.0` or `::` for all",
     ),
-    setting("PORT", "port", Fallback::Is("8080"), "The port that `web` listens on; 0 takes a free one.", "use 0 to 65535"),
+    setting(
+        "PORT",
+        "port",
+        Fallback::Is("8080"),
+        "The port that `web` listens on; 0 takes a free one.",
+        "use 0 to 65535",
+    ),
     setting(
         "RELAIS_QUEUES",
         "relais-queues",
@@ -156,16 +169,25 @@ impl Setting {
     /// # Panics
     /// When there is none: a fault of the program text.
     pub(super) fn named(name: &str) -> &'static Self {
-        TABLE.iter().find(|setting| setting.name == name).unwrap_or_else(|| panic!("{name} is not in the table"))
+        TABLE
+            .iter()
+            .find(|setting| setting.name == name)
+            .unwrap_or_else(|| panic!("{name} is not in the table"))
     }
 
     /// A fault of this setting that says what is wrong with its value.
     pub(super) fn not_usable(&self, why: &str) -> Fault {
-        Fault { setting: self.name, text: format!("is not usable: {why}; {}", self.hint) }
+        Fault {
+            setting: self.name,
+            text: format!("is not usable: {why}; {}", self.hint),
+        }
     }
 
     fn missing(&self) -> Fault {
-        Fault { setting: self.name, text: format!("is missing: {}", self.hint) }
+        Fault {
+            setting: self.name,
+            text: format!("is missing: {}", self.hint),
+        }
     }
 }
 
@@ -179,11 +201,20 @@ impl Args for Flags {
             let argument = Arg::new(setting.name)
                 .long(setting.flag)
                 .value_name("VALUE")
-                .help(format!("{} [{}: {}]", setting.meaning, setting.name, setting.default.shown()))
+                .help(format!(
+                    "{} [{}: {}]",
+                    setting.meaning,
+                    setting.name,
+                    setting.default.shown()
+                ))
                 .help_heading("Settings (each is an environment variable too)")
                 .hide_short_help(true)
                 .global(true);
-            let argument = if setting.name == "RELAIS_QUEUES" { argument.visible_alias("queues") } else { argument };
+            let argument = if setting.name == "RELAIS_QUEUES" {
+                argument.visible_alias("queues")
+            } else {
+                argument
+            };
             command.arg(argument)
         })
     }
@@ -196,7 +227,12 @@ impl Args for Flags {
 impl FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = |setting: &Setting| matches.get_one::<String>(setting.name).cloned();
-        Ok(Self(TABLE.iter().filter_map(|setting| Some((setting.name, given(setting)?))).collect()))
+        Ok(Self(
+            TABLE
+                .iter()
+                .filter_map(|setting| Some((setting.name, given(setting)?)))
+                .collect(),
+        ))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -219,8 +255,17 @@ impl Values {
 
     /// Takes each setting from `value`. Empty is the same as not given.
     pub fn given(value: impl Fn(&str) -> Option<String>) -> Self {
-        let trimmed = |name: &str| value(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-        Self(TABLE.iter().filter_map(|setting| Some((setting.name, trimmed(setting.name)?))).collect())
+        let trimmed = |name: &str| {
+            value(name)
+                .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
+        };
+        Self(
+            TABLE
+                .iter()
+                .filter_map(|setting| Some((setting.name, trimmed(setting.name)?)))
+                .collect(),
+        )
     }
 
     /// Whether the setting is given.

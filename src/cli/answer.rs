@@ -1,0 +1,123 @@
+//! What a command answers: one value, printed as JSON or in words.
+
+use std::io::{self, Write as _};
+
+use chrono::{DateTime, SecondsFormat};
+use queue::Millis;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// An answer in both forms.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Answer {
+    json: Value,
+    words: String,
+    success: bool,
+}
+
+impl Answer {
+    /// A good answer.
+    pub(super) fn new(json: Value, words: impl Into<String>) -> Self {
+        Self {
+            json,
+            words: words.into(),
+            success: true,
+        }
+    }
+
+    /// The answer says that not all went well: exit status 1.
+    pub(super) fn failed_if(mut self, failed: bool) -> Self {
+        self.success &= !failed;
+        self
+    }
+
+    /// Everything was printed on the way.
+    pub(super) fn printed() -> Self {
+        Self {
+            json: Value::Null,
+            words: String::new(),
+            success: true,
+        }
+    }
+
+    /// What programs see of it.
+    pub(super) fn into_json(self) -> Value {
+        self.json
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        self.success
+    }
+
+    /// Prints it on standard output.
+    pub(super) fn print(&self, json: bool) -> io::Result<()> {
+        if self.json.is_null() {
+            return Ok(());
+        }
+        let text = if json {
+            self.json.to_string()
+        } else {
+            self.words.trim_end().to_owned()
+        };
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{text}").and_then(|()| out.flush()) {
+            // Whoever read has read enough: `relais jobs list | head`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            printed => printed,
+        }
+    }
+}
+
+/// Rows under headings, in columns as wide as they need be.
+pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = headings.map(|heading| heading.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: [&str; N]| {
+        let cells: Vec<_> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        cells.join("  ").trim_end().to_owned() + "\n"
+    };
+    let mut text = line(headings);
+    text.extend(rows.iter().map(|row| line(row.each_ref().map(String::as_str))));
+    text
+}
+
+/// A time in RFC 3339 UTC.
+pub(super) fn time(at: Millis) -> String {
+    DateTime::from_timestamp_millis(at)
+        .map_or_else(|| at.to_string(), |at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+/// A tenant as it is printed; jobs of the installation itself have none.
+pub(super) fn tenant(id: Uuid) -> Option<String> {
+    (!id.is_nil()).then(|| id.to_string())
+}
+
+/// Something that may be absent, for a table.
+pub(super) fn or_dash(value: Option<String>) -> String {
+    value.unwrap_or_else(|| "-".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [["é".to_owned(), "1".to_owned()], ["longer".to_owned(), String::new()]];
+        assert_eq!(table(["NAME", "N"], &rows), "NAME    N\né       1\nlonger\n");
+    }
+
+    #[test]
+    fn times_are_utc_and_the_installation_is_no_tenant() {
+        assert_eq!(time(1_767_323_045_006), "2026-01-02T03:04:05.006Z");
+        assert_eq!(tenant(Uuid::nil()), None);
+    }
+}

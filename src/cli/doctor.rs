@@ -1,0 +1,216 @@
+//! `relais doctor`: everything an installation needs, looked at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use queue::backend::{Backend, Finding, FindingLevel, Worker};
+use queue::{Clock, Queue};
+use serde_json::json;
+use store::Store;
+
+use super::answer::{Answer, table};
+use crate::config::{Settings, Values};
+use crate::connect;
+
+/// How long a part may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// What was found, and about what.
+struct Looked {
+    at: &'static str,
+    finding: Finding,
+}
+
+/// Findings so far.
+#[derive(Default)]
+struct Findings(Vec<Looked>);
+
+impl Findings {
+    fn add(&mut self, at: &'static str, level: FindingLevel, text: impl Into<String>) {
+        self.0.push(Looked {
+            at,
+            finding: Finding {
+                level,
+                text: text.into(),
+            },
+        });
+    }
+
+    fn good(&mut self, at: &'static str, text: impl Into<String>) {
+        self.add(at, FindingLevel::Good, text);
+    }
+
+    fn fault(&mut self, at: &'static str, text: impl Into<String>) {
+        self.add(at, FindingLevel::Fault, text);
+    }
+}
+
+/// Looks at as much as can be looked at.
+pub(super) async fn run(values: &Values) -> Answer {
+    let mut findings = Findings::default();
+    match Settings::read(values) {
+        Ok(settings) => {
+            findings.good("settings", "complete");
+            look_at_jobs(&settings, &mut findings);
+            look_at_store(&settings, &mut findings).await;
+            look_at_queue(&settings, &mut findings).await;
+        }
+        Err(faults) => faults
+            .0
+            .iter()
+            .for_each(|fault| findings.fault("settings", fault.to_string())),
+    }
+    report(&findings.0)
+}
+
+fn look_at_jobs(settings: &Settings, findings: &mut Findings) {
+    let registry = jobs::registry();
+    let slow = registry.too_slow_for(settings.job_lease);
+    if slow.is_empty() {
+        findings.good(
+            "jobs",
+            format!("{} kinds, each ends well within its lease", registry.names().len()),
+        );
+    } else {
+        findings.fault(
+            "jobs",
+            format!("JOB_LEASE is too short for: {}; lengthen it", slow.join(", ")),
+        );
+    }
+}
+
+async fn look_at_store(settings: &Settings, findings: &mut Findings) {
+    let store = match connect::store(settings).await {
+        Ok(store) => store,
+        Err(error) => return findings.fault("database", format!("{error:#}")),
+    };
+    let looked = tokio::time::timeout(ANSWER_WITHIN, look_into(&store, findings)).await;
+    if looked.is_err() {
+        findings.fault("database", "it does not answer in time");
+    }
+}
+
+async fn look_into(store: &Store, findings: &mut Findings) {
+    match store::pending_migrations(store.db()).await {
+        Ok(pending) if pending.is_empty() => findings.good("database", "reached, and up to date"),
+        Ok(pending) => {
+            let steps = pending.len();
+            return findings.fault(
+                "database",
+                format!("{steps} migrations are missing; run `relais migrate`"),
+            );
+        }
+        Err(error) => return findings.fault("database", error.to_string()),
+    }
+    match store.endpoints().await {
+        Ok(endpoints) => findings.good("keys", format!("the secrets of {} endpoints open", endpoints.len())),
+        Err(error) => {
+            findings.fault(
+                "keys",
+                format!("{error}; put the key back into RELAIS_KEYS, behind the one that seals"),
+            );
+        }
+    }
+}
+
+async fn look_at_queue(settings: &Settings, findings: &mut Findings) {
+    let backend = match connect::queue(settings).await {
+        Ok(backend) => backend,
+        Err(error) => return findings.fault("queue", format!("{error:#}")),
+    };
+    let looked = tokio::time::timeout(ANSWER_WITHIN, look_through(backend, findings)).await;
+    match looked {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => findings.fault("queue", error.to_string()),
+        Err(_) => findings.fault("queue", "it does not answer in time"),
+    }
+}
+
+async fn look_through(backend: Arc<dyn Backend>, findings: &mut Findings) -> Result<(), queue::QueueError> {
+    backend.ping().await?;
+    findings.good("queue", "reached");
+    findings.0.extend(
+        backend
+            .check()
+            .await?
+            .into_iter()
+            .map(|finding| Looked { at: "queue", finding }),
+    );
+    let workers = backend.workers(Clock::System.now()).await?;
+    for queue in Queue::ALL {
+        let finding = served(queue, backend.counts(queue).await?.ready, &workers);
+        findings.0.push(Looked { at: "workers", finding });
+    }
+    Ok(())
+}
+
+/// An idle queue that nobody serves is a risk; one where work waits is a fault.
+fn served(queue: Queue, ready: u64, workers: &[Worker]) -> Finding {
+    let serving = workers
+        .iter()
+        .filter(|worker| worker.queues.iter().any(|(name, _)| name == queue.name()))
+        .count();
+    let (level, text) = match (serving, ready) {
+        (0, 0) => (
+            FindingLevel::Warning,
+            format!("nobody serves {queue}; `relais worker` does"),
+        ),
+        (0, ready) => (
+            FindingLevel::Fault,
+            format!("nobody serves {queue}, and {ready} jobs wait; start `relais worker`"),
+        ),
+        (serving, _) => (FindingLevel::Good, format!("{serving} serve {queue}")),
+    };
+    Finding { level, text }
+}
+
+fn report(looked: &[Looked]) -> Answer {
+    let faults = looked.iter().any(|looked| looked.finding.level == FindingLevel::Fault);
+    let items: Vec<_> = looked
+        .iter()
+        .map(|looked| json!({ "at": looked.at, "level": name(looked.finding.level), "text": looked.finding.text }))
+        .collect();
+    let rows: Vec<_> = looked
+        .iter()
+        .map(|looked| {
+            [
+                name(looked.finding.level).to_owned(),
+                looked.at.to_owned(),
+                looked.finding.text.clone(),
+            ]
+        })
+        .collect();
+    Answer::new(
+        json!({ "healthy": !faults, "findings": items }),
+        table(["", "AT", "FOUND"], &rows),
+    )
+    .failed_if(faults)
+}
+
+const fn name(level: FindingLevel) -> &'static str {
+    match level {
+        FindingLevel::Good => "good",
+        FindingLevel::Warning => "warning",
+        FindingLevel::Fault => "fault",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_waits_where_nobody_works_is_a_fault() {
+        let worker = Worker {
+            session: uuid::Uuid::nil(),
+            name: "box:1".into(),
+            queues: vec![("default".into(), 8)],
+            kinds: Vec::new(),
+            started_at: 0,
+        };
+        let level = |queue, ready| served(queue, ready, std::slice::from_ref(&worker)).level;
+        assert_eq!(level(Queue::Default, 9), FindingLevel::Good);
+        assert_eq!(level(Queue::Bulk, 0), FindingLevel::Warning);
+        assert_eq!(level(Queue::Bulk, 1), FindingLevel::Fault);
+    }
+}

@@ -1,0 +1,222 @@
+//! `relais jobs`.
+
+use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use queue::backend::{Backend, Cancelled, Kept, State};
+use queue::envelope::Envelope;
+use queue::{Clock, JobId, Queue};
+use seal::Keyring;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::answer::{Answer, or_dash, table, tenant, time};
+use super::pages::{self, Filter};
+use super::why::{Found, explain};
+use super::{payload, queues};
+use crate::config::Settings;
+use crate::connect;
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// List jobs that have not ended and are not dead, oldest first.
+    ///
+    /// Example: relais jobs list --queue default --state scheduled
+    List(List),
+    /// Show all that is kept of a job, its payload and its failed attempts too.
+    Show {
+        /// The job's id.
+        id: JobId,
+        /// Show addresses, texts and links in clear.
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Cancel a job. One that waits never starts; one that runs is stopped within a few seconds.
+    Cancel {
+        /// The job's id.
+        id: JobId,
+    },
+    /// Say why a job is not running, or that it is. Exit status 1 if no such job is known.
+    Why {
+        /// The job's id.
+        id: JobId,
+    },
+}
+
+#[derive(Args)]
+pub(super) struct List {
+    /// Only jobs of this queue.
+    #[arg(long, value_parser = queues::names())]
+    queue: Option<String>,
+    /// Only jobs of this tenant.
+    #[arg(long, value_name = "ID")]
+    tenant: Option<Uuid>,
+    /// Only jobs of this kind.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only jobs in this state.
+    #[arg(long, value_parser = PossibleValuesParser::new(["ready", "scheduled", "running", "parked"]))]
+    state: Option<String>,
+    /// At most this many.
+    #[arg(long, default_value_t = 50, value_parser = pages::limit)]
+    limit: usize,
+    /// Go on where the list before ended (its `next_cursor`).
+    #[arg(long)]
+    cursor: Option<String>,
+}
+
+pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result<Answer> {
+    let backend = connect::queue(settings).await?;
+    match command {
+        Command::List(list) => {
+            let filter = Filter {
+                queue: list.queue.as_deref().and_then(Queue::named),
+                tenant: list.tenant,
+                kind: list.kind,
+                state: list.state,
+                reason: None,
+            };
+            let page = pages::live(&*backend, &filter, list.limit, list.cursor).await?;
+            let rows: Vec<_> = page.items.iter().map(row).collect();
+            let words = table(["ID", "KIND", "QUEUE", "TENANT", "STATE", "ATTEMPTS", "UNTIL"], &rows);
+            let items: Vec<_> = page.items.iter().map(to_json).collect();
+            let more = pages::more(page.next_cursor.as_deref());
+            Ok(Answer::new(
+                json!({ "items": items, "next_cursor": page.next_cursor }),
+                words + &more,
+            ))
+        }
+        Command::Show { id, reveal } => {
+            let kept = find(&*backend, id).await?;
+            Ok(show(to_json(&kept), &kept, &settings.keyring, reveal))
+        }
+        Command::Cancel { id } => {
+            let outcome = backend.cancel(id, Clock::System.now()).await?;
+            let (name, words) = match outcome {
+                Cancelled::Removed => ("removed", "Cancelled: it will never start."),
+                Cancelled::Signalled => ("signalled", "It runs; its worker has been told to stop it."),
+                Cancelled::Unknown => ("unknown", "No live job has that id."),
+            };
+            let failed = outcome == Cancelled::Unknown;
+            Ok(Answer::new(json!({ "id": id.to_string(), "outcome": name }), words).failed_if(failed))
+        }
+        Command::Why { id } => why(&*backend, id).await,
+    }
+}
+
+/// The job or dead letter of that id.
+pub(super) async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kept> {
+    let kept = backend.find(id).await?;
+    kept.with_context(|| format!("there is no job {id}; if there was one, it has ended (`relais jobs why {id}`)"))
+}
+
+async fn why(backend: &dyn Backend, id: JobId) -> anyhow::Result<Answer> {
+    let now = Clock::System.now();
+    let kept = backend.find(id).await?;
+    let counts = match &kept {
+        Some(kept) => backend.counts(kept.queue).await?,
+        None => queue::backend::Counts::default(),
+    };
+    let found = match &kept {
+        Some(kept) => Found::Kept(kept, &counts),
+        None if backend.ended(id).await? => Found::Ended,
+        None => Found::Nothing,
+    };
+    let why = explain(&found, &backend.workers(now).await?, now);
+    let unknown = matches!(found, Found::Nothing);
+    Ok(Answer::new(why.to_json(&id.to_string()), why.words()).failed_if(unknown))
+}
+
+/// A job with its payload and its failed attempts.
+pub(super) fn show(mut json: Value, kept: &Kept, keyring: &Keyring, reveal: bool) -> Answer {
+    let payload = payload::open(kept, keyring, reveal);
+    let errors: Vec<_> = kept
+        .errors
+        .iter()
+        .map(|failure| json!({ "attempt": failure.attempt, "at": time(failure.at), "error": failure.error }))
+        .collect();
+    let mut words = String::new();
+    for (name, value) in json.as_object().into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        words += &format!("{name:12}{value}\n");
+    }
+    words += &format!(
+        "\nPayload{}\n",
+        if reveal { "" } else { " (masked; --reveal shows it)" }
+    );
+    words += &serde_json::to_string_pretty(&payload).unwrap_or_default();
+    words += "\n\nFailed attempts\n";
+    let rows: Vec<_> = kept
+        .errors
+        .iter()
+        .map(|failure| [failure.attempt.to_string(), time(failure.at), failure.error.clone()])
+        .collect();
+    words += &if rows.is_empty() {
+        "none\n".to_owned()
+    } else {
+        table(["ATTEMPT", "AT", "ERROR"], &rows)
+    };
+    json["payload"] = payload;
+    json["errors"] = errors.into();
+    Answer::new(json, words)
+}
+
+/// A job as programs see it.
+pub(super) fn to_json(kept: &Kept) -> Value {
+    let envelope = Envelope::decode(&kept.body);
+    let mut json = json!({
+        "id": kept.id.to_string(),
+        "kind": envelope.map(|envelope| envelope.kind),
+        "queue": kept.queue.name(),
+        "tenant": tenant(kept.tenant),
+        "state": state(&kept.state),
+        "attempts": kept.attempts,
+        "crashes": kept.crashes,
+        "created_at": envelope.map(|envelope| time(envelope.created_at)),
+        "expires_at": envelope.and_then(|envelope| envelope.expires_at).map(time),
+        "correlation": envelope.map(|envelope| envelope.correlation.to_string()),
+    });
+    match &kept.state {
+        State::Ready => {}
+        State::Scheduled { run_at } => json["run_at"] = time(*run_at).into(),
+        State::Running { session, until, .. } => {
+            json["session"] = session.to_string().into();
+            json["lease_until"] = time(*until).into();
+        }
+        State::Parked { gate } => json["gate"] = gate.as_str().into(),
+        State::Dead { reason, died_at } => {
+            json["reason"] = reason.name().into();
+            json["died_at"] = time(*died_at).into();
+        }
+    }
+    json
+}
+
+/// The state's name.
+pub(super) const fn state(state: &State) -> &'static str {
+    match state {
+        State::Ready => "ready",
+        State::Scheduled { .. } => "scheduled",
+        State::Running { .. } => "running",
+        State::Parked { .. } => "parked",
+        State::Dead { .. } => "dead",
+    }
+}
+
+fn row(kept: &Kept) -> [String; 7] {
+    let until = match &kept.state {
+        State::Scheduled { run_at } => Some(time(*run_at)),
+        State::Running { until, .. } => Some(time(*until)),
+        State::Parked { gate } => Some(gate.clone()),
+        State::Ready | State::Dead { .. } => None,
+    };
+    [
+        kept.id.to_string(),
+        pages::kind(kept),
+        kept.queue.name().to_owned(),
+        or_dash(tenant(kept.tenant)),
+        state(&kept.state).to_owned(),
+        kept.attempts.to_string(),
+        or_dash(until),
+    ]
+}
