@@ -124,7 +124,12 @@ pub(super) fn queues(text: &str) -> Result<Vec<(Queue, usize)>, String> {
 }
 
 pub(super) fn job_lease(text: &str) -> Result<Duration, String> {
-    span(text, Duration::from_secs(1)..=SPAN_MAX)
+    let lease = span(text, Duration::from_secs(1)..=SPAN_MAX)?;
+    // A lease that ends before its job could would let two workers run it at once.
+    match jobs::registry().too_slow_for(lease).as_slice() {
+        [] => Ok(lease),
+        slow => Err(format!("it is too short for the time-out of: {}", slow.join(", "))),
+    }
 }
 
 pub(super) fn shutdown_grace(text: &str) -> Result<Duration, String> {

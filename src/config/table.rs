@@ -124,7 +124,7 @@ pub const TABLE: &[Setting] = &[
         "job-lease",
         Fallback::Is("30s"),
         "How long a job belongs to a worker that gives no sign of life. A crashed worker's jobs run elsewhere after it.",
-        "use 1s to 10m, for example `30s`",
+        "use up to 10m, and 5s more than the longest time-out of a job, for example `30s`",
     ),
     setting(
         "SHUTDOWN_GRACE",

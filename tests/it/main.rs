@@ -1,0 +1,5 @@
+//! The whole program, promise by promise: one file each, through HTTP and the command line.
+#![allow(clippy::unwrap_used)]
+
+mod cli;
+mod settings;
