@@ -144,7 +144,8 @@ pub const TABLE: &[Setting] = &[
         "DATABASE_CONNECTIONS",
         "database-connections",
         Fallback::Is("8"),
-        "How many database connections a process opens at most.",
+        "How many database connections a `worker`, or each thread of `web`, opens at most. \
+         A queue in Postgres takes up to 6 more.",
         "use 1 to 1000, and count all processes against what the server allows",
     ),
     setting(
