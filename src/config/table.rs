@@ -102,7 +102,7 @@ pub const TABLE: &[Setting] = &[
         "HOST",
         "host",
         Fallback::Is("0.0.0.0"),
-        "The address that `web` listens on.",
+        "The address that `web` listens on; `dev` keeps to 127.0.0.1.",
         "set it to an IP address: `127.0.0.1` for this machine only, `0.0.0.0` or `::` for all",
     ),
     setting(

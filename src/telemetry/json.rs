@@ -76,6 +76,10 @@ fn write_event<S: Subscriber + for<'a> LookupSpan<'a>>(line: &mut Vec<u8>, event
     write_text(line, metadata.target());
     let mut names: Vec<&'static str> = Vec::new();
     event.record(&mut Fields(|name, value: Value<'_>| {
+        // A second field of the name would make an object that readers take in different ways. The sentence comes first.
+        if names.contains(&name) {
+            return;
+        }
         names.push(name);
         write_name(line, name);
         value.write(line);
@@ -239,7 +243,7 @@ mod tests {
             let job = tracing::info_span!("job", job.id = %7, attempt = 2, correlation = "c2", late = tracing::field::Empty);
             job.record("late", true);
             let _job = job.enter();
-            tracing::info!(count = 3u64, ratio = 0.5, "It is done.");
+            tracing::info!(count = 3u64, ratio = 0.5, message = "of a field", "It is done.");
         });
         let line = &lines[0];
         assert_eq!(line["message"], "It is done.");
