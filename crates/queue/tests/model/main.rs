@@ -16,6 +16,8 @@ mod operations;
 mod scripted;
 mod world;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt as _;
@@ -25,8 +27,23 @@ use operations::Operation;
 use support::fixture::Fixture;
 use world::World;
 
-/// Plays random sequences, each on an empty queue.
-fn hold(cases: u32, length: usize, fixture: impl AsyncFn() -> Fixture) {
+/// What must come about in the sequences together, or they show less than they should.
+const SCENES: [&str; 11] = [
+    "attempts",
+    "cancelled while it ran",
+    "crash after a failure",
+    "duplicate of a job that ended",
+    "duplicate of a job that lives",
+    "finish",
+    "lost lease",
+    "parked",
+    "poison",
+    "refused finish",
+    "renewed",
+];
+
+/// Plays random sequences, each on an empty queue; answers what came about.
+fn hold(cases: u32, length: usize, fixture: impl AsyncFn() -> Fixture) -> BTreeSet<&'static str> {
     let config = Config {
         cases,
         rng_seed: RngSeed::Fixed(20_260_105),
@@ -39,12 +56,15 @@ fn hold(cases: u32, length: usize, fixture: impl AsyncFn() -> Fixture) {
         .enable_all()
         .build()
         .unwrap();
+    let seen = RefCell::new(BTreeSet::new());
     let outcome = TestRunner::new(config).run(&operations::sequence(length), |sequence| {
         let played = runtime.block_on(AssertUnwindSafe(play(&sequence, &fixture)).catch_unwind());
-        played.map_err(|panic| TestCaseError::fail(message(&*panic)))
+        seen.borrow_mut()
+            .extend(played.map_err(|panic| TestCaseError::fail(message(&*panic)))?);
+        Ok(())
     });
     match outcome {
-        Ok(()) => {}
+        Ok(()) => seen.into_inner(),
         Err(TestError::Fail(reason, sequence)) => panic!("{reason}, at the end of:\n{}", lines(&sequence)),
         Err(error) => panic!("{error}"),
     }
@@ -57,13 +77,14 @@ fn lines(sequence: &[Operation]) -> String {
         .collect()
 }
 
-async fn play(sequence: &[Operation], fixture: &impl AsyncFn() -> Fixture) {
+async fn play(sequence: &[Operation], fixture: &impl AsyncFn() -> Fixture) -> BTreeSet<&'static str> {
     let mut world = World::new(fixture().await).await;
     for operation in sequence {
         world.perform(operation).await;
         world.compare().await;
     }
     world.finish().await;
+    world.seen
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> String {
@@ -76,22 +97,24 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[test]
 fn memory_is_the_list() {
-    hold(200, 80, Fixture::memory);
+    let seen = hold(200, 120, Fixture::memory);
+    assert!(SCENES.iter().all(|scene| seen.contains(scene)), "only saw {seen:?}");
 }
 
 #[test]
 fn sqlite_is_the_list() {
-    hold(40, 80, Fixture::sqlite);
+    let seen = hold(40, 120, Fixture::sqlite);
+    assert!(SCENES.iter().all(|scene| seen.contains(scene)), "only saw {seen:?}");
 }
 
 #[cfg(feature = "services")]
 #[test]
 fn postgres_is_the_list() {
-    hold(12, 80, Fixture::postgres);
+    drop(hold(12, 120, Fixture::postgres));
 }
 
 #[cfg(feature = "services")]
 #[test]
 fn redis_is_the_list() {
-    hold(16, 80, Fixture::redis);
+    drop(hold(16, 120, Fixture::redis));
 }

@@ -8,7 +8,7 @@ use queue::clock::DAY_MS;
 use crate::scripted::Answer;
 
 /// How many keys there are: few, so that they meet again.
-pub(crate) const KEYS: u8 = 12;
+pub(crate) const KEYS: u8 = 6;
 /// How many worker processes there are.
 pub(crate) const WORKERS: usize = 3;
 
@@ -51,6 +51,10 @@ pub(crate) enum Operation {
     Wait {
         by: Millis,
     },
+    Rest {
+        by: Millis,
+        dice: f64,
+    },
     Pause {
         paused: bool,
     },
@@ -69,8 +73,8 @@ pub(crate) enum Operation {
 
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        3 => Just(Answer::Ok),
-        4 => Just(Answer::Retry),
+        2 => Just(Answer::Ok),
+        12 => Just(Answer::Retry),
         1 => Just(Answer::RetryAfter),
         1 => Just(Answer::Snooze),
         1 => Just(Answer::Dead),
@@ -80,25 +84,29 @@ fn answer() -> impl Strategy<Value = Answer> {
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
-    let delay = prop_oneof![4 => Just(0), 1 => Just(3000), 1 => Just(2 * DAY_MS)];
-    let by = prop_oneof![4 => Just(1000), 3 => Just(10_000), 3 => Just(32_000), 1 => Just(DAY_MS)];
-    let lane = prop_oneof![4 => Just(0u8), 3 => Just(1), 3 => Just(2)];
+    let delay = prop_oneof![6 => Just(0), 1 => Just(3000), 1 => Just(2 * DAY_MS)];
+    let by = prop_oneof![8 => Just(1000), 8 => Just(10_000), 1 => Just(DAY_MS)];
+    let worker = || 0..WORKERS;
+    let key = || 0..KEYS;
     prop_oneof![
-        6 => (vec(0..KEYS, 1..6), delay, any::<bool>())
+        6 => (vec(key(), 1..6), delay, any::<bool>())
             .prop_map(|(keys, delay, twice)| Operation::Add { keys, delay, twice }),
-        10 => (0..WORKERS, lane, 1usize..7).prop_map(|(worker, lane, want)| Operation::Claim { worker, lane, want }),
-        8 => (0..WORKERS, vec((0usize..8, answer()), 1..5), prop::bool::weighted(0.2))
+        12 => (worker(), 0u8..3, 1usize..7).prop_map(|(worker, lane, want)| Operation::Claim { worker, lane, want }),
+        12 => (worker(), vec((0usize..8, answer()), 1..5), prop::bool::weighted(0.2))
             .prop_map(|(worker, answers, twice)| Operation::Settle { worker, answers, twice }),
-        2 => (0..WORKERS).prop_map(|worker| Operation::Renew { worker }),
-        2 => (0..WORKERS).prop_map(|worker| Operation::Crash { worker }),
+        2 => worker().prop_map(|worker| Operation::Renew { worker }),
+        2 => worker().prop_map(|worker| Operation::Crash { worker }),
         2 => (0usize..32, answer()).prop_map(|(pick, answer)| Operation::Haunt { pick, answer }),
-        6 => (0.0..=1.0).prop_map(|dice| Operation::Sweep { dice }),
-        6 => by.prop_map(|by| Operation::Wait { by }),
-        1 => prop::bool::weighted(0.3).prop_map(|paused| Operation::Pause { paused }),
-        2 => (0..KEYS).prop_map(|key| Operation::Cancel { key }),
+        3 => (0.0..=1.0).prop_map(|dice| Operation::Sweep { dice }),
+        4 => by.prop_map(|by| Operation::Wait { by }),
+        // Long enough for everything that waits, or for every lease to end, and then swept.
+        8 => (prop_oneof![2 => Just(10_000), 1 => Just(32_000)], 0.0..=1.0)
+            .prop_map(|(by, dice)| Operation::Rest { by, dice }),
+        1 => prop::bool::weighted(0.2).prop_map(|paused| Operation::Pause { paused }),
+        1 => key().prop_map(|key| Operation::Cancel { key }),
         1 => Just(Operation::Unpark),
-        2 => (0..KEYS).prop_map(|key| Operation::RetryDead { key }),
-        1 => (0..KEYS).prop_map(|key| Operation::DeleteDead { key }),
+        1 => key().prop_map(|key| Operation::RetryDead { key }),
+        1 => key().prop_map(|key| Operation::DeleteDead { key }),
         1 => Just(Operation::Purge),
     ]
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use queue::backend::{Added, ClaimRequest, Claimed, NewJob, Settle, State};
+use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, NewJob, Settle, State};
 use queue::clock::DAY_MS;
 use queue::{Backend, JobId, Queue};
 use uuid::Uuid;
@@ -32,6 +32,8 @@ pub(crate) struct World {
     ghosts: Vec<Claimed>,
     claims: BTreeSet<i64>,
     added: BTreeSet<JobId>,
+    /// What came about in this sequence, of what the sequences are there for.
+    pub(crate) seen: BTreeSet<&'static str>,
 }
 
 fn tenant(key: u8) -> Uuid {
@@ -56,6 +58,7 @@ impl World {
             ghosts: Vec::new(),
             claims: BTreeSet::new(),
             added: BTreeSet::new(),
+            seen: BTreeSet::new(),
             fixture,
         }
     }
@@ -70,6 +73,10 @@ impl World {
             Operation::Haunt { pick, answer } => self.haunt(*pick, *answer).await,
             Operation::Sweep { dice } => self.sweep(*dice).await,
             Operation::Wait { by } => self.wait(*by).await,
+            Operation::Rest { by, dice } => {
+                self.wait(*by).await;
+                self.sweep(*dice).await;
+            }
             Operation::Pause { paused } => {
                 self.fixture.queue.pause(Queue::Default, *paused).await.unwrap();
                 self.model.pause(Queue::Default, *paused);
@@ -77,6 +84,9 @@ impl World {
             Operation::Cancel { key } => {
                 let real = self.fixture.queue.cancel(id(*key), self.fixture.now()).await.unwrap();
                 assert_eq!(real, self.model.cancel(id(*key), self.fixture.now()));
+                if real == Cancelled::Signalled {
+                    self.seen.insert("cancelled while it ran");
+                }
             }
             Operation::Unpark => self.unpark().await,
             Operation::RetryDead { key } => {
@@ -114,6 +124,12 @@ impl World {
             .collect();
         for _ in 0..=usize::from(twice) {
             for (job, added) in jobs.iter().zip(self.fixture.add(&jobs).await) {
+                let lives = self.model.jobs.contains_key(&job.id);
+                self.seen.insert(match (added, lives) {
+                    (Added::New, _) => "new",
+                    (Added::Duplicate, true) => "duplicate of a job that lives",
+                    (Added::Duplicate, false) => "duplicate of a job that ended",
+                });
                 match (self.model.known(job.id, self.fixture.now()), added) {
                     (Known::Surely, Added::Duplicate) | (Known::Perhaps, Added::Duplicate) => {}
                     (Known::No | Known::Perhaps, Added::New) => {
@@ -208,6 +224,8 @@ impl World {
             .unwrap();
         let listed: Vec<_> = settles.iter().map(|settle| self.model.settle(settle, now)).collect();
         assert_eq!(real, listed);
+        self.seen
+            .extend(real.iter().map(|held| if *held { "finish" } else { "refused finish" }));
     }
 
     async fn renew(&mut self, worker: usize) {
@@ -220,6 +238,7 @@ impl World {
             .unwrap();
         lost.sort_unstable();
         assert_eq!(lost, self.model.renew(Queue::Default, &claims, until));
+        self.seen.insert(if lost.is_empty() { "renewed" } else { "lost lease" });
     }
 
     async fn sweep(&mut self, dice: f64) {
@@ -257,8 +276,15 @@ impl World {
     }
 
     /// Every figure and every job.
-    pub(crate) async fn compare(&self) {
+    pub(crate) async fn compare(&mut self) {
         let now = self.fixture.now();
+        self.seen
+            .extend(self.model.jobs.values().filter_map(|entry| match &entry.state {
+                State::Dead { reason, .. } => Some(reason.name()),
+                State::Parked { .. } => Some("parked"),
+                State::Running { .. } if entry.crashes > 0 && entry.attempts > 0 => Some("crash after a failure"),
+                _ => None,
+            }));
         let real = self.fixture.counts().await;
         let listed = self.model.counts(Queue::Default);
         let due = self.model.jobs.values().filter(|entry| is_due(entry, now)).count() as u64;
