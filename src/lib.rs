@@ -7,13 +7,14 @@
 //! | webhooks in | [`intake`] |
 //! | the API of tenants | [`api`] |
 //! | health, readiness, figures | [`ops`] |
-//! | its processes | [`web`], [`worker`], [`clock`] |
+//! | its processes | [`web`], [`worker`], [`clock`], [`dev`] |
 
 pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connect;
+pub mod dev;
 pub mod intake;
 pub mod ops;
 pub mod problem;

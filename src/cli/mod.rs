@@ -20,9 +20,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use anyhow::Context as _;
+
+use crate::config::home::Home;
 use crate::config::{Flags, LogFormat, LogSettings, Settings, Values};
 use crate::telemetry::{self, Destination};
-use crate::{clock, web, worker};
+use crate::{clock, dev, web, worker};
 use answer::Answer;
 
 /// Takes signed webhooks, keeps each as a durable job, and works the jobs off.
@@ -131,10 +134,15 @@ fn serve(values: &Values, run: fn(&Settings) -> anyhow::Result<()>) -> anyhow::R
 
 /// Only faults of the values that are given end it: nothing need be given.
 fn develop(mut values: Values) -> anyhow::Result<bool> {
+    let here = std::env::current_dir().context("the current directory cannot be told")?;
+    let home = Home::make(&here).context("./.relais cannot be made here")?;
+    home.fill(&mut values).context("./.relais cannot be read")?;
     values.or_set("LOG_FORMAT", "pretty");
-    let log = LogSettings::read(&values)?;
-    let _log = telemetry::init(&log, Destination::Stdout);
-    anyhow::bail!("`relais dev` is not there yet")
+    values.or_set("HOST", "127.0.0.1");
+    let settings = Settings::read(&values)?;
+    let _log = telemetry::init(&settings.log, Destination::Stdout);
+    dev::run(&settings, &home)?;
+    Ok(true)
 }
 
 /// Does one thing, prints the answer and ends.

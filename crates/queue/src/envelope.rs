@@ -101,7 +101,8 @@ mod tests {
         ) {
             let correlation = Uuid::from_u128(correlation);
             let envelope = Envelope { created_at, expires_at: Some(expires), correlation, kind: &kind, sealed: &sealed };
-            prop_assert_eq!(Envelope::decode(&envelope.encode()), Some(envelope));
+            let stored = envelope.encode();
+            prop_assert_eq!(Envelope::decode(&stored), Some(envelope));
         }
 
         #[test]

@@ -1,0 +1,58 @@
+//! See [`PurgeQueue`].
+
+use std::time::Duration;
+
+use queue::{Attempt, Backoff, Job, JobError, Policy, Queue};
+use serde::{Deserialize, Serialize};
+
+use crate::Ctx;
+
+/// Dead letters are kept this long.
+const DEAD_KEPT: chrono::Duration = chrono::Duration::days(90);
+
+/// One run asks for at most this many bounded purges of each queue; the next run goes on.
+const ROUNDS_MAX: usize = 100;
+
+/// Forgets what the queue need not know any more: keys of jobs that ended more than a week ago, dead letters older than
+/// 90 days.
+///
+/// Twice is harmless: the second run finds less to do. Late is harmless: it only removes what is old.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PurgeQueue {
+    /// The tick of the clock that asked for it, in unix seconds.
+    pub tick: i64,
+}
+
+impl Job for PurgeQueue {
+    type Ctx = Ctx;
+    const KIND: &'static str = "purge_queue";
+    const POLICY: Policy = Policy {
+        queue: Queue::Bulk,
+        attempts: 5,
+        backoff: Backoff { first: Duration::from_secs(30), cap: Duration::from_secs(10 * 60) },
+        timeout: Duration::from_secs(20),
+        expires: Some(Duration::from_secs(60 * 60)),
+    };
+
+    fn unique(&self) -> String {
+        self.tick.to_string()
+    }
+
+    async fn run(self, ctx: &Ctx, _: &Attempt) -> Result<(), JobError> {
+        let now = ctx.queue.clock().now();
+        let dead_before = now - DEAD_KEPT.num_milliseconds();
+        for queue in Queue::ALL {
+            let mut purged = 0;
+            for _ in 0..ROUNDS_MAX {
+                match ctx.queue.backend().purge(queue, now, dead_before).await? {
+                    0 => break,
+                    some => purged += some,
+                }
+            }
+            if purged > 0 {
+                tracing::warn!(%queue, purged, "Dead letters older than 90 days were removed.");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Who is asking.
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use chrono::Utc;
+use domain::TenantId;
+use secrecy::SecretString;
+
+use super::Api;
+use crate::problem::{Code, Problem};
+
+/// The tenant whose API key came with the request. A handler that takes this cannot be reached without one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) tenant: TenantId,
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let missing = "Send `Authorization: Bearer <key>`; `relais key create --tenant ID` makes a key.";
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, key) = header
+            .and_then(|text| text.split_once(' '))
+            .ok_or_else(|| Problem::new(Code::Unauthenticated, missing))?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Problem::new(Code::Unauthenticated, missing));
+        }
+        let clear = SecretString::from(key.trim());
+        let found = api.store.find_api_key(&clear).await?;
+        let unknown = "This API key is not known, or was revoked.";
+        let key = found.ok_or_else(|| Problem::new(Code::Unauthenticated, unknown))?;
+        touch(api, key.clone());
+        Ok(Self { tenant: key.tenant })
+    }
+}
+
+/// Notes that the key was used, beside the request: an answer does not wait for it, and does not depend on it.
+fn touch(api: &Api, key: store::ApiKey) {
+    let store = api.store.clone();
+    tokio::spawn(async move {
+        if let Err(error) = store.touch_api_key(&key, Utc::now()).await {
+            tracing::debug!(%error, "The last use of an API key could not be noted.");
+        }
+    });
+}

@@ -1,0 +1,49 @@
+//! `GET /openapi.json`: the API in words that programs read, made from the handlers themselves.
+
+use axum::Json;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "relais", description = "A queue-driven backend for business messaging"),
+    paths(super::leads::hot, super::messages::list, super::messages::show, super::messages::events, webhook),
+    modifiers(&ApiKey)
+)]
+struct Description;
+
+struct ApiKey;
+
+impl Modify for ApiKey {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// A signed e-mail event. `X-Signature` is the hex HMAC-SHA256 of `{X-Timestamp}.{raw body}` with the endpoint's secret.
+#[utoipa::path(post, path = "/webhooks/email/{endpoint}", tag = "webhooks",
+    params(
+        ("endpoint" = Uuid, Path, description = "The endpoint's id, as `relais endpoint create` printed it"),
+        ("X-Signature" = String, Header, description = "64 hex digits; `sha256=` in front is allowed"),
+        ("X-Timestamp" = String, Header, description = "Unix seconds or RFC 3339, of the last 5 minutes")
+    ),
+    request_body(content = serde_json::Value, description = "provider, external_id, event (sent, delivered, opened, \
+        clicked, bounced, complained, unsubscribed); optional: event_id, occurred_at, recipient, subject, person_id or \
+        organisation_id, url"),
+    responses(
+        (status = 202, description = "Durably queued, or known already"),
+        (status = 400, description = "Timestamp older or newer than 5 minutes"),
+        (status = 403, description = "Signature missing or wrong"),
+        (status = 404, description = "No such endpoint"),
+        (status = 413, description = "Over 1 MiB"),
+        (status = 415, description = "Not JSON"),
+        (status = 422, description = "Signed, but not readable; names the field"),
+        (status = 503, description = "Not queued: send it again")
+    ))]
+#[expect(dead_code, reason = "describes intake's route, which takes every provider")]
+fn webhook() {}
+
+pub(crate) async fn json() -> Json<utoipa::openapi::OpenApi> {
+    Json(Description::openapi())
+}

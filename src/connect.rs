@@ -1,0 +1,62 @@
+//! Opens what the settings name. Nothing here waits for a server: a process starts while its database is away, says so,
+//! and goes on by itself when it is back.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use queue::backend::FindingLevel;
+use queue::redis::RedisQueue;
+use queue::sql::{SqlOptions, SqlQueue};
+use queue::Backend;
+use secrecy::ExposeSecret as _;
+use store::{ConnectOptions, Db, Store};
+
+use crate::config::Settings;
+
+/// The store, sealed under the settings' keys.
+///
+/// # Errors
+/// When the address cannot be used, or an SQLite file not opened.
+pub async fn store(settings: &Settings) -> anyhow::Result<Store> {
+    let options = ConnectOptions { connections: settings.database.connections, ..ConnectOptions::default() };
+    let db = Db::connect(settings.database.url.expose_secret(), &options).await;
+    Ok(Store::new(db.context("DATABASE_URL cannot be used")?, settings.keyring.clone()))
+}
+
+/// The queue: in Redis if there is one, else in the database.
+///
+/// # Errors
+/// When the address cannot be used, or an SQLite file not opened.
+pub async fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Backend>> {
+    if let Some(redis) = &settings.redis {
+        let queue = RedisQueue::connect(redis.url.expose_secret(), &redis.prefix);
+        return Ok(Arc::new(queue.context("REDIS_URL cannot be used")?));
+    }
+    let queue = SqlQueue::connect(settings.database.url.expose_secret(), &SqlOptions::default());
+    Ok(Arc::new(queue.context("the queue cannot be opened in DATABASE_URL")?))
+}
+
+/// Looks at how the queue is set up: faults end the start, warnings are logged. A queue that cannot be reached now is not
+/// a fault of its set-up.
+///
+/// # Errors
+/// Names every fault and what to do about it.
+pub async fn refuse_unsafe(queue: &dyn Backend) -> anyhow::Result<()> {
+    let findings = match queue.check().await {
+        Ok(findings) => findings,
+        Err(error) => {
+            tracing::warn!(%error, "The queue's set-up could not be looked at; going on.");
+            return Ok(());
+        }
+    };
+    let mut faults = Vec::new();
+    for finding in findings {
+        match finding.level {
+            FindingLevel::Good => {}
+            FindingLevel::Warning => tracing::warn!(finding = finding.text, "The queue's set-up has a risk."),
+            FindingLevel::Fault => faults.push(finding.text),
+        }
+    }
+    anyhow::ensure!(faults.is_empty(), "the queue is not safe to use:\n  {}", faults.join("\n  "));
+    Ok(())
+}

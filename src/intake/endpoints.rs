@@ -1,0 +1,137 @@
+//! The endpoints that webhooks may be posted to, kept in memory: intake does not ask the database for every request.
+//!
+//! An endpoint that was known stays known while the database is away. A change reaches every process within
+//! [`FRESH_FOR`]; an address that was not found is asked for again after [`UNKNOWN_FOR`].
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use domain::{EndpointId, TenantId};
+use providers::email::EmailVerifier;
+use store::{Store, StoreError};
+use tokio::sync::Mutex;
+
+/// How long an endpoint is used without asking again.
+const FRESH_FOR: Duration = Duration::from_secs(10);
+/// How long an unknown address stays unknown without asking again.
+const UNKNOWN_FOR: Duration = Duration::from_secs(1);
+/// How many addresses are remembered as unknown; more are asked for one by one.
+const UNKNOWN_MAX: usize = 10_000;
+/// How long a request waits for the database to say whether an endpoint exists.
+const LOOK_UP_WITHIN: Duration = Duration::from_millis(1500);
+
+/// What intake knows of one endpoint.
+#[derive(Debug)]
+pub struct Known {
+    /// Its id.
+    pub id: EndpointId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Who posts there.
+    pub provider: String,
+    /// Checks what is posted.
+    pub verifier: EmailVerifier,
+}
+
+#[derive(Clone)]
+struct Entry {
+    /// `None` = the database said that there is none.
+    known: Option<Arc<Known>>,
+    since: Instant,
+}
+
+impl Entry {
+    fn is_fresh(&self) -> bool {
+        self.since.elapsed() < if self.known.is_some() { FRESH_FOR } else { UNKNOWN_FOR }
+    }
+}
+
+/// The endpoints this process has met.
+#[derive(Debug)]
+pub struct Endpoints {
+    store: Store,
+    entries: RwLock<HashMap<EndpointId, Entry>>,
+    /// One question at a time, so that a burst for a new address does not become a burst at the database.
+    asking: Mutex<()>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.known.fmt(f)
+    }
+}
+
+impl Endpoints {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self { store, entries: RwLock::default(), asking: Mutex::default() }
+    }
+
+    /// Reads all endpoints, so that the first webhook after a start does not depend on the database.
+    ///
+    /// # Errors
+    /// When the database does not answer; endpoints are then looked up one by one.
+    pub async fn preload(&self) -> Result<usize, StoreError> {
+        let endpoints = self.store.endpoints().await?;
+        let count = endpoints.len();
+        for endpoint in endpoints {
+            self.remember(endpoint.id, Some(known(endpoint)));
+        }
+        Ok(count)
+    }
+
+    /// The endpoint with this id; `None` = there is none.
+    ///
+    /// # Errors
+    /// When it is not known here and the database does not answer.
+    pub async fn find(&self, id: EndpointId) -> Result<Option<Arc<Known>>, StoreError> {
+        match self.entry(id) {
+            Some(entry) if entry.is_fresh() => Ok(entry.known),
+            stale => self.ask(id, stale).await,
+        }
+    }
+
+    async fn ask(&self, id: EndpointId, stale: Option<Entry>) -> Result<Option<Arc<Known>>, StoreError> {
+        // While one request asks, the others go on with what was known.
+        let asking = match (self.asking.try_lock(), &stale) {
+            (Ok(asking), _) => asking,
+            (Err(_), Some(Entry { known: Some(known), .. })) => return Ok(Some(Arc::clone(known))),
+            (Err(_), _) => self.asking.lock().await,
+        };
+        if let Some(entry) = self.entry(id).filter(Entry::is_fresh) {
+            return Ok(entry.known);
+        }
+        let answer = tokio::time::timeout(LOOK_UP_WITHIN, self.store.endpoint(id)).await;
+        let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())));
+        let found = match (answer, stale) {
+            (Ok(found), _) => found.map(known),
+            (Err(error), Some(Entry { known: Some(known), .. })) => {
+                tracing::warn!(%error, endpoint = %id, "The database is away; going on with the endpoint as it was known.");
+                Some(known)
+            }
+            (Err(error), _) => return Err(error),
+        };
+        self.remember(id, found.clone());
+        drop(asking);
+        Ok(found)
+    }
+
+    fn entry(&self, id: EndpointId) -> Option<Entry> {
+        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn remember(&self, id: EndpointId, known: Option<Arc<Known>>) {
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() && entries.len() >= UNKNOWN_MAX {
+            entries.retain(|_, entry| entry.known.is_some());
+        }
+        entries.insert(id, Entry { known, since: Instant::now() });
+    }
+}
+
+fn known(endpoint: store::Endpoint) -> Arc<Known> {
+    let verifier = EmailVerifier::new(&endpoint.secrets);
+    Arc::new(Known { id: endpoint.id, tenant: endpoint.tenant, provider: endpoint.provider, verifier })
+}

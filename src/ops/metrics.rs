@@ -1,0 +1,75 @@
+//! `GET /metrics`: figures of this process, and of the queue that all processes share, for Prometheus.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use queue::{Backend, Queue, QueueError};
+
+/// Upper bounds, in seconds, of the times that requests are sorted into.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+
+/// How long the queue may take to tell its figures.
+const QUEUE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Where the process's figures are read.
+#[derive(Clone)]
+pub struct Figures(PrometheusHandle);
+
+impl Figures {
+    /// Makes this the place where all figures of the process go. To be called once, before anything counts.
+    ///
+    /// # Errors
+    /// When figures already go elsewhere.
+    pub fn install() -> anyhow::Result<Self> {
+        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("figures already have a recorder"))?;
+        metrics::describe_counter!("relais_webhooks_total", "Webhooks answered by this process, by status.");
+        metrics::describe_histogram!("relais_webhook_seconds", "From a webhook's headers to its answer.");
+        metrics::describe_gauge!("relais_queue_jobs", "Jobs of a queue, by state; of the whole installation.");
+        metrics::describe_gauge!("relais_queue_paused", "1 while nothing is claimed from the queue.");
+        metrics::describe_gauge!("relais_queue_up", "1 if the queue told its figures.");
+        metrics::describe_counter!(
+            "relais_jobs_total",
+            "What happened to jobs, by queue, kind and event; of the whole installation. `stale` = finishes refused."
+        );
+        Ok(Self(handle))
+    }
+
+    /// Sorts collected times into their buckets, which keeps memory small while nobody asks. To be called now and then.
+    pub fn tidy(&self) {
+        self.0.run_upkeep();
+    }
+
+    pub(super) async fn render(&self, queue: &dyn Backend) -> String {
+        let told = tokio::time::timeout(QUEUE_WITHIN, tell(queue)).await;
+        gauge!("relais_queue_up").set(if matches!(told, Ok(Ok(()))) { 1.0 } else { 0.0 });
+        self.0.render()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge of jobs need not be exact beyond 2^53")]
+async fn tell(backend: &dyn Backend) -> Result<(), QueueError> {
+    for queue in Queue::ALL {
+        let counts = backend.counts(queue).await?;
+        let name = queue.name();
+        let states = [
+            ("ready", counts.ready),
+            ("scheduled", counts.scheduled),
+            ("running", counts.running),
+            ("parked", counts.parked),
+            ("dead", counts.dead),
+        ];
+        for (state, jobs) in states {
+            gauge!("relais_queue_jobs", "queue" => name, "state" => state).set(jobs as f64);
+        }
+        gauge!("relais_queue_paused", "queue" => name).set(if counts.paused { 1.0 } else { 0.0 });
+    }
+    for (key, value) in backend.counters().await? {
+        counter!("relais_jobs_total", "queue" => key.queue.name(), "kind" => key.kind, "event" => key.name)
+            .absolute(value);
+    }
+    Ok(())
+}
