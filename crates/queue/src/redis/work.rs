@@ -40,7 +40,7 @@ impl RedisQueue {
         let groups: Vec<&[usize]> = order.chunk_by(|one, other| place(one) == place(other)).collect();
 
         let mut command = ADD.on(self.tag(queue));
-        command.arg(day(now)).arg(order.len()).arg(groups.len());
+        command.arg(day(now)).arg(groups.len());
         for group in groups {
             let job = &jobs[group[0]];
             command.arg(job.tenant.as_bytes()).arg(group.len());
@@ -50,19 +50,11 @@ impl RedisQueue {
                 command.arg("")
             };
         }
-        for index in &order {
-            command.arg(jobs[*index].id.0.as_bytes());
-        }
         let mut value = Vec::new();
         for index in &order {
             let job = &jobs[*index];
-            Head {
-                tenant: job.tenant,
-                attempts: 0,
-                crashes: 0,
-            }
-            .write(&job.body, &mut value);
-            command.arg(&value);
+            Head { tenant: job.tenant, attempts: 0, crashes: 0 }.write(&job.body, &mut value);
+            command.arg(job.id.0.as_bytes()).arg(&value);
         }
         let duplicates: Vec<usize> = self.link.run(&ADD, &command).await?;
         for index in &order {

@@ -1,47 +1,62 @@
--- ARGV: today · number of jobs · number of groups · of each group: tenant, number of jobs, due ('' = now)
---       · the ids, group by group · the values for `jobs` in the same order. No id occurs twice.
+-- ARGV: today · number of groups · of each group: tenant, number of jobs, due ('' = now)
+--       · group by group, of each job: id, value for `jobs`. No id occurs twice.
 -- Answers the positions (from 1) of the duplicates.
-local today, count, groups = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local ids_at = 3 + groups * 3
-local values_at = ids_at + count
+local today, groups = tonumber(ARGV[1]), tonumber(ARGV[2])
+local jobs_at = 3 + groups * 3
+local ids = {}
+for index = jobs_at, #ARGV, 2 do ids[#ids + 1] = ARGV[index] end
 
 local known, duplicates = {}, {}
-for position, job in ipairs(call('HMGET', queue .. ':jobs', unpack(ARGV, ids_at + 1, values_at))) do
-  if job then known[position] = true end
+local function is_known(position)
+  if not known[position] then
+    known[position] = true
+    duplicates[#duplicates + 1] = position
+  end
+end
+for position, job in ipairs(call('HMGET', queue .. ':jobs', unpack(ids))) do
+  if job then is_known(position) end
 end
 for _, day in ipairs(call('SMEMBERS', queue .. ':days')) do
   if tonumber(day) >= today - KNOWN_DAYS then
-    for position, ended in ipairs(call('SMISMEMBER', queue .. ':seen:' .. day, unpack(ARGV, ids_at + 1, values_at))) do
-      if ended == 1 then known[position] = true end
+    for position, ended in ipairs(call('SMISMEMBER', queue .. ':seen:' .. day, unpack(ids))) do
+      if ended == 1 then is_known(position) end
     end
   end
+end
+if #duplicates == #ids then return duplicates end
+
+if #duplicates == 0 then
+  call('HSET', queue .. ':jobs', unpack(ARGV, jobs_at))
+else
+  local jobs = {}
+  for position, id in ipairs(ids) do
+    if not known[position] then
+      jobs[#jobs + 1] = id
+      jobs[#jobs + 1] = ARGV[jobs_at + position * 2 - 1]
+    end
+  end
+  call('HSET', queue .. ':jobs', unpack(jobs))
 end
 
-local jobs, scheduled, position, any_ready = {}, {}, 0, false
+local lists, scheduled, last = {}, {}, 0
 for group = 0, groups - 1 do
-  local tenant, size, due = unpack(ARGV, 4 + group * 3, 6 + group * 3)
-  local ready = {}
-  for _ = 1, size do
-    position = position + 1
-    local id = ARGV[ids_at + position]
-    if known[position] then
-      duplicates[#duplicates + 1] = position
-    else
-      jobs[#jobs + 1] = id
-      jobs[#jobs + 1] = ARGV[values_at + position]
-      if due == '' then
-        ready[#ready + 1] = id
-      else
-        scheduled[#scheduled + 1] = due
-        scheduled[#scheduled + 1] = id .. tenant .. '0'
-      end
-    end
+  local tenant, size, due = unpack(ARGV, 3 + group * 3, 5 + group * 3)
+  local fresh = {}
+  for position = last + 1, last + size do
+    if not known[position] then fresh[#fresh + 1] = ids[position] end
   end
-  if #ready > 0 then
-    make_ready('0', tenant, ready)
-    any_ready = true
+  last = last + size
+  if due ~= '' then
+    for _, id in ipairs(fresh) do
+      scheduled[#scheduled + 1] = due
+      scheduled[#scheduled + 1] = id .. tenant .. '0'
+    end
+  elseif #fresh > 0 then
+    lists[#lists + 1] = '0'
+    lists[#lists + 1] = tenant
+    lists[#lists + 1] = fresh
   end
 end
-if #jobs > 0 then call('HSET', queue .. ':jobs', unpack(jobs)) end
-if #scheduled > 0 and schedule(scheduled) or any_ready then wake() end
+make_ready(lists)
+if #scheduled > 0 and schedule(scheduled) or #lists > 0 then wake() end
 return duplicates

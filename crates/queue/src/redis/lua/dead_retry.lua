@@ -10,6 +10,6 @@ if failures then call('HSET', queue .. ':errors', id, failures) end
 call('HDEL', queue .. ':dead', id)
 call('ZREM', queue .. ':dead:at', id)
 call('HDEL', queue .. ':dead:errors', id)
-make_ready('0', tenant, {id})
+make_ready({'0', tenant, {id}})
 wake()
 return 1

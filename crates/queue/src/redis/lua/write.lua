@@ -7,27 +7,36 @@ local function wake()
   end
 end
 
--- To the end of the tenant's list. A tenant whose list was empty goes to the end of the lane's ring.
-local function make_ready(lane, tenant, ids)
-  if call('RPUSH', waiting(lane, tenant), unpack(ids)) == #ids then
-    call('RPUSH', queue .. ':ring:' .. lane, tenant)
+-- To the end of their lists. `lists` has lane, tenant and ids, again and again. A tenant whose list was empty goes to
+-- the end of the lane's ring.
+local function make_ready(lists)
+  local joining = {}
+  for index = 1, #lists, 3 do
+    local lane, tenant, ids = lists[index], lists[index + 1], lists[index + 2]
+    if call('RPUSH', waiting(lane, tenant), unpack(ids)) == #ids then
+      joining[lane] = joining[lane] or {}
+      table.insert(joining[lane], tenant)
+    end
+  end
+  for lane, tenants in pairs(joining) do
+    call('RPUSH', queue .. ':ring:' .. lane, unpack(tenants))
   end
 end
 
 -- `members` are ids, each followed by the job's place.
 local function make_ready_in_places(members)
-  local places, lists = {}, {}
+  local lists, ids_at = {}, {}
   for _, member in ipairs(members) do
     local place = string.sub(member, 17)
-    if not lists[place] then
-      lists[place] = {}
-      places[#places + 1] = place
+    if not ids_at[place] then
+      ids_at[place] = {}
+      lists[#lists + 1] = string.sub(place, 17)
+      lists[#lists + 1] = string.sub(place, 1, 16)
+      lists[#lists + 1] = ids_at[place]
     end
-    table.insert(lists[place], string.sub(member, 1, 16))
+    table.insert(ids_at[place], string.sub(member, 1, 16))
   end
-  for _, place in ipairs(places) do
-    make_ready(string.sub(place, 17), string.sub(place, 1, 16), lists[place])
-  end
+  make_ready(lists)
 end
 
 -- `scored` is due time, member, due time, member, … Answers whether the first due time is another now.
