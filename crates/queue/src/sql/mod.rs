@@ -71,8 +71,8 @@ pub struct SqlQueue {
 }
 
 enum Store {
-    Postgres(PostgresQueue),
-    Sqlite(SqliteQueue),
+    Postgres(Box<PostgresQueue>),
+    Sqlite(Box<SqliteQueue>),
 }
 
 impl SqlQueue {
@@ -83,8 +83,8 @@ impl SqlQueue {
     /// When the URL is not one of these two.
     pub fn connect(url: &str, options: &SqlOptions) -> Result<Self, QueueError> {
         let store = match url.split_once(':') {
-            Some(("postgres" | "postgresql", _)) => Store::Postgres(PostgresQueue::connect(url, options)?),
-            Some(("sqlite", _)) => Store::Sqlite(SqliteQueue::connect(url, options)?),
+            Some(("postgres" | "postgresql", _)) => Store::Postgres(Box::new(PostgresQueue::connect(url, options)?)),
+            Some(("sqlite", _)) => Store::Sqlite(Box::new(SqliteQueue::connect(url, options)?)),
             _ => {
                 return Err(QueueError::Broken(
                     "the URL must begin with postgres:// or sqlite://".into(),

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::pool::{Pool, call, is_busy};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
-use crate::backend::{Added, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewJob};
+use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewJob};
 use crate::backend::{QueueError, Settle, Sweep};
 use crate::clock::Millis;
 use crate::job::{JobId, Queue};
@@ -78,6 +78,8 @@ impl SqliteQueue {
         let connect = SqliteConnectOptions::from_str(url)
             .map_err(|_| QueueError::Broken("the URL of the SQLite file cannot be read".into()))?
             .foreign_keys(true)
+            // All rows of a batch: a smaller buffer makes the two threads wait for each other again and again.
+            .row_buffer_size(BATCH_MAX)
             .busy_timeout(BUSY_LIMIT)
             .pragma("cache_size", "-65536")
             .pragma("temp_store", "MEMORY");

@@ -5,14 +5,16 @@ use std::collections::HashSet;
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::outcome::{DEAD, DONE, LATER, PARK, RELEASE, error, kind, label, run_at};
+use super::super::pool::broken;
 use super::{json, numbers_back, numbers_front};
 use crate::backend::{Outcome, Settle};
 use crate::clock::{Millis, day};
 
 const HELD: &str = "SELECT id FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
 const FINISHED: &str = "DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
-const ENDED: &str = "DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1)) RETURNING seq";
-const LIVE: &str = "SELECT seq FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
+const ENDED: &str = "DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
+/// One row with all of them: a row costs more on its way between the threads than in the database.
+const LIVE: &str = "SELECT json_group_array(seq) FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
 
 /// One settle as the statements below have it: `[seq, kind, new seq, run_at, error, label, late]`.
 type Input = (i64, i16, i64, Option<Millis>, Option<String>, Option<String>, bool);
@@ -105,17 +107,13 @@ pub(super) async fn settle(
             .iter()
             .filter(|settle| held.contains(&settle.ticket.claim))
             .collect();
-        gone = if mine.iter().all(|settle| plain(settle)) {
-            let seqs: Vec<i64> = mine.iter().map(|settle| settle.ticket.seq).collect();
-            sqlx::query_scalar(ENDED)
-                .bind(json(&seqs)?)
-                .fetch_all(&mut *connection)
-                .await?
-                .into_iter()
-                .collect()
+        gone = live(connection, &mine).await?;
+        if mine.iter().all(|settle| plain(settle)) {
+            let seqs: Vec<i64> = gone.iter().copied().collect();
+            sqlx::query(ENDED).bind(json(&seqs)?).execute(&mut *connection).await?;
         } else {
-            mixed(connection, &mine, now).await?
-        };
+            mixed(connection, &mine, &gone, now).await?;
+        }
     }
     if !finished.is_empty() {
         sqlx::query(FINISHED).bind(json(finished)?).execute(connection).await?;
@@ -135,17 +133,22 @@ async fn held(connection: &mut SqliteConnection, settles: &[Settle]) -> Result<H
     Ok(held.into_iter().collect())
 }
 
+/// The jobs that are still where they were claimed.
+async fn live(connection: &mut SqliteConnection, settles: &[&Settle]) -> Result<HashSet<i64>, sqlx::Error> {
+    let seqs: Vec<i64> = settles.iter().map(|settle| settle.ticket.seq).collect();
+    let live: String = sqlx::query_scalar(LIVE)
+        .bind(json(&seqs)?)
+        .fetch_one(connection)
+        .await?;
+    serde_json::from_str(&live).map_err(broken)
+}
+
 async fn mixed(
     connection: &mut SqliteConnection,
     settles: &[&Settle],
+    live: &HashSet<i64>,
     now: Millis,
-) -> Result<HashSet<i64>, sqlx::Error> {
-    let seqs: Vec<i64> = settles.iter().map(|settle| settle.ticket.seq).collect();
-    let live: Vec<i64> = sqlx::query_scalar(LIVE)
-        .bind(json(&seqs)?)
-        .fetch_all(&mut *connection)
-        .await?;
-    let live: HashSet<i64> = live.into_iter().collect();
+) -> Result<(), sqlx::Error> {
     let mut back = numbers_back(connection, settles.len()).await?;
     let mut front = numbers_front(connection, settles.len()).await?;
     let mut seen = HashSet::new();
@@ -184,7 +187,7 @@ async fn mixed(
                 .await?;
         }
     }
-    Ok(live)
+    Ok(())
 }
 
 pub(super) async fn renew(
