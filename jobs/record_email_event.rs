@@ -51,7 +51,7 @@ impl Job for RecordEmailEvent {
         let (event, provider) = (self.event.kind.as_str(), self.event.provider.as_str());
         match recorded {
             Recorded::Applied(applied) => {
-                tracing::info!(event, provider, message = %applied.message, "E-mail event recorded.");
+                tracing::info!(event, provider, message.id = %applied.message, "E-mail event recorded.");
             }
             Recorded::Duplicate { .. } => {
                 tracing::info!(event, provider, "E-mail event was recorded before; nothing changed.");

@@ -116,7 +116,7 @@ fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
         key = demo.api_key,
         secret = demo.secret,
     );
-    let leads = format!("curl -sS '{base}/v1/leads/hot' -H 'Authorization: Bearer {}'", demo.api_key);
+    let leads = format!("curl -sS '{base}/v1/leads/hot?min_score=0' -H 'Authorization: Bearer {}'", demo.api_key);
     let steps = [
         ("Ana opens a mail: 202. Paste it twice: the second answer says \"duplicate\":true.", "opened", 1),
         ("She follows a link in it.", "clicked", 1),

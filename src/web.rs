@@ -47,8 +47,8 @@ pub fn router(store: &Store, queue: &Client, endpoints: Arc<Endpoints>, figures:
 pub fn run(settings: &Settings) -> anyhow::Result<()> {
     let figures = Figures::install()?;
     let main = runtime::Builder::new_current_thread().enable_all().build()?;
-    let listener = main.block_on(listen(settings))?;
     main.block_on(async { connect::refuse_unsafe(&*connect::queue(settings).await?).await })?;
+    let listener = main.block_on(listen(settings))?;
     let (end, ended) = watch::channel(false);
     thread::scope(|scope| {
         let mut threads = Vec::new();

@@ -67,14 +67,22 @@ pub(crate) const HOT: &str = "SELECT lead.contact_id, contact.kind, contact.exte
      WHERE lead.tenant_id = $1 AND lead.score > 0 AND lead.score >= $2
      ORDER BY lead.score DESC, lead.contact_id LIMIT $3";
 
+/// The same with the leads that have lost all their points, which are not in the index of hot ones: only for somebody
+/// who asks for them.
+const ALL: &str = "SELECT lead.contact_id, contact.kind, contact.external_id, lead.score, lead.last_event_at
+     FROM lead_scores lead
+     JOIN contacts contact ON contact.tenant_id = lead.tenant_id AND contact.id = lead.contact_id
+     WHERE lead.tenant_id = $1 AND lead.score >= $2
+     ORDER BY lead.score DESC, lead.contact_id LIMIT $3";
+
 impl Store {
-    /// The contacts with the highest scores: at least `min_score` and above zero, at most `limit` of them.
+    /// The contacts with the highest scores: at least `min_score`, at most `limit` of them.
     ///
     /// # Errors
     /// Only those of the database.
     pub async fn leads_hot(&self, tenant: TenantId, min_score: i64, limit: u32) -> Result<Vec<HotLead>, StoreError> {
         let rows: Vec<HotRow> = on!(self.db.reader(), pool =>
-            sqlx::query_as(HOT)
+            sqlx::query_as(if min_score > 0 { HOT } else { ALL })
                 .bind(tenant.0)
                 .bind(min_score)
                 .bind(i64::from(limit.min(LIMIT_MAX)))

@@ -27,6 +27,13 @@ async fn leads_come_hottest_first_and_equals_by_id(fresh: Fresh) {
     assert_eq!(fresh.store.leads_hot(other, 0, 100).await.unwrap(), []);
 }
 
+async fn a_lead_that_lost_all_its_points_is_only_shown_to_those_who_ask_for_it(fresh: Fresh) {
+    fresh.apply(&of_person(event("m", EmailEvent::Bounced, "b"), "ada")).await;
+    assert_eq!(fresh.store.leads_hot(fresh.tenant, 1, 50).await.unwrap(), []);
+    let scores: Vec<_> = fresh.store.leads_hot(fresh.tenant, 0, 50).await.unwrap().iter().map(|l| l.score).collect();
+    assert_eq!(scores, [0]);
+}
+
 async fn the_last_event_of_a_lead_is_the_latest_to_happen(fresh: Fresh) {
     for (at, expected) in [(10, 10), (5, 10), (20, 20)] {
         let mut record = of_person(event("m", EmailEvent::Opened, &at.to_string()), "ada");
@@ -91,6 +98,7 @@ async fn the_ledger_explains_every_point(fresh: Fresh) {
 
 both!(
     leads_come_hottest_first_and_equals_by_id,
+    a_lead_that_lost_all_its_points_is_only_shown_to_those_who_ask_for_it,
     the_last_event_of_a_lead_is_the_latest_to_happen,
     the_ledger_explains_every_point,
 );
