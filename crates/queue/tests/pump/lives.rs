@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use queue::Queue;
 use queue::backend::{CRASH_BACKOFF, Cancelled, Counts, Reason, State};
 use queue::clock::{Clock, millis};
+use queue::{Job as _, Queue};
 use tokio::time::timeout;
 
 use crate::answers::{id, origin, task};
-use crate::jobs::{Act, stage};
+use crate::jobs::{Act, Task, stage};
 use crate::process::{Plan, client, counted, keyring, until, until_dead};
 use crate::support::fixture::{FAILURE_LIMIT, Fixture};
 
@@ -65,10 +65,11 @@ pub(crate) async fn a_run_whose_lease_is_lost_is_stopped_and_its_finish_refused(
         fixture.queue.sweep(Queue::Default, later, 1.0).await.unwrap().rescued,
         1
     );
-    until("the stop of the run", async || {
+    let stopped = until("the stop of the run", async || {
         stage.stopped.load(Ordering::SeqCst) == 1
-    })
-    .await;
+    });
+    let in_time = timeout(Task::POLICY.timeout / 2, stopped).await;
+    in_time.expect("it is stopped, and does not run into its time-out");
     process.end(GRACE).await;
     assert_eq!(counted(fixture, "stale").await, 1);
     assert_eq!(

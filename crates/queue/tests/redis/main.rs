@@ -1,0 +1,183 @@
+//! What only Redis can get wrong: forgotten scripts, lost connections, a full memory, slots, keys left behind, tokens
+//! that reach the wrong process. What every backend promises is in the conformance suite.
+#![cfg(feature = "services")]
+#![allow(clippy::unwrap_used)]
+
+mod jobs;
+mod outages;
+mod topologies;
+
+use std::time::Duration;
+
+use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, Counts, ListRequest, NewJob, Outcome, Reason, Settle};
+use queue::redis::RedisQueue;
+use queue::{Backend as _, JobId, LEASE, Millis, Queue};
+use testkit::redis::TempRedis;
+use uuid::Uuid;
+
+/// 2026-01-05 12:00 UTC.
+pub(crate) const NOW: Millis = 1_767_614_400_000;
+pub(crate) const LEASE_MS: Millis = LEASE.as_millis() as Millis;
+
+/// After this long, what a test waits for is taken for never coming.
+pub(crate) const FAILURE_LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) fn open(redis: &TempRedis) -> RedisQueue {
+    RedisQueue::connect(redis.url(), redis.prefix()).unwrap()
+}
+
+pub(crate) fn job(tenant: u128, key: usize) -> NewJob {
+    let tenant = Uuid::from_u128(tenant);
+    let id = JobId::derive("test", tenant, &key.to_string());
+    NewJob {
+        id,
+        queue: Queue::Default,
+        tenant,
+        run_at: NOW,
+        body: format!("body {key}").into_bytes(),
+    }
+}
+
+pub(crate) fn jobs(tenant: u128, count: usize) -> Vec<NewJob> {
+    (0..count).map(|key| job(tenant, key)).collect()
+}
+
+pub(crate) async fn fill(queue: &RedisQueue, jobs: &[NewJob]) {
+    for batch in jobs.chunks(1000) {
+        assert!(
+            queue
+                .add(batch, NOW)
+                .await
+                .unwrap()
+                .iter()
+                .all(|added| *added == Added::New)
+        );
+    }
+}
+
+pub(crate) fn request(lane: u8, want: usize, now: Millis) -> ClaimRequest {
+    ClaimRequest {
+        queue: Queue::Default,
+        lane,
+        want,
+        session: Uuid::from_u128(1),
+        until: now + LEASE_MS,
+        now,
+    }
+}
+
+pub(crate) async fn claim(queue: &RedisQueue, want: usize) -> Vec<Claimed> {
+    queue.claim(&request(0, want, NOW)).await.unwrap().jobs
+}
+
+pub(crate) fn ending(claimed: &Claimed, outcome: Outcome) -> Settle {
+    let Claimed {
+        id,
+        tenant,
+        crashes,
+        attempts,
+        ticket,
+        ..
+    } = *claimed;
+    Settle {
+        id,
+        tenant,
+        crashes,
+        attempts,
+        ticket,
+        added_on: 0,
+        outcome,
+    }
+}
+
+pub(crate) async fn settle(queue: &RedisQueue, claimed: &[Claimed], outcome: Outcome) -> Vec<bool> {
+    let settles: Vec<_> = claimed.iter().map(|claimed| ending(claimed, outcome.clone())).collect();
+    queue.settle(Queue::Default, &settles, &[], NOW).await.unwrap()
+}
+
+pub(crate) fn every_outcome() -> [Outcome; 5] {
+    [
+        Outcome::Done,
+        Outcome::Later {
+            run_at: NOW + 1000,
+            error: Some("no".into()),
+        },
+        Outcome::Dead {
+            reason: Reason::Refused,
+            error: Some("never".into()),
+        },
+        Outcome::Park { gate: "kind:x".into() },
+        Outcome::Release,
+    ]
+}
+
+pub(crate) fn run(url: &str, command: &mut redis::Cmd) -> redis::Value {
+    let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
+    command.query(&mut connection).unwrap()
+}
+
+pub(crate) fn keys(redis: &TempRedis) -> Vec<String> {
+    let pattern = format!("*{}*", redis.prefix());
+    redis::from_redis_value(run(redis.url(), redis::cmd("KEYS").arg(pattern))).unwrap()
+}
+
+/// Goes through every script once or more.
+pub(crate) async fn live_a_life(queue: &RedisQueue) {
+    fill(queue, &jobs(1, 10)).await;
+    let claimed = claim(queue, 5).await;
+    assert_eq!(claimed.len(), 5);
+    for (claimed, outcome) in claimed.iter().zip(every_outcome()) {
+        assert_eq!(settle(queue, std::slice::from_ref(claimed), outcome).await, [true]);
+    }
+    let claim_number = claim(queue, 1).await[0].ticket.claim;
+    assert!(
+        queue
+            .renew(Queue::Default, &[claim_number], NOW + 1)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let swept = queue.sweep(Queue::Default, NOW + 2000, 0.5).await.unwrap();
+    assert_eq!((swept.promoted, swept.rescued), (1, 1));
+    assert_eq!(queue.unpark(Queue::Default, &["kind:x".into()], NOW).await.unwrap(), 1);
+    let counts = Counts {
+        ready: 7,
+        scheduled: 1,
+        dead: 1,
+        ..Counts::default()
+    };
+    assert_eq!(queue.counts(Queue::Default).await.unwrap(), counts);
+    assert_eq!(
+        queue
+            .list(ListRequest {
+                limit: 100,
+                ..ListRequest::default()
+            })
+            .await
+            .unwrap()
+            .items
+            .len(),
+        8
+    );
+    assert_eq!(
+        queue
+            .list_dead(ListRequest {
+                limit: 100,
+                ..ListRequest::default()
+            })
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
+    assert!(queue.edit_dead(claimed[2].id, b"other").await.unwrap());
+    assert!(queue.retry_dead(claimed[2].id, None, NOW).await.unwrap());
+    assert_eq!(queue.find(claimed[2].id).await.unwrap().unwrap().body, b"other");
+    assert!(queue.ended(claimed[0].id).await.unwrap());
+    assert_eq!(queue.cancel(claimed[2].id, NOW).await.unwrap(), Cancelled::Removed);
+    assert!(!queue.delete_dead(claimed[2].id).await.unwrap());
+    queue.pause(Queue::Default, true).await.unwrap();
+    assert!(claim(queue, 10).await.is_empty());
+    queue.pause(Queue::Default, false).await.unwrap();
+}

@@ -1,0 +1,101 @@
+//! On SQLite.
+
+use super::*;
+
+async fn database() -> testkit::sqlite::TempSqlite {
+    let database = testkit::sqlite::fresh();
+    let mut connection = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+    let schema = include_str!("../../../../migrations/sqlite/0001_queue.sql");
+    sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    database
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_job_is_handed_out_twice() {
+    super::no_job_is_handed_out_twice(database().await.url(), 20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rescue_and_a_settle_at_once_never_both_have_the_job() {
+    super::a_rescue_and_a_settle_at_once_never_both_have_the_job(database().await.url()).await;
+}
+
+#[tokio::test]
+async fn adds_of_the_same_ids_in_opposite_order_do_not_block_each_other() {
+    super::adds_of_the_same_ids_in_opposite_order_do_not_block_each_other(database().await.url()).await;
+}
+
+#[tokio::test]
+async fn a_job_in_any_place_is_covered_once() {
+    super::a_job_in_any_place_is_covered_once(database().await.url()).await;
+}
+
+#[tokio::test]
+async fn what_a_database_cannot_store_does_not_come_back_for_ever() {
+    super::what_a_database_cannot_store_does_not_come_back_for_ever(database().await.url()).await;
+}
+
+#[tokio::test]
+async fn keys_of_jobs_that_live_are_never_forgotten() {
+    super::keys_of_jobs_that_live_are_never_forgotten(database().await.url()).await;
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_else_writes_to_is_unreachable_and_then_not() {
+    let database = database().await;
+    let queue = open(database.url());
+    let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let refused = queue.add(&jobs(1), NOW).await;
+    assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
+    queue.ping().await.unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(queue.add(&jobs(1), NOW).await.unwrap(), [Added::New]);
+}
+
+#[tokio::test]
+async fn a_file_without_tables_is_broken_and_one_that_is_not_there_unreachable() {
+    let empty = testkit::sqlite::fresh();
+    let answer = open(empty.url()).ping().await;
+    assert!(matches!(answer, Err(QueueError::Broken(_))), "{answer:?}");
+    let answer = open(&format!("{}.elsewhere", empty.url())).ping().await;
+    assert!(matches!(answer, Err(QueueError::Unavailable(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_job_that_nothing_would_start_is_found() {
+    let database = database().await;
+    let queue = open(database.url());
+    fill(&queue, 30).await;
+    is_consistent(&queue).await;
+    let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+    sqlx::raw_sql("DELETE FROM queue_ready WHERE pos = (SELECT max(pos) FROM queue_ready)")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let findings = queue.check().await.unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(
+        findings[0].level == FindingLevel::Fault && findings[0].text.contains("4 jobs"),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_ended_claims_number_is_never_issued_again() {
+    let database = database().await;
+    fill(&open(database.url()), 30).await;
+    let mut numbers = HashSet::new();
+    for _ in 0..3 {
+        // A process that starts anew.
+        let queue = open(database.url());
+        let claimed = queue.claim(&request(1, NOW + LEASE_MS)).await.unwrap().jobs.remove(0);
+        let claim = claimed.ticket.claim;
+        assert!(numbers.insert(claim));
+        queue
+            .settle(Queue::Default, &[settle(&claimed, Outcome::Done)], &[claim], NOW)
+            .await
+            .unwrap();
+    }
+}
