@@ -71,7 +71,7 @@ use self::wake::Wake;
 use self::work::bounded;
 use crate::backend::{
     Added, BATCH_MAX, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
-    Page, QueueError, Settle, Sweep, Worker,
+    Page, Purged, QueueError, Settle, Sweep, Worker,
 };
 use crate::clock::{DAY_MS, Millis, day};
 use crate::job::{JobId, Queue};
@@ -322,9 +322,10 @@ impl Backend for RedisQueue {
         Ok(workers)
     }
 
-    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
         let mut command = PURGE.on(self.tag(queue));
-        self.link.run(&PURGE, command.arg(day(now)).arg(dead_before)).await
+        let (keys, dead) = self.link.run(&PURGE, command.arg(day(now)).arg(dead_before)).await?;
+        Ok(Purged { keys, dead })
     }
 
     async fn ping(&self) -> Result<(), QueueError> {

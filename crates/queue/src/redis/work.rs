@@ -53,7 +53,12 @@ impl RedisQueue {
         let mut value = Vec::new();
         for index in &order {
             let job = &jobs[*index];
-            Head { tenant: job.tenant, attempts: 0, crashes: 0 }.write(&job.body, &mut value);
+            Head {
+                tenant: job.tenant,
+                attempts: 0,
+                crashes: 0,
+            }
+            .write(&job.body, &mut value);
             command.arg(job.id.0.as_bytes()).arg(&value);
         }
         let duplicates: Vec<usize> = self.link.run(&ADD, &command).await?;

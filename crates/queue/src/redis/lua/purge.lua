@@ -1,8 +1,10 @@
--- ARGV: today · time before which letters are removed. Answers how many letters went.
+-- ARGV: today · time before which letters are removed. Answers how many days of keys and how many letters went.
+local days = 0
 for _, day in ipairs(call('SMEMBERS', queue .. ':days')) do
   if tonumber(day) < ARGV[1] - KNOWN_DAYS then
     call('UNLINK', queue .. ':seen:' .. day)
     call('SREM', queue .. ':days', day)
+    days = days + 1
   end
 end
 local ids = call('ZRANGEBYSCORE', queue .. ':dead:at', '-inf', '(' .. ARGV[2], 'LIMIT', 0, BATCH_MAX)
@@ -11,4 +13,4 @@ if #ids > 0 then
   call('HDEL', queue .. ':dead:errors', unpack(ids))
   call('ZREM', queue .. ':dead:at', unpack(ids))
 end
-return #ids
+return {days, #ids}
