@@ -69,11 +69,11 @@ impl Ring {
             _ => self.share,
         };
         let length = (visit.jobs / visit.runs.max(1)).max(1);
-        // One more, because the first run may be what an earlier claim left of it.
-        let runs = if visit.runs == 0 {
-            self.runs
-        } else {
-            share.min(want).div_ceil(length) + 1
+        let runs = match (visit.runs, length) {
+            (0, _) => self.runs,
+            (_, 1) => share.min(want),
+            // The first may be what an earlier claim left of it, and the last of an add is shorter.
+            _ => share.min(want).div_ceil(length) + 2,
         };
         Self {
             cursor: visit.last.unwrap_or(self.cursor),
