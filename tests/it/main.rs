@@ -1,6 +1,19 @@
 //! The whole program, promise by promise: one file each, through HTTP and the command line.
 #![allow(clippy::unwrap_used)]
 
+mod app;
 mod cli;
+mod crash;
+mod dead_letters;
 mod documents;
+mod frozen;
+mod logs;
+mod once;
+mod one_webhook;
+#[cfg(feature = "services")]
+mod queue_away;
+mod refusals;
 mod settings;
+mod shutdown;
+#[cfg(feature = "services")]
+mod store_away;
