@@ -1,0 +1,87 @@
+//! How fast it is, beside the least that could be done instead.
+//!
+//! ```text
+//! cargo bench                       everything; about ten minutes
+//! cargo bench -- intake             only what is named: intake, queue, growth
+//! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
+//! ```
+//! | section | measures | beside |
+//! |---|---|---|
+//! | [`intake`] | accepted signed webhooks a second through the real `relais web` | an axum handler that only answers 202 |
+//! | [`queue`] | add, drain and pick-up on every backend | the writes that cannot be avoided, without a queue around them |
+//! | [`growth`] | drain speed and memory with little and with much waiting | itself |
+//!
+//! Tables are printed, and the same figures go to `target/bench/SECTION.json`. Nothing here asserts a time: a figure of
+//! a busy machine is not a fault. Every figure with a partner is measured in turns with it, so that both meet the same
+//! machine.
+//!
+//! Redis is needed for its rows, and Postgres for its own (`TEST_POSTGRES_URL`, or a server that is started here with
+//! its default settings); what is not installed is left out and said to be. `cargo test --all-targets` also runs this
+//! program, without `--bench`: then it goes once through a few jobs on SQLite and ends.
+
+mod bare;
+mod child;
+mod figures;
+mod floor;
+mod growth;
+mod intake;
+mod load;
+mod place;
+mod queue;
+mod report;
+mod scale;
+mod services;
+mod webhooks;
+mod work;
+
+use std::process::ExitCode;
+
+use scale::Scale;
+use services::Services;
+
+const SECTIONS: [&str; 3] = ["intake", "queue", "growth"];
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [flag, role, plan] = arguments.as_slice()
+        && flag == child::FLAG
+    {
+        child::play(role, plan)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let quick = has("--quick") || std::env::var_os("BENCH_QUICK").is_some();
+    let scale = match (has("--bench"), quick) {
+        (false, _) => Scale::TINY,
+        (true, true) => Scale::QUICK,
+        (true, false) => Scale::FULL,
+    };
+    let named: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    if let Some(unknown) = named.iter().find(|name| !SECTIONS.contains(name)) {
+        eprintln!("There is no section `{unknown}`; there are {}.", SECTIONS.join(", "));
+        return Ok(ExitCode::FAILURE);
+    }
+    let wanted = |section: &str| named.is_empty() || named.contains(&section);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let services = Services::start(&scale).await?;
+        if wanted("intake") {
+            intake::measure(&scale, &services).await?;
+        }
+        if wanted("queue") {
+            queue::measure(&scale, &services).await?;
+        }
+        if wanted("growth") {
+            growth::measure(&scale, &services).await?;
+        }
+        services.stop().await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,62 @@
+//! How much is done.
+
+/// The size of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scale {
+    /// Only what needs no server: SQLite.
+    pub(crate) alone: bool,
+    /// Requests of one run of the load generator, and how many go before without being timed.
+    pub(crate) requests: usize,
+    pub(crate) warm_requests: usize,
+    /// How often intake and the bare handler take turns.
+    pub(crate) pairs: usize,
+    /// How often everything else is repeated.
+    pub(crate) repeats: usize,
+    /// Jobs to add and to drain.
+    pub(crate) jobs: usize,
+    /// Jobs to pick up one by one.
+    pub(crate) pick_ups: usize,
+    /// How many jobs wait when draining begins, least first.
+    pub(crate) waiting: [usize; 3],
+    /// How many of them are taken at most.
+    pub(crate) taken: usize,
+}
+
+impl Scale {
+    pub(crate) const FULL: Self = Self {
+        alone: false,
+        requests: 200_000,
+        warm_requests: 10_000,
+        pairs: 5,
+        repeats: 3,
+        jobs: 100_000,
+        pick_ups: 250,
+        waiting: [10_000, 100_000, 1_000_000],
+        taken: 100_000,
+    };
+
+    pub(crate) const QUICK: Self = Self {
+        alone: false,
+        requests: 40_000,
+        warm_requests: 4_000,
+        pairs: 2,
+        repeats: 1,
+        jobs: 20_000,
+        pick_ups: 50,
+        waiting: [5_000, 20_000, 100_000],
+        taken: 20_000,
+    };
+
+    /// Shows that everything still works.
+    pub(crate) const TINY: Self = Self {
+        alone: true,
+        requests: 64,
+        warm_requests: 8,
+        pairs: 1,
+        repeats: 1,
+        jobs: 100,
+        pick_ups: 3,
+        waiting: [50, 60, 70],
+        taken: 50,
+    };
+}
