@@ -53,7 +53,10 @@ mod tests {
     fn every_kind_is_the_name_of_its_file() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         for kind in registry().names() {
-            assert!(root.join(format!("{kind}.rs")).exists(), "{kind} has no file of its own");
+            assert!(
+                root.join(format!("{kind}.rs")).exists(),
+                "{kind} has no file of its own"
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use queue::backend::Purged;
 use queue::{Attempt, Backoff, Job, JobError, Policy, Queue};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +30,10 @@ impl Job for PurgeQueue {
     const POLICY: Policy = Policy {
         queue: Queue::Bulk,
         attempts: 5,
-        backoff: Backoff { first: Duration::from_secs(30), cap: Duration::from_secs(10 * 60) },
+        backoff: Backoff {
+            first: Duration::from_secs(30),
+            cap: Duration::from_secs(10 * 60),
+        },
         timeout: Duration::from_secs(20),
         expires: Some(Duration::from_secs(60 * 60)),
     };
@@ -44,10 +48,11 @@ impl Job for PurgeQueue {
         for queue in Queue::ALL {
             let mut purged = 0;
             for _ in 0..ROUNDS_MAX {
-                match ctx.queue.backend().purge(queue, now, dead_before).await? {
-                    0 => break,
-                    some => purged += some,
+                let round = ctx.queue.backend().purge(queue, now, dead_before).await?;
+                if round == Purged::default() {
+                    break;
                 }
+                purged += round.dead;
             }
             if purged > 0 {
                 tracing::warn!(%queue, purged, "Dead letters older than 90 days were removed.");

@@ -24,7 +24,10 @@ impl RecordEmailEvent {
     /// Takes only what a provider's signature vouches for.
     #[must_use]
     pub fn new(endpoint: EndpointId, event: Verified<EmailEventRecord>) -> Self {
-        Self { endpoint, event: event.into_inner() }
+        Self {
+            endpoint,
+            event: event.into_inner(),
+        }
     }
 }
 
@@ -35,7 +38,10 @@ impl Job for RecordEmailEvent {
     const POLICY: Policy = Policy {
         queue: Queue::Default,
         attempts: 60,
-        backoff: Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(15 * 60) },
+        backoff: Backoff {
+            first: Duration::from_secs(1),
+            cap: Duration::from_secs(15 * 60),
+        },
         timeout: Duration::from_secs(15),
         expires: None,
     };
@@ -46,8 +52,10 @@ impl Job for RecordEmailEvent {
 
     async fn run(self, ctx: &Ctx, attempt: &Attempt) -> Result<(), JobError> {
         let now = chrono::Utc::now();
-        let recorded =
-            ctx.store.record_email_event(TenantId(attempt.tenant), self.endpoint, &self.event, now).await?;
+        let recorded = ctx
+            .store
+            .record_email_event(TenantId(attempt.tenant), self.endpoint, &self.event, now)
+            .await?;
         let (event, provider) = (self.event.kind.as_str(), self.event.provider.as_str());
         match recorded {
             Recorded::Applied(applied) => {

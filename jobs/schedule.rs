@@ -18,7 +18,10 @@ pub struct Schedule {
 }
 
 /// All schedules. Ticks that were missed because no clock ran are skipped, except the latest one.
-pub const ALL: [Schedule; 1] = [Schedule { kind: "purge_queue", every_seconds: 60 * 60 }];
+pub const ALL: [Schedule; 1] = [Schedule {
+    kind: "purge_queue",
+    every_seconds: 60 * 60,
+}];
 
 impl Schedule {
     /// The latest tick at or before `now`, both in unix seconds.
@@ -38,7 +41,10 @@ impl Schedule {
     /// # Errors
     /// When the queue cannot be reached; call again.
     pub async fn add(&self, tick: i64, queue: &Client) -> Result<Receipt, QueueError> {
-        let origin = Origin { tenant: Uuid::nil(), correlation: Uuid::new_v4() };
+        let origin = Origin {
+            tenant: Uuid::nil(),
+            correlation: Uuid::new_v4(),
+        };
         match self.kind {
             "purge_queue" => queue.add(&PurgeQueue { tick }, origin).await,
             other => Err(QueueError::Broken(format!("no job for the schedule of `{other}`"))),
@@ -52,7 +58,10 @@ mod tests {
 
     #[test]
     fn ticks_lie_at_the_same_instants_for_every_clock() {
-        let schedule = Schedule { kind: "any", every_seconds: 3600 };
+        let schedule = Schedule {
+            kind: "any",
+            every_seconds: 3600,
+        };
         assert_eq!((schedule.tick_at(7199), schedule.tick_at(7200)), (3600, 7200));
         assert_eq!((schedule.tick_after(7199), schedule.tick_after(7200)), (7200, 10800));
     }

@@ -198,8 +198,14 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 6] =
-        [Self::Attempts, Self::Refused, Self::Expired, Self::Unreadable, Self::Poison, Self::Cancelled];
+    pub const ALL: [Self; 6] = [
+        Self::Attempts,
+        Self::Refused,
+        Self::Expired,
+        Self::Unreadable,
+        Self::Poison,
+        Self::Cancelled,
+    ];
 
     /// The stored name.
     #[must_use]
@@ -375,6 +381,15 @@ pub struct Counter {
     pub name: String,
 }
 
+/// What a purge removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Keys of jobs that ended long ago, in the backend's units (Redis forgets whole days at once).
+    pub keys: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
 /// One thing that `doctor` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -499,9 +514,9 @@ pub trait Backend: Send + Sync + 'static {
     /// The workers that live at `now`.
     async fn workers(&self, now: Millis) -> Result<Vec<Worker>, QueueError>;
 
-    /// Forgets keys of jobs that ended long ago and dead letters older than `dead_before`, a bounded number; answers how
-    /// many dead letters went.
-    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError>;
+    /// Forgets keys of jobs that ended long ago and dead letters older than `dead_before`, a bounded number of each: call
+    /// it again until nothing goes any more.
+    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError>;
 
     /// Whether it answers.
     async fn ping(&self) -> Result<(), QueueError>;
@@ -511,8 +526,10 @@ pub trait Backend: Send + Sync + 'static {
 }
 
 /// How long a job waits after its worker died under it.
-pub const CRASH_BACKOFF: crate::backoff::Backoff =
-    crate::backoff::Backoff { first: std::time::Duration::from_secs(1), cap: std::time::Duration::from_secs(60) };
+pub const CRASH_BACKOFF: crate::backoff::Backoff = crate::backoff::Backoff {
+    first: std::time::Duration::from_secs(1),
+    cap: std::time::Duration::from_secs(60),
+};
 
 /// Cuts an error text to what is kept of it.
 #[must_use]

@@ -9,7 +9,7 @@ use super::inspect::{self, Connection};
 use super::pool::call;
 use super::{SqlQueue, Store};
 use crate::backend::{
-    Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob, Page,
+    Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob, Page, Purged,
     QueueError, Settle, Sweep, Worker,
 };
 use crate::clock::Millis;
@@ -155,7 +155,7 @@ impl Backend for SqlQueue {
         look!(self, connection => inspect::workers(connection, now))
     }
 
-    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
         each!(self, store => store.purge(queue, now, dead_before).await)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use queue::backend::{Added, ClaimRequest, Claimed, Claims, Counts, Kept, NewJob, Outcome, Settle, Sweep};
+use queue::backend::{Added, ClaimRequest, Claimed, Claims, Counts, Kept, NewJob, Outcome, Purged, Settle, Sweep};
 use queue::clock::{DAY_MS, day, millis};
 use queue::envelope::Envelope;
 use queue::{Backend, Clock, JobId, LEASE, Millis, Queue};
@@ -264,14 +264,16 @@ impl Fixture {
         swept
     }
 
-    /// Purges until no dead letter goes any more; answers how many went.
+    /// Purges until nothing goes any more; answers how many dead letters went.
     pub(crate) async fn purge(&self, dead_before: Millis) -> u64 {
-        let mut gone = 0;
-        // Keys go a bounded number a call and without a figure; the suites never have more than a few calls' worth.
-        for _ in 0..5 {
-            gone += self.queue.purge(Queue::Default, self.now(), dead_before).await.unwrap();
+        let mut dead = 0;
+        loop {
+            let purged = self.queue.purge(Queue::Default, self.now(), dead_before).await.unwrap();
+            if purged == Purged::default() {
+                return dead;
+            }
+            dead += purged.dead;
         }
-        gone
     }
 
     pub(crate) async fn counts(&self) -> Counts {

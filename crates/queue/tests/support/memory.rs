@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use queue::backend::{
     Added, BATCH_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
-    Page, Settle, Sweep, Ticket, Worker,
+    Page, Purged, Settle, Sweep, Ticket, Worker,
 };
 use queue::{Backend, JobId, Millis, Queue, QueueError};
 use tokio::sync::Notify;
@@ -312,8 +312,9 @@ impl Backend for Memory {
             .collect())
     }
 
-    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
-        Ok(self.shelf().model.purge(queue, now, dead_before))
+    async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
+        let dead = self.shelf().model.purge(queue, now, dead_before);
+        Ok(Purged { keys: 0, dead })
     }
 
     async fn ping(&self) -> Result<(), QueueError> {

@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::super::ring::lanes;
 use super::super::texts::{paused, storable};
-use crate::backend::{Counter, Counts, Finding, FindingLevel, KNOWN_DAYS};
+use crate::backend::{Counter, Counts, Finding, FindingLevel, KNOWN_DAYS, Purged};
 use crate::clock::{Millis, day};
 use crate::job::Queue;
 
@@ -78,7 +78,7 @@ pub(super) async fn purge(
     queue: Queue,
     now: Millis,
     dead_before: Millis,
-) -> Result<u64, sqlx::Error> {
+) -> Result<Purged, sqlx::Error> {
     // Whoever moves a job also moves the day of its key, so a key that changes under our eyes is not old any more.
     const KEYS: &str = "
         WITH old AS MATERIALIZED (
@@ -98,7 +98,7 @@ pub(super) async fn purge(
         WITH workers AS (DELETE FROM queue_workers WHERE until < $1)
         DELETE FROM queue_cancels c WHERE NOT EXISTS (
             SELECT FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = c.id)";
-    sqlx::query(KEYS)
+    let keys = sqlx::query(KEYS)
         .bind(day(now) - KNOWN_DAYS)
         .bind(PURGE_MAX)
         .execute(&mut *connection)
@@ -113,7 +113,10 @@ pub(super) async fn purge(
         .bind(PURGE_MAX)
         .execute(connection)
         .await?;
-    Ok(dead.rows_affected())
+    Ok(Purged {
+        keys: keys.rows_affected(),
+        dead: dead.rows_affected(),
+    })
 }
 
 pub(super) async fn check(connection: &mut PgConnection) -> Result<Vec<Finding>, sqlx::Error> {

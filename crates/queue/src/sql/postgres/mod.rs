@@ -20,7 +20,7 @@ use super::pool::{Pool, call};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
 use crate::backend::{Added, Cancelled, Claims, Counter, Counts, Finding, NewJob, QueueError, Settle, Sweep, Worker};
-use crate::backend::{CRASHES_MAX, ClaimRequest};
+use crate::backend::{CRASHES_MAX, ClaimRequest, Purged};
 use crate::clock::Millis;
 use crate::job::{JobId, Queue};
 
@@ -171,7 +171,7 @@ impl PostgresQueue {
         call!(self.pool, connection => inspect::announce(inspect::Connection::Postgres(connection), worker, until))
     }
 
-    pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+    pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
         call!(self.pool, connection => care::purge(connection, queue, now, dead_before))
     }
 

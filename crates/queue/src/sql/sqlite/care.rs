@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::super::ring::lanes;
 use super::super::texts::paused;
 use super::json;
-use crate::backend::{Counter, Counts, Finding, FindingLevel, KNOWN_DAYS};
+use crate::backend::{Counter, Counts, Finding, FindingLevel, KNOWN_DAYS, Purged};
 use crate::clock::{DAY_MS, Millis, day};
 use crate::job::Queue;
 
@@ -62,7 +62,7 @@ pub(super) async fn purge(
     queue: Queue,
     now: Millis,
     dead_before: Millis,
-) -> Result<u64, sqlx::Error> {
+) -> Result<Purged, sqlx::Error> {
     const OLD_KEYS: &str = "SELECT k.seq FROM queue_keys k WHERE k.day < $1
         AND NOT EXISTS (SELECT 1 FROM queue_jobs j WHERE j.seq = k.seq)
         AND NOT EXISTS (SELECT 1 FROM queue_dead d WHERE d.id = k.id)
@@ -104,7 +104,10 @@ pub(super) async fn purge(
     for step in DEAD {
         sqlx::query(step).bind(json(&dead)?).execute(&mut *connection).await?;
     }
-    Ok(dead.len() as u64)
+    Ok(Purged {
+        keys: keys.len() as u64,
+        dead: dead.len() as u64,
+    })
 }
 
 /// How the writer's connection is set up.

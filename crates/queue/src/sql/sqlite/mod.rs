@@ -25,7 +25,7 @@ use super::pool::{Pool, call, is_busy};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
 use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewJob};
-use crate::backend::{QueueError, Settle, Sweep};
+use crate::backend::{Purged, QueueError, Settle, Sweep};
 use crate::clock::Millis;
 use crate::job::{JobId, Queue};
 
@@ -245,7 +245,7 @@ impl SqliteQueue {
         write!(self, connection => inspect::announce(inspect::Connection::Sqlite(connection), worker, until))
     }
 
-    pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<u64, QueueError> {
+    pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
         write!(self, connection => care::purge(connection, queue, now, dead_before))
     }
 
