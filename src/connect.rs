@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use queue::Backend;
 use queue::backend::FindingLevel;
 use queue::redis::RedisQueue;
 use queue::sql::{SqlOptions, SqlQueue};
-use queue::Backend;
 use secrecy::ExposeSecret as _;
 use store::{ConnectOptions, Db, Store};
 
@@ -18,9 +18,15 @@ use crate::config::Settings;
 /// # Errors
 /// When the address cannot be used, or an SQLite file not opened.
 pub async fn store(settings: &Settings) -> anyhow::Result<Store> {
-    let options = ConnectOptions { connections: settings.database.connections, ..ConnectOptions::default() };
+    let options = ConnectOptions {
+        connections: settings.database.connections,
+        ..ConnectOptions::default()
+    };
     let db = Db::connect(settings.database.url.expose_secret(), &options).await;
-    Ok(Store::new(db.context("DATABASE_URL cannot be used")?, settings.keyring.clone()))
+    Ok(Store::new(
+        db.context("DATABASE_URL cannot be used")?,
+        settings.keyring.clone(),
+    ))
 }
 
 /// The queue: in Redis if there is one, else in the database.
@@ -57,6 +63,10 @@ pub async fn refuse_unsafe(queue: &dyn Backend) -> anyhow::Result<()> {
             FindingLevel::Fault => faults.push(finding.text),
         }
     }
-    anyhow::ensure!(faults.is_empty(), "the queue is not safe to use:\n  {}", faults.join("\n  "));
+    anyhow::ensure!(
+        faults.is_empty(),
+        "the queue is not safe to use:\n  {}",
+        faults.join("\n  ")
+    );
     Ok(())
 }

@@ -44,14 +44,27 @@ struct Demo {
 pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     let figures = Figures::install()?;
     let address = (settings.host, settings.port);
-    let taken = || format!("cannot listen on port {}; another one: `PORT=8081 relais`", settings.port);
+    let taken = || {
+        format!(
+            "cannot listen on port {}; another one: `PORT=8081 relais`",
+            settings.port
+        )
+    };
     let listener = TcpListener::bind(address).await.with_context(taken)?;
     let store = connect::store(settings).await?;
-    store::migrate(store.db()).await.context("the database could not be brought up to date")?;
+    store::migrate(store.db())
+        .await
+        .context("the database could not be brought up to date")?;
     let queue = Client::new(connect::queue(settings).await?, settings.keyring.clone(), Clock::System);
     let demo = demo(&store, home).await?;
 
-    let crew = Crew::start(settings, jobs::Ctx { store: store.clone(), queue: queue.clone() })?;
+    let crew = Crew::start(
+        settings,
+        jobs::Ctx {
+            store: store.clone(),
+            queue: queue.clone(),
+        },
+    )?;
     let ticking = tokio::spawn({
         let queue = queue.clone();
         async move { clock::tick(&queue).await }
@@ -59,7 +72,11 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     let endpoints = Arc::new(Endpoints::new(store.clone()));
     let app = web::router(&store, &queue, endpoints, figures);
     println!("{}", greeting(settings, &demo, rand::random()));
-    let answering = tokio::spawn(axum::serve(listener, app).with_graceful_shutdown(signals::end()).into_future());
+    let answering = tokio::spawn(
+        axum::serve(listener, app)
+            .with_graceful_shutdown(signals::end())
+            .into_future(),
+    );
     signals::end().await;
     ticking.abort();
     // Keep-alive connections may stay open as long as they like: what matters is that jobs are put back.
@@ -71,7 +88,10 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
 /// The demo tenant's credentials, made anew when they are missing or not valid any more.
 async fn demo(store: &Store, home: &Home) -> anyhow::Result<Demo> {
     let file = home.directory().join(CREDENTIALS_FILE);
-    if let Some(demo) = fs::read(&file).ok().and_then(|bytes| serde_json::from_slice::<Demo>(&bytes).ok()) {
+    if let Some(demo) = fs::read(&file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Demo>(&bytes).ok())
+    {
         let key = store.find_api_key(&SecretString::from(demo.api_key.as_str())).await?;
         if key.is_some() && store.endpoint(demo.endpoint).await?.is_some() {
             return Ok(demo);
@@ -91,8 +111,15 @@ async fn make_demo(store: &Store) -> anyhow::Result<Demo> {
     };
     let api_key = store.create_api_key(tenant.id, Role::Owner, now).await?;
     let secret = hex::encode(rand::random::<[u8; 32]>());
-    let endpoint = store.create_endpoint(tenant.id, PROVIDER, SecretString::from(secret.as_str()), now).await?;
-    Ok(Demo { tenant: tenant.id, api_key: api_key.clear.expose_secret().to_owned(), endpoint: endpoint.id, secret })
+    let endpoint = store
+        .create_endpoint(tenant.id, PROVIDER, SecretString::from(secret.as_str()), now)
+        .await?;
+    Ok(Demo {
+        tenant: tenant.id,
+        api_key: api_key.clear.expose_secret().to_owned(),
+        endpoint: endpoint.id,
+        secret,
+    })
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -116,9 +143,16 @@ fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
         key = demo.api_key,
         secret = demo.secret,
     );
-    let leads = format!("curl -sS '{base}/v1/leads/hot?min_score=0' -H 'Authorization: Bearer {}'", demo.api_key);
+    let leads = format!(
+        "curl -sS '{base}/v1/leads/hot?min_score=0' -H 'Authorization: Bearer {}'",
+        demo.api_key
+    );
     let steps = [
-        ("Ana opens a mail: 202. Paste it twice: the second answer says \"duplicate\":true.", "opened", 1),
+        (
+            "Ana opens a mail: 202. Paste it twice: the second answer says \"duplicate\":true.",
+            "opened",
+            1,
+        ),
         ("She follows a link in it.", "clicked", 1),
         ("It bounces after all.", "bounced", 1),
         ("And so does another one.", "bounced", 2),
@@ -129,7 +163,9 @@ fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
         );
         text.push_str(&format!("\n# {what}\n{}\n", signed(&endpoint, &demo.secret, &body)));
         if number == 0 {
-            text.push_str("\n# Her score: 3 after the open, 11 after the click, 1 after the bounce, 0 after the last.\n");
+            text.push_str(
+                "\n# Her score: 3 after the open, 11 after the click, 1 after the bounce, 0 after the last.\n",
+            );
             text.push_str(&format!("{leads}\n"));
         }
     }

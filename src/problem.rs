@@ -60,43 +60,67 @@ impl Code {
     #[must_use]
     pub const fn row(self) -> (&'static str, StatusCode, &'static str) {
         match self {
-            Self::SignatureInvalid => {
-                ("signature_invalid", StatusCode::FORBIDDEN, "The request's signature is missing or wrong")
-            }
-            Self::TimestampStale => {
-                ("timestamp_stale", StatusCode::BAD_REQUEST, "The request's timestamp is not of the last five minutes")
-            }
-            Self::EndpointUnknown => {
-                ("endpoint_unknown", StatusCode::NOT_FOUND, "No webhook endpoint has this address")
-            }
+            Self::SignatureInvalid => (
+                "signature_invalid",
+                StatusCode::FORBIDDEN,
+                "The request's signature is missing or wrong",
+            ),
+            Self::TimestampStale => (
+                "timestamp_stale",
+                StatusCode::BAD_REQUEST,
+                "The request's timestamp is not of the last five minutes",
+            ),
+            Self::EndpointUnknown => (
+                "endpoint_unknown",
+                StatusCode::NOT_FOUND,
+                "No webhook endpoint has this address",
+            ),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND, "There is nothing at this address"),
-            Self::MethodNotAllowed => {
-                ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "This address does not take this method")
-            }
-            Self::BodyTooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MiB"),
-            Self::BodyUnreadable => ("body_unreadable", StatusCode::BAD_REQUEST, "The body did not arrive whole"),
+            Self::MethodNotAllowed => (
+                "method_not_allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This address does not take this method",
+            ),
+            Self::BodyTooLarge => (
+                "body_too_large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is larger than 1 MiB",
+            ),
+            Self::BodyUnreadable => (
+                "body_unreadable",
+                StatusCode::BAD_REQUEST,
+                "The body did not arrive whole",
+            ),
             Self::ContentTypeUnsupported => (
                 "content_type_unsupported",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The body is not of a type that is read here",
             ),
-            Self::Unreadable => {
-                ("unreadable", StatusCode::UNPROCESSABLE_ENTITY, "The body is not what this address takes")
-            }
-            Self::ParameterInvalid => {
-                ("parameter_invalid", StatusCode::UNPROCESSABLE_ENTITY, "A parameter is missing or out of range")
-            }
-            Self::Unauthenticated => {
-                ("unauthenticated", StatusCode::UNAUTHORIZED, "A valid API key is needed here")
-            }
+            Self::Unreadable => (
+                "unreadable",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The body is not what this address takes",
+            ),
+            Self::ParameterInvalid => (
+                "parameter_invalid",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "A parameter is missing or out of range",
+            ),
+            Self::Unauthenticated => (
+                "unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                "A valid API key is needed here",
+            ),
             Self::QueueUnavailable => (
                 "queue_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The request could not be queued; send it again",
             ),
-            Self::StoreUnavailable => {
-                ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE, "The database does not answer; try again")
-            }
+            Self::StoreUnavailable => (
+                "store_unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The database does not answer; try again",
+            ),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "A fault of ours"),
         }
     }
@@ -114,7 +138,10 @@ pub struct Problem {
 impl Problem {
     /// A problem of that code.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self {
+            code,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -140,7 +167,10 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -154,7 +184,10 @@ impl IntoResponse for Problem {
 impl From<store::StoreError> for Problem {
     fn from(error: store::StoreError) -> Self {
         if error.is_transient() {
-            return Self::new(Code::StoreUnavailable, "The database did not answer in time. Try again.");
+            return Self::new(
+                Code::StoreUnavailable,
+                "The database did not answer in time. Try again.",
+            );
         }
         tracing::error!(%error, "The store failed.");
         Self::new(Code::Internal, "The log of this time says more.")
@@ -164,7 +197,10 @@ impl From<store::StoreError> for Problem {
 impl From<queue::QueueError> for Problem {
     fn from(error: queue::QueueError) -> Self {
         tracing::warn!(%error, "A job could not be queued; the sender was told to try again.");
-        Self::new(Code::QueueUnavailable, "The queue did not confirm in time. Nothing is lost: send the same again.")
+        Self::new(
+            Code::QueueUnavailable,
+            "The queue did not confirm in time. Nothing is lost: send the same again.",
+        )
     }
 }
 

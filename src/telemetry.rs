@@ -53,7 +53,9 @@ pub fn init(settings: &LogSettings, destination: Destination) -> Guard {
         LogFormat::Json => registry.with(json::JsonLayer::new(writer.clone())).try_init(),
         LogFormat::Pretty => {
             let lines = writer.clone();
-            let layer = tracing_subscriber::fmt::layer().with_target(false).with_ansi(writer.is_terminal());
+            let layer = tracing_subscriber::fmt::layer()
+                .with_target(false)
+                .with_ansi(writer.is_terminal());
             registry.with(layer.with_writer(move || lines.clone())).try_init()
         }
     };
@@ -66,9 +68,15 @@ pub fn init(settings: &LogSettings, destination: Destination) -> Guard {
 /// A panic's own text may hold anything, a payload included: only its place is logged.
 fn log_panics(writer: Writer) {
     std::panic::set_hook(Box::new(move |panic| {
-        let place = panic.location().map_or_else(|| "unknown".to_owned(), ToString::to_string);
+        let place = panic
+            .location()
+            .map_or_else(|| "unknown".to_owned(), ToString::to_string);
         let thread = std::thread::current();
-        tracing::error!(place, thread = thread.name().unwrap_or("unnamed"), "The program panicked.");
+        tracing::error!(
+            place,
+            thread = thread.name().unwrap_or("unnamed"),
+            "The program panicked."
+        );
         writer.flush();
     }));
 }

@@ -35,7 +35,11 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 pub fn router(store: &Store, queue: &Client, endpoints: Arc<Endpoints>, figures: Figures) -> Router {
     intake::router(Intake::new(queue.clone(), endpoints))
         .merge(api::router(Api { store: store.clone() }))
-        .merge(ops::router(Ops { store: store.clone(), queue: queue.clone(), figures }))
+        .merge(ops::router(Ops {
+            store: store.clone(),
+            queue: queue.clone(),
+            figures,
+        }))
         .fallback(async || Problem::new(Code::NotFound, "The README and /openapi.json name all addresses."))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "/openapi.json names the methods."))
 }
@@ -74,7 +78,9 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 
 async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(settings.host, settings.port);
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Accepts connections and deals them out until the process is to end.

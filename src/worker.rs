@@ -62,13 +62,23 @@ impl Crew {
         let registry = jobs::registry();
         let (backend, clock) = (Arc::clone(ctx.queue.backend()), ctx.queue.clock().clone());
         let keyring = ctx.queue.keyring().clone();
-        let runner = Arc::new(Runner { registry, ctx: Arc::new(ctx), keyring, clock: clock.clone() });
+        let runner = Arc::new(Runner {
+            registry,
+            ctx: Arc::new(ctx),
+            keyring,
+            clock: clock.clone(),
+        });
         let card = card(settings, &runner);
         let mut pumps = Vec::new();
         let mut apalis = Vec::new();
         for (queue, concurrency) in settings.queues.iter().copied() {
             let lease = settings.job_lease;
-            let pump_settings = PumpSettings { queue, concurrency, lease, session: card.session };
+            let pump_settings = PumpSettings {
+                queue,
+                concurrency,
+                lease,
+                session: card.session,
+            };
             let (pump, claimed) = Pump::start(Arc::clone(&backend), clock.clone(), pump_settings);
             pumps.push(pump);
             apalis.push(tokio::spawn(work(queue, Source::new(claimed), Arc::clone(&runner))));
@@ -76,7 +86,14 @@ impl Crew {
         }
         let announcing = tokio::spawn(announce(Arc::clone(&backend), clock.clone(), card.clone()));
         tracing::info!(session = %card.session, queues = ?card.queues, "Working.");
-        Ok(Self { backend, clock, card, pumps, apalis, announcing })
+        Ok(Self {
+            backend,
+            clock,
+            card,
+            pumps,
+            apalis,
+            announcing,
+        })
     }
 
     /// Claims nothing more; what runs goes on.
@@ -94,8 +111,10 @@ impl Crew {
     /// Claims nothing more, waits up to `grace` for what runs, and releases the rest without a charge.
     pub async fn end(self, grace: Duration) {
         self.announcing.abort();
-        let released: usize =
-            futures_util::future::join_all(self.pumps.into_iter().map(|pump| pump.end(grace))).await.into_iter().sum();
+        let released: usize = futures_util::future::join_all(self.pumps.into_iter().map(|pump| pump.end(grace)))
+            .await
+            .into_iter()
+            .sum();
         futures_util::future::join_all(self.apalis).await;
         if let Err(error) = self.backend.announce(&self.card, self.clock.now() - 1).await {
             tracing::debug!(%error, "The queue could not be told that this worker left; it will notice.");
@@ -148,7 +167,11 @@ fn card(settings: &Settings, runner: &Runner<jobs::Ctx>) -> Worker {
     Worker {
         session: Uuid::new_v4(),
         name: format!("{}:{}", host.trim(), std::process::id()),
-        queues: settings.queues.iter().map(|(queue, slots)| (queue.name().to_owned(), *slots)).collect(),
+        queues: settings
+            .queues
+            .iter()
+            .map(|(queue, slots)| (queue.name().to_owned(), *slots))
+            .collect(),
         kinds: runner.registry.names().into_iter().map(str::to_owned).collect(),
         started_at: runner.clock.now(),
     }

@@ -21,7 +21,10 @@ impl FromRequestParts<Api> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let missing = "Send `Authorization: Bearer <key>`; `relais key create --tenant ID` makes a key.";
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let header = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         let (scheme, key) = header
             .and_then(|text| text.split_once(' '))
             .ok_or_else(|| Problem::new(Code::Unauthenticated, missing))?;

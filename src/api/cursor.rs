@@ -21,9 +21,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(parameters)| Self(parameters)).map_err(|error| {
-            Problem::new(Code::ParameterInvalid, format!("{}.", error.body_text()))
-        })
+        query
+            .map(|Query(parameters)| Self(parameters))
+            .map_err(|error| Problem::new(Code::ParameterInvalid, format!("{}.", error.body_text())))
     }
 }
 
@@ -31,11 +31,19 @@ pub(super) fn limit(given: Option<u32>) -> Result<u32, Problem> {
     match given {
         None => Ok(LIMIT_DEFAULT),
         Some(limit @ 1..=LIMIT_MAX) => Ok(limit),
-        Some(_) => Err(Problem::new(Code::ParameterInvalid, format!("`limit` must be 1 to {LIMIT_MAX}."))),
+        Some(_) => Err(Problem::new(
+            Code::ParameterInvalid,
+            format!("`limit` must be 1 to {LIMIT_MAX}."),
+        )),
     }
 }
 
 pub(super) fn cursor(given: Option<&str>) -> Result<Option<Cursor>, Problem> {
-    let broken = |_| Problem::new(Code::ParameterInvalid, "`cursor` must be the `next_cursor` of an answer before.");
+    let broken = |_| {
+        Problem::new(
+            Code::ParameterInvalid,
+            "`cursor` must be the `next_cursor` of an answer before.",
+        )
+    };
     given.map(|text| text.parse().map_err(broken)).transpose()
 }

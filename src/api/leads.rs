@@ -48,7 +48,10 @@ pub(super) async fn hot(
     caller: Caller,
     Parameters(asked): Parameters<Hot>,
 ) -> Result<Json<Leads>, Problem> {
-    let leads = api.store.leads_hot(caller.tenant, asked.min_score.unwrap_or(1), limit(asked.limit)?).await?;
+    let leads = api
+        .store
+        .leads_hot(caller.tenant, asked.min_score.unwrap_or(1), limit(asked.limit)?)
+        .await?;
     let items = leads.into_iter().map(|lead| Lead {
         contact_id: lead.contact_id.0,
         person_id: lead.person_id,
@@ -56,5 +59,8 @@ pub(super) async fn hot(
         score: lead.score,
         last_event_at: lead.last_event_at,
     });
-    Ok(Json(Leads { items: items.collect(), next_cursor: None }))
+    Ok(Json(Leads {
+        items: items.collect(),
+        next_cursor: None,
+    }))
 }

@@ -103,22 +103,36 @@ pub(super) async fn list(
 ) -> Result<Json<Messages>, Problem> {
     match (&asked.provider, &asked.external_id) {
         (Some(provider), Some(external_id)) => {
-            let found = api.store.message_by_external(caller.tenant, provider, external_id).await?;
-            Ok(Json(Messages { items: found.into_iter().map(Message::from).collect(), next_cursor: None }))
+            let found = api
+                .store
+                .message_by_external(caller.tenant, provider, external_id)
+                .await?;
+            Ok(Json(Messages {
+                items: found.into_iter().map(Message::from).collect(),
+                next_cursor: None,
+            }))
         }
-        (None, Some(_)) => {
-            Err(Problem::new(Code::ParameterInvalid, "`external_id` needs `provider` beside it: ids are the provider's."))
-        }
+        (None, Some(_)) => Err(Problem::new(
+            Code::ParameterInvalid,
+            "`external_id` needs `provider` beside it: ids are the provider's.",
+        )),
         (_, None) => page(&api, caller, asked).await,
     }
 }
 
 async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, Problem> {
     let status = asked.status.as_deref().map(str::parse).transpose();
-    let status = status.map_err(|_| Problem::new(Code::ParameterInvalid, "`status` is not one that a message can have."))?;
-    let filter = MessageFilter { provider: asked.provider, status };
+    let status =
+        status.map_err(|_| Problem::new(Code::ParameterInvalid, "`status` is not one that a message can have."))?;
+    let filter = MessageFilter {
+        provider: asked.provider,
+        status,
+    };
     let after = cursor(asked.cursor.as_deref())?;
-    let page = api.store.messages(caller.tenant, &filter, after, limit(asked.limit)?).await?;
+    let page = api
+        .store
+        .messages(caller.tenant, &filter, after, limit(asked.limit)?)
+        .await?;
     Ok(Json(Messages {
         items: page.items.into_iter().map(Message::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),
@@ -157,7 +171,10 @@ pub(super) async fn events(
         occurred_at: event.occurred_at,
         recorded_at: event.recorded_at,
     });
-    Ok(Json(MessageEvents { items: items.collect(), next_cursor: page.next.map(|cursor| cursor.to_string()) }))
+    Ok(Json(MessageEvents {
+        items: items.collect(),
+        next_cursor: page.next.map(|cursor| cursor.to_string()),
+    }))
 }
 
 fn message_id(text: &str) -> Result<MessageId, Problem> {

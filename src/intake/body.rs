@@ -23,24 +23,36 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// # Errors
 /// 415 for another type, 413 over [`BODY_BYTES_MAX`], 400 when it does not arrive whole within [`BODY_WITHIN`].
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let bytes = tokio::time::timeout(BODY_WITHIN, collect(body)).await.unwrap_or_else(|_| {
-        let seconds = BODY_WITHIN.as_secs();
-        Err(Problem::new(Code::BodyUnreadable, format!("The body did not arrive within {seconds} seconds.")))
-    })?;
+    let bytes = tokio::time::timeout(BODY_WITHIN, collect(body))
+        .await
+        .unwrap_or_else(|_| {
+            let seconds = BODY_WITHIN.as_secs();
+            Err(Problem::new(
+                Code::BodyUnreadable,
+                format!("The body did not arrive within {seconds} seconds."),
+            ))
+        })?;
     if is_json(headers) {
         Ok(bytes)
     } else {
-        Err(Problem::new(Code::ContentTypeUnsupported, "Send it with `Content-Type: application/json`."))
+        Err(Problem::new(
+            Code::ContentTypeUnsupported,
+            "Send it with `Content-Type: application/json`.",
+        ))
     }
 }
 
 /// A request that does not say what it holds is taken for JSON.
 fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
     let value = value.to_str().unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
-        || (essence.len() > 5 && essence.is_char_boundary(essence.len() - 5) && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"))
+        || (essence.len() > 5
+            && essence.is_char_boundary(essence.len() - 5)
+            && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"))
 }
 
 async fn collect(body: Body) -> Result<Bytes, Problem> {
@@ -69,7 +81,10 @@ async fn collect(body: Body) -> Result<Bytes, Problem> {
     }
     if length > BODY_BYTES_MAX {
         let limit = BODY_BYTES_MAX;
-        return Err(Problem::new(Code::BodyTooLarge, format!("At most {limit} bytes are read.")));
+        return Err(Problem::new(
+            Code::BodyTooLarge,
+            format!("At most {limit} bytes are read."),
+        ));
     }
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }

@@ -21,7 +21,16 @@ pub(super) async fn accept(
     let now = DateTime::<Utc>::from_timestamp_millis(intake.queue.clock().now()).unwrap_or_default();
     let event = endpoint.verifier.verify(headers, body, now)?;
     let job = RecordEmailEvent::new(endpoint.id, event);
-    Ok(intake.queue.add(&job, Origin { tenant: endpoint.tenant.0, correlation }).await?)
+    Ok(intake
+        .queue
+        .add(
+            &job,
+            Origin {
+                tenant: endpoint.tenant.0,
+                correlation,
+            },
+        )
+        .await?)
 }
 
 impl From<EmailWebhookError> for Problem {

@@ -20,6 +20,9 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(1);
 const UNKNOWN_MAX: usize = 10_000;
 /// How long a request waits for the database to say whether an endpoint exists.
 const LOOK_UP_WITHIN: Duration = Duration::from_millis(1500);
+/// How long it waits to hear whether a known endpoint has changed. Short: the queue, which may hang in the same database,
+/// needs the rest of the time in which a sender is answered.
+const LOOK_AGAIN_WITHIN: Duration = Duration::from_millis(250);
 
 /// What intake knows of one endpoint.
 #[derive(Debug)]
@@ -66,7 +69,11 @@ impl Endpoints {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, entries: RwLock::default(), asking: Mutex::default() }
+        Self {
+            store,
+            entries: RwLock::default(),
+            asking: Mutex::default(),
+        }
     }
 
     /// Reads all endpoints, so that the first webhook after a start does not depend on the database.
@@ -103,7 +110,9 @@ impl Endpoints {
         if let Some(entry) = self.entry(id).filter(Entry::is_fresh) {
             return Ok(entry.known);
         }
-        let answer = tokio::time::timeout(LOOK_UP_WITHIN, self.store.endpoint(id)).await;
+        let is_known = matches!(stale, Some(Entry { known: Some(_), .. }));
+        let within = if is_known { LOOK_AGAIN_WITHIN } else { LOOK_UP_WITHIN };
+        let answer = tokio::time::timeout(within, self.store.endpoint(id)).await;
         let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())));
         let found = match (answer, stale) {
             (Ok(found), _) => found.map(known),
@@ -119,7 +128,11 @@ impl Endpoints {
     }
 
     fn entry(&self, id: EndpointId) -> Option<Entry> {
-        self.entries.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.entries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
     }
 
     fn remember(&self, id: EndpointId, known: Option<Arc<Known>>) {
@@ -127,11 +140,22 @@ impl Endpoints {
         if known.is_none() && entries.len() >= UNKNOWN_MAX {
             entries.retain(|_, entry| entry.known.is_some());
         }
-        entries.insert(id, Entry { known, since: Instant::now() });
+        entries.insert(
+            id,
+            Entry {
+                known,
+                since: Instant::now(),
+            },
+        );
     }
 }
 
 fn known(endpoint: store::Endpoint) -> Arc<Known> {
     let verifier = EmailVerifier::new(&endpoint.secrets);
-    Arc::new(Known { id: endpoint.id, tenant: endpoint.tenant, provider: endpoint.provider, verifier })
+    Arc::new(Known {
+        id: endpoint.id,
+        tenant: endpoint.tenant,
+        provider: endpoint.provider,
+        verifier,
+    })
 }

@@ -41,13 +41,19 @@ impl Intake {
     /// Puts the two together.
     #[must_use]
     pub fn new(queue: Client, endpoints: Arc<Endpoints>) -> Self {
-        Self { queue, endpoints, meter: Meter::new() }
+        Self {
+            queue,
+            endpoints,
+            meter: Meter::new(),
+        }
     }
 }
 
 /// `POST /webhooks/{provider}/{endpoint}`.
 pub fn router(intake: Intake) -> Router {
-    Router::new().route("/webhooks/{provider}/{endpoint}", post(receive)).with_state(intake)
+    Router::new()
+        .route("/webhooks/{provider}/{endpoint}", post(receive))
+        .with_state(intake)
 }
 
 async fn receive(
@@ -95,10 +101,24 @@ async fn accept(
 }
 
 async fn find(intake: &Intake, provider: &str, endpoint: &str) -> Result<Arc<Known>, Problem> {
-    let unknown = || Problem::new(Code::EndpointUnknown, "Check the address: `relais endpoint list` shows all of them.");
+    let unknown = || {
+        Problem::new(
+            Code::EndpointUnknown,
+            "Check the address: `relais endpoint list` shows all of them.",
+        )
+    };
     let id: Uuid = endpoint.parse().map_err(|_| unknown())?;
-    let known = intake.endpoints.find(EndpointId(id)).await.map_err(Problem::from)?.ok_or_else(unknown)?;
-    if known.provider == provider { Ok(known) } else { Err(unknown()) }
+    let known = intake
+        .endpoints
+        .find(EndpointId(id))
+        .await
+        .map_err(Problem::from)?
+        .ok_or_else(unknown)?;
+    if known.provider == provider {
+        Ok(known)
+    } else {
+        Err(unknown())
+    }
 }
 
 /// `{"job":"<uuid>","duplicate":false}`, written out by hand: this is the one answer that is given tens of thousands of
@@ -107,7 +127,9 @@ fn accepted(receipt: &Receipt) -> Response {
     let body = format!(r#"{{"job":"{}","duplicate":{}}}"#, receipt.job, receipt.duplicate);
     let mut response = Response::new(Body::from(Bytes::from(body)));
     *response.status_mut() = StatusCode::ACCEPTED;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

@@ -7,7 +7,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use queue::{Backend, Queue, QueueError};
 
 /// Upper bounds, in seconds, of the times that requests are sorted into.
-const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+const SECONDS: [f64; 12] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+];
 
 /// How long the queue may take to tell its figures.
 const QUEUE_WITHIN: Duration = Duration::from_secs(3);
@@ -28,7 +30,10 @@ impl Figures {
         metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("figures already have a recorder"))?;
         metrics::describe_counter!("relais_webhooks_total", "Webhooks answered by this process, by status.");
         metrics::describe_histogram!("relais_webhook_seconds", "From a webhook's headers to its answer.");
-        metrics::describe_gauge!("relais_queue_jobs", "Jobs of a queue, by state; of the whole installation.");
+        metrics::describe_gauge!(
+            "relais_queue_jobs",
+            "Jobs of a queue, by state; of the whole installation."
+        );
         metrics::describe_gauge!("relais_queue_paused", "1 while nothing is claimed from the queue.");
         metrics::describe_gauge!("relais_queue_up", "1 if the queue told its figures.");
         metrics::describe_counter!(
@@ -50,7 +55,10 @@ impl Figures {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge of jobs need not be exact beyond 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge of jobs need not be exact beyond 2^53"
+)]
 async fn tell(backend: &dyn Backend) -> Result<(), QueueError> {
     for queue in Queue::ALL {
         let counts = backend.counts(queue).await?;

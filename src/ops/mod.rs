@@ -53,8 +53,13 @@ async fn ready(State(ops): State<Ops>) -> Response {
     let (store, queue) = (matches!(store, Ok(Ok(()))), matches!(queue, Ok(Ok(()))));
     let word = |reachable| if reachable { "ok" } else { "unreachable" };
     let ready = store && queue;
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = json!({ "status": if ready { "ok" } else { "unavailable" }, "store": word(store), "queue": word(queue) });
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body =
+        json!({ "status": if ready { "ok" } else { "unavailable" }, "store": word(store), "queue": word(queue) });
     (status, axum::Json(body)).into_response()
 }
 

@@ -67,7 +67,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLayer {
     }
 }
 
-fn write_event<S: Subscriber + for<'a> LookupSpan<'a>>(line: &mut Vec<u8>, event: &Event<'_>, context: &Context<'_, S>) {
+fn write_event<S: Subscriber + for<'a> LookupSpan<'a>>(
+    line: &mut Vec<u8>,
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+) {
     let metadata = event.metadata();
     line.extend_from_slice(b"{\"at\":\"");
     let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.6fZ");
@@ -240,7 +244,8 @@ mod tests {
         let lines = lines(|| {
             let request = tracing::info_span!("request", correlation = "c1", route = "/webhooks");
             let _request = request.enter();
-            let job = tracing::info_span!("job", job.id = %7, attempt = 2, correlation = "c2", late = tracing::field::Empty);
+            let job =
+                tracing::info_span!("job", job.id = %7, attempt = 2, correlation = "c2", late = tracing::field::Empty);
             job.record("late", true);
             let _job = job.enter();
             tracing::info!(count = 3u64, ratio = 0.5, message = "of a field", "It is done.");
@@ -248,8 +253,15 @@ mod tests {
         let line = &lines[0];
         assert_eq!(line["message"], "It is done.");
         assert_eq!((&line["count"], &line["ratio"]), (&3.into(), &0.5.into()));
-        assert_eq!((&line["job.id"], &line["attempt"], &line["late"]), (&"7".into(), &2.into(), &true.into()));
-        assert_eq!((&line["correlation"], &line["route"]), (&"c2".into(), &"/webhooks".into()), "the nearest counts");
+        assert_eq!(
+            (&line["job.id"], &line["attempt"], &line["late"]),
+            (&"7".into(), &2.into(), &true.into())
+        );
+        assert_eq!(
+            (&line["correlation"], &line["route"]),
+            (&"c2".into(), &"/webhooks".into()),
+            "the nearest counts"
+        );
         assert_eq!(line["level"], "INFO");
         assert!(chrono::DateTime::parse_from_rfc3339(line["at"].as_str().unwrap()).is_ok());
     }

@@ -42,7 +42,9 @@ impl Writer {
             Destination::Stdout => write(&mut io::stdout().lock(), lines),
             Destination::Stderr => write(&mut io::stderr().lock(), lines),
         };
-        let thread = std::thread::Builder::new().name("log".into()).spawn(move || shared.write_for_ever(out));
+        let thread = std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || shared.write_for_ever(out));
         thread.expect("a process can start its first thread");
         writer
     }
@@ -92,7 +94,10 @@ impl Shared {
         let mut taken = Vec::new();
         loop {
             let nothing = |lines: &mut Lines| lines.waiting.is_empty();
-            let mut lines = self.arrived.wait_while(self.lock(), nothing).unwrap_or_else(PoisonError::into_inner);
+            let mut lines = self
+                .arrived
+                .wait_while(self.lock(), nothing)
+                .unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut lines.waiting, &mut taken);
             lines.writing = true;
             drop(lines);

@@ -37,14 +37,23 @@ impl Adder {
             mpsc::error::TrySendError::Full(_) => QueueError::Unavailable("too many jobs wait to be added".into()),
             mpsc::error::TrySendError::Closed(_) => QueueError::Unavailable("this process is shutting down".into()),
         })?;
-        answer.await.unwrap_or_else(|_| Err(QueueError::Unavailable("this process is shutting down".into())))
+        // Counted from here: whoever came while every flight hangs has waited for one of them already.
+        match tokio::time::timeout(ADD_TIMEOUT, answer).await {
+            Ok(answered) => {
+                answered.unwrap_or_else(|_| Err(QueueError::Unavailable("this process is shutting down".into())))
+            }
+            Err(_) => Err(QueueError::Unavailable("no answer in time".into())),
+        }
     }
 }
 
 async fn collect(backend: Arc<dyn Backend>, clock: Clock, mut receiver: mpsc::Receiver<(NewJob, Answer)>) {
     let flights = Arc::new(Semaphore::new(backend.flights().adds));
     loop {
-        let flight = Arc::clone(&flights).acquire_owned().await.expect("this semaphore is never closed");
+        let flight = Arc::clone(&flights)
+            .acquire_owned()
+            .await
+            .expect("this semaphore is never closed");
         let mut waiting = Vec::new();
         if receiver.recv_many(&mut waiting, BATCH_MAX).await == 0 {
             return;
@@ -63,7 +72,12 @@ async fn fly(backend: &dyn Backend, clock: &Clock, waiting: Vec<(NewJob, Answer)
     let result = result.unwrap_or_else(|_| Err(QueueError::Unavailable("no answer in time".into())));
     // A caller that went away meanwhile does not need its answer; its job is kept all the same.
     match result {
-        Ok(added) => answers.into_iter().zip(added).for_each(|(answer, added)| drop(answer.send(Ok(added)))),
-        Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone())))),
+        Ok(added) => answers
+            .into_iter()
+            .zip(added)
+            .for_each(|(answer, added)| drop(answer.send(Ok(added)))),
+        Err(error) => answers
+            .into_iter()
+            .for_each(|answer| drop(answer.send(Err(error.clone())))),
     }
 }

@@ -44,7 +44,10 @@ mod tests {
 
     #[test]
     fn the_first_waits_are_the_formula_of_the_readme() {
-        let backoff = Backoff { first: Duration::from_secs(2), cap: Duration::from_secs(10) };
+        let backoff = Backoff {
+            first: Duration::from_secs(2),
+            cap: Duration::from_secs(10),
+        };
         let full: Vec<_> = (1..=4).map(|failures| backoff.wait(failures, 1.0).as_secs()).collect();
         let least: Vec<_> = (1..=4).map(|failures| backoff.wait(failures, 0.0).as_secs()).collect();
         assert_eq!((full, least), (vec![2, 4, 8, 10], vec![1, 2, 4, 5]));

@@ -51,7 +51,13 @@ impl Client {
         let adder = Adder::start(Arc::clone(&backend), clock.clone());
         let tally = Arc::new(Tally::default());
         tokio::spawn(hand_over_for_ever(Arc::downgrade(&tally), Arc::clone(&backend)));
-        Self { backend, keyring, clock, adder, tally }
+        Self {
+            backend,
+            keyring,
+            clock,
+            adder,
+            tally,
+        }
     }
 
     /// Keeps a job that may start at once. Returns when it is durably kept.
@@ -71,7 +77,12 @@ impl Client {
         let id = new.id;
         let added = self.adder.add(new).await?;
         let duplicate = added == Added::Duplicate;
-        self.tally.add(J::POLICY.queue, J::KIND, if duplicate { "duplicate" } else { "added" }, 1);
+        self.tally.add(
+            J::POLICY.queue,
+            J::KIND,
+            if duplicate { "duplicate" } else { "added" },
+            1,
+        );
         Ok(Receipt { job: id, duplicate })
     }
 
@@ -88,7 +99,13 @@ impl Client {
             sealed: &seal_payload(id, J::KIND, &payload, &self.keyring),
         }
         .encode();
-        Ok(NewJob { id, queue: J::POLICY.queue, tenant: origin.tenant, run_at, body })
+        Ok(NewJob {
+            id,
+            queue: J::POLICY.queue,
+            tenant: origin.tenant,
+            run_at,
+            body,
+        })
     }
 
     /// The store behind it, for operators' calls.

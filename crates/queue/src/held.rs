@@ -85,7 +85,10 @@ impl Held {
     /// What a run that was stopped means.
     pub(crate) fn stopped(&self) -> Outcome {
         if self.stop.load(Ordering::Relaxed) == Stop::Cancelled as u8 {
-            Outcome::Dead { reason: Reason::Cancelled, error: None }
+            Outcome::Dead {
+                reason: Reason::Cancelled,
+                error: None,
+            }
         } else {
             Outcome::Release
         }
@@ -97,8 +100,10 @@ impl Held {
             return;
         }
         let claimed = &self.claimed;
-        let (kind, added_on) = Envelope::decode(&claimed.body)
-            .map_or_else(|| ("unreadable".to_owned(), 0), |e| (e.kind.to_owned(), day(e.created_at)));
+        let (kind, added_on) = Envelope::decode(&claimed.body).map_or_else(
+            || ("unreadable".to_owned(), 0),
+            |e| (e.kind.to_owned(), day(e.created_at)),
+        );
         let settle = Settle {
             id: claimed.id,
             tenant: claimed.tenant,

@@ -24,7 +24,11 @@ pub(crate) async fn keep(shared: Arc<Shared>, mode: watch::Receiver<Mode>) {
         if let Err(error) = round(&shared, flows, tick).await {
             tracing::debug!(%error, queue = %shared.settings.queue, "The keeper could not reach the queue.");
         }
-        let due = shared.due.load(Ordering::Relaxed).saturating_sub(shared.clock.now()).max(0);
+        let due = shared
+            .due
+            .load(Ordering::Relaxed)
+            .saturating_sub(shared.clock.now())
+            .max(0);
         let due = Duration::from_millis(due.unsigned_abs());
         tokio::select! {
             () = tokio::time::sleep(TICK.min(due.max(Duration::from_millis(1)))) => {}
@@ -47,11 +51,20 @@ async fn sweep(shared: &Shared, tick: u32) -> Result<(), QueueError> {
     let now = shared.clock.now();
     let swept = shared.backend.sweep(shared.settings.queue, now, rand::random()).await?;
     let caught_up = swept.promoted < BATCH_MAX;
-    shared.due.store(if caught_up { swept.next_due.unwrap_or(Millis::MAX) } else { now }, Ordering::Relaxed);
+    shared.due.store(
+        if caught_up {
+            swept.next_due.unwrap_or(Millis::MAX)
+        } else {
+            now
+        },
+        Ordering::Relaxed,
+    );
     if swept.rescued + swept.poisoned > 0 {
         let (rescued, poisoned) = (swept.rescued, swept.poisoned);
         tracing::warn!(queue = %shared.settings.queue, rescued, poisoned, "Jobs taken back from a worker that is gone.");
-        shared.tally.add(shared.settings.queue, "any", "crashed", (rescued + poisoned) as u64);
+        shared
+            .tally
+            .add(shared.settings.queue, "any", "crashed", (rescued + poisoned) as u64);
     }
     if swept.promoted > 0 || tick.is_multiple_of(LOOK_EVERY) {
         shared.wakes.iter().for_each(|wake| wake.notify_one());
@@ -64,8 +77,12 @@ async fn renew(shared: &Shared) -> Result<(), QueueError> {
     let now = shared.clock.now();
     let lease = millis(shared.settings.lease);
     let old = |until: Millis| until - now <= lease - lease / 3;
-    let claims: Vec<i64> =
-        shared.holdings().iter().filter(|(_, holding)| old(holding.until)).map(|(claim, _)| *claim).collect();
+    let claims: Vec<i64> = shared
+        .holdings()
+        .iter()
+        .filter(|(_, holding)| old(holding.until))
+        .map(|(claim, _)| *claim)
+        .collect();
     for claims in claims.chunks(BATCH_MAX) {
         let until = shared.until();
         let lost = shared.backend.renew(shared.settings.queue, claims, until).await?;
@@ -92,6 +109,11 @@ async fn cancel(shared: &Shared) -> Result<(), QueueError> {
 }
 
 fn stop(shared: &Shared, why: Stop, which: impl Fn(&Held) -> bool) {
-    let held: Vec<_> = shared.running().values().filter_map(std::sync::Weak::upgrade).filter(|held| which(held)).collect();
+    let held: Vec<_> = shared
+        .running()
+        .values()
+        .filter_map(std::sync::Weak::upgrade)
+        .filter(|held| which(held))
+        .collect();
     held.iter().for_each(|held| held.stop(why));
 }

@@ -151,7 +151,15 @@ impl Pump {
             .map(|(lane, share)| tokio::spawn(StepLoop::new(Arc::clone(&shared), lane, share, watched.clone()).run()))
             .collect();
         let keeper = tokio::spawn(keeper::keep(Arc::clone(&shared), watched));
-        (Self { shared, mode, loops, keeper }, claimed)
+        (
+            Self {
+                shared,
+                mode,
+                loops,
+                keeper,
+            },
+            claimed,
+        )
     }
 
     /// Claims nothing more; what runs goes on and is settled.

@@ -41,10 +41,27 @@ impl<C: Send + Sync + 'static> Registry<C> {
     /// found by every start and every test.
     #[must_use]
     pub fn with<J: Job<Ctx = C>>(mut self) -> Self {
-        assert!(!J::KIND.is_empty() && J::KIND.len() <= KIND_BYTES_MAX, "kind `{}`: 1 to 100 bytes", J::KIND);
-        assert!(J::POLICY.is_sound(), "kind `{}`: needs an attempt, and a time-out well within the lease", J::KIND);
-        let kind = Kind { name: J::KIND, policy: J::POLICY, start: start::<J>, check: check::<J> };
-        assert!(self.kinds.insert(J::KIND, kind).is_none(), "kind `{}` is registered twice", J::KIND);
+        assert!(
+            !J::KIND.is_empty() && J::KIND.len() <= KIND_BYTES_MAX,
+            "kind `{}`: 1 to 100 bytes",
+            J::KIND
+        );
+        assert!(
+            J::POLICY.is_sound(),
+            "kind `{}`: needs an attempt, and a time-out well within the lease",
+            J::KIND
+        );
+        let kind = Kind {
+            name: J::KIND,
+            policy: J::POLICY,
+            start: start::<J>,
+            check: check::<J>,
+        };
+        assert!(
+            self.kinds.insert(J::KIND, kind).is_none(),
+            "kind `{}` is registered twice",
+            J::KIND
+        );
         self
     }
 
@@ -69,8 +86,12 @@ impl<C: Send + Sync + 'static> Registry<C> {
     /// The kinds whose time-out and margin do not fit into a lease of this length.
     #[must_use]
     pub fn too_slow_for(&self, lease: Duration) -> Vec<&'static str> {
-        let mut names: Vec<_> =
-            self.kinds.values().filter(|k| k.policy.timeout + LEASE_MARGIN > lease).map(|k| k.name).collect();
+        let mut names: Vec<_> = self
+            .kinds
+            .values()
+            .filter(|k| k.policy.timeout + LEASE_MARGIN > lease)
+            .map(|k| k.name)
+            .collect();
         names.sort_unstable();
         names
     }
@@ -80,7 +101,9 @@ impl<C: Send + Sync + 'static> Registry<C> {
     /// # Errors
     /// Names the field and what is wrong, without values.
     pub fn check(&self, name: &str, payload: &[u8]) -> Option<Result<(), String>> {
-        self.kinds.get(name).map(|kind| (kind.check)(payload).map_err(|error| without_values(&error)))
+        self.kinds
+            .get(name)
+            .map(|kind| (kind.check)(payload).map_err(|error| without_values(&error)))
     }
 }
 

@@ -53,13 +53,21 @@ impl<C: Send + Sync + 'static> Runner<C> {
 
     fn start(&self, claimed: &Claimed) -> Result<Started, Outcome> {
         let Some(envelope) = Envelope::decode(&claimed.body) else {
-            return Err(dead(Reason::Unreadable, "the stored form is not one this program ever wrote"));
+            return Err(dead(
+                Reason::Unreadable,
+                "the stored form is not one this program ever wrote",
+            ));
         };
         if envelope.expires_at.is_some_and(|at| at <= self.clock.now()) {
-            return Err(Outcome::Dead { reason: Reason::Expired, error: None });
+            return Err(Outcome::Dead {
+                reason: Reason::Expired,
+                error: None,
+            });
         }
         let Some(kind) = self.registry.kind(envelope.kind) else {
-            return Err(Outcome::Park { gate: kind_gate(envelope.kind) });
+            return Err(Outcome::Park {
+                gate: kind_gate(envelope.kind),
+            });
         };
         let payload = envelope.open(claimed.id, &self.keyring).map_err(|error| match error {
             OpenError::UnknownKey(id) => Outcome::Park { gate: key_gate(&id) },
@@ -71,9 +79,17 @@ impl<C: Send + Sync + 'static> Runner<C> {
             job.id = %claimed.id, job.kind = kind.name, attempt = attempt.number,
             tenant = %claimed.tenant, correlation = %attempt.correlation
         );
-        let run = (kind.start)(&payload, Arc::clone(&self.ctx), attempt)
-            .map_err(|error| dead(Reason::Unreadable, &format!("the payload does not parse: {}", without_values(&error))))?;
-        Ok(Started { run, policy: kind.policy, span })
+        let run = (kind.start)(&payload, Arc::clone(&self.ctx), attempt).map_err(|error| {
+            dead(
+                Reason::Unreadable,
+                &format!("the payload does not parse: {}", without_values(&error)),
+            )
+        })?;
+        Ok(Started {
+            run,
+            policy: kind.policy,
+            span,
+        })
     }
 }
 
@@ -97,18 +113,26 @@ pub(crate) fn decide(
     let attempts = attempts_before.saturating_add(1);
     match answer {
         Ok(()) => Outcome::Done,
-        Err(JobError::Retry(error)) if attempts >= policy.attempts => {
-            Outcome::Dead { reason: Reason::Attempts, error: Some(chain(&*error)) }
-        }
+        Err(JobError::Retry(error)) if attempts >= policy.attempts => Outcome::Dead {
+            reason: Reason::Attempts,
+            error: Some(chain(&*error)),
+        },
         Err(JobError::Retry(error)) => Outcome::Later {
             run_at: now + millis(policy.backoff.wait(attempts.into(), dice)),
             error: Some(chain(&*error)),
         },
-        Err(JobError::RetryAfter(wait)) => {
-            Outcome::Later { run_at: now + millis(wait.min(RETRY_AFTER_MAX)), error: None }
-        }
-        Err(JobError::Snooze(wait)) => Outcome::Later { run_at: now + millis(wait), error: None },
-        Err(JobError::Dead(why)) => Outcome::Dead { reason: Reason::Refused, error: Some(why) },
+        Err(JobError::RetryAfter(wait)) => Outcome::Later {
+            run_at: now + millis(wait.min(RETRY_AFTER_MAX)),
+            error: None,
+        },
+        Err(JobError::Snooze(wait)) => Outcome::Later {
+            run_at: now + millis(wait),
+            error: None,
+        },
+        Err(JobError::Dead(why)) => Outcome::Dead {
+            reason: Reason::Refused,
+            error: Some(why),
+        },
     }
 }
 
@@ -118,12 +142,17 @@ pub(crate) fn decide_panicked<C: Send + Sync + 'static>(runner: &Runner<C>, clai
     let Some(policy) = policy else {
         return dead(Reason::Unreadable, "reading the job panicked");
     };
-    let answer = Err(JobError::Retry("the handler panicked; the log of that time has the place".into()));
+    let answer = Err(JobError::Retry(
+        "the handler panicked; the log of that time has the place".into(),
+    ));
     decide(answer, &policy, claimed.attempts, runner.clock.now(), rand::random())
 }
 
 fn dead(reason: Reason, error: &str) -> Outcome {
-    Outcome::Dead { reason, error: Some(error.to_owned()) }
+    Outcome::Dead {
+        reason,
+        error: Some(error.to_owned()),
+    }
 }
 
 fn timed_out(timeout: Duration) -> String {

@@ -13,7 +13,10 @@ pub(crate) struct Slots {
 
 impl Slots {
     pub(crate) fn new(free: usize) -> Self {
-        Self { free: Mutex::new(free), freed: Notify::new() }
+        Self {
+            free: Mutex::new(free),
+            freed: Notify::new(),
+        }
     }
 
     /// Takes up to `most` of the free slots; maybe none.

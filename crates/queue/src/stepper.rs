@@ -12,7 +12,10 @@ use crate::held::{Finished, Held};
 use crate::pump::{Holding, Mode, Shared};
 
 /// How long a loop waits after calls that failed.
-const TROUBLE: Backoff = Backoff { first: Duration::from_millis(100), cap: Duration::from_secs(1) };
+const TROUBLE: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    cap: Duration::from_secs(1),
+};
 
 pub(crate) struct StepLoop {
     shared: Arc<Shared>,
@@ -120,7 +123,14 @@ impl StepLoop {
             return Ok((held, Claims::default()));
         }
         let session = shared.settings.session;
-        let request = ClaimRequest { queue, lane: self.lane, want, session, until: shared.until(), now };
+        let request = ClaimRequest {
+            queue,
+            lane: self.lane,
+            want,
+            session,
+            until: shared.until(),
+            now,
+        };
         if settles.is_empty() {
             return Ok((Vec::new(), shared.backend.claim(&request).await?));
         }
@@ -145,7 +155,10 @@ impl StepLoop {
         for (finished, held) in self.finished.drain(..held.len()).zip(held) {
             let settle = &finished.settle;
             // The same job may be here twice: lost under one claim, and claimed again under another.
-            if running.get(&settle.id).is_some_and(|other| is_claim(other, settle.ticket.claim)) {
+            if running
+                .get(&settle.id)
+                .is_some_and(|other| is_claim(other, settle.ticket.claim))
+            {
                 running.remove(&settle.id);
             }
             if let Some(holding) = holdings.get_mut(&settle.ticket.claim) {
@@ -176,7 +189,9 @@ impl StepLoop {
         let Some(first) = claims.jobs.first() else { return };
         self.unsettled += got;
         let until = self.shared.until();
-        self.shared.holdings().insert(first.ticket.claim, Holding { left: got, until });
+        self.shared
+            .holdings()
+            .insert(first.ticket.claim, Holding { left: got, until });
         let slots = Arc::clone(self.slots());
         let mut running = self.shared.running();
         for job in claims.jobs {
@@ -215,7 +230,10 @@ fn tell(shared: &Shared, finished: &Finished, held: bool) {
             shared.tally.add(queue, kind, "done", 1);
             tracing::debug!(job.id = %id, job.kind = %kind, attempt, "Job done.");
         }
-        Outcome::Later { run_at, error: Some(error) } => {
+        Outcome::Later {
+            run_at,
+            error: Some(error),
+        } => {
             shared.tally.add(queue, kind, "retried", 1);
             tracing::warn!(job.id = %id, job.kind = %kind, attempt, run_at, %error, "Job failed; it will run again.");
         }

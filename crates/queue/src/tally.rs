@@ -15,7 +15,11 @@ pub(crate) struct Tally(Mutex<HashMap<Counter, u64>>);
 impl Tally {
     pub(crate) fn add(&self, queue: Queue, kind: &str, name: &str, by: u64) {
         if by > 0 {
-            let counter = Counter { queue, kind: kind.to_owned(), name: name.to_owned() };
+            let counter = Counter {
+                queue,
+                kind: kind.to_owned(),
+                name: name.to_owned(),
+            };
             *self.lock().entry(counter).or_default() += by;
         }
     }

@@ -79,7 +79,12 @@ impl Keyring {
     /// The first fault found, by the entry's place counted from 1.
     pub fn parse(text: &str) -> Result<Self, KeyringError> {
         let mut keys: Vec<Key> = Vec::new();
-        for (index, entry) in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).enumerate() {
+        for (index, entry) in text
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .enumerate()
+        {
             let place = index + 1;
             let (id, key) = entry.split_once(':').ok_or(KeyringError::Form(place))?;
             let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -94,12 +99,19 @@ impl Keyring {
                 return Err(KeyringError::Key(place));
             }
             let unbound = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| KeyringError::Key(place))?;
-            keys.push(Key { id: id.to_owned(), aead: LessSafeKey::new(unbound) });
+            keys.push(Key {
+                id: id.to_owned(),
+                aead: LessSafeKey::new(unbound),
+            });
         }
         if keys.is_empty() {
             return Err(KeyringError::Empty);
         }
-        Ok(Self(Arc::new(Inner { keys, counter: AtomicU64::new(0), prefix: rand::random() })))
+        Ok(Self(Arc::new(Inner {
+            keys,
+            counter: AtomicU64::new(0),
+            prefix: rand::random(),
+        })))
     }
 
     /// A fresh keyring text with one key, for `relais dev` and for tests.
@@ -223,7 +235,10 @@ mod tests {
         let rotated = ring(&format!("{new},{old}"));
         assert_eq!(rotated.open(b"row 1", &sealed).as_deref(), Ok(b"secret".as_slice()));
         assert_eq!(rotated.current(), "new");
-        assert_eq!(ring(&new).open(b"row 1", &sealed), Err(OpenError::UnknownKey("old".into())));
+        assert_eq!(
+            ring(&new).open(b"row 1", &sealed),
+            Err(OpenError::UnknownKey("old".into()))
+        );
     }
 
     #[test]
