@@ -307,7 +307,7 @@ pub struct Kept {
     pub state: State,
     /// The encoded envelope.
     pub body: Vec<u8>,
-    /// What went wrong so far, oldest first; only filled by [`Backend::find`] and [`Backend::find_dead`].
+    /// What went wrong so far, oldest first; only filled by [`Backend::find`].
     pub errors: Vec<Failure>,
 }
 

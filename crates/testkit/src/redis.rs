@@ -17,7 +17,8 @@ const REMOVE_BATCH: usize = 500;
 /// How often a start is tried when another process takes the chosen port first.
 const START_ATTEMPTS: usize = 5;
 
-/// A corner of the shared server. What lies under its prefix is removed on drop.
+/// A corner of the shared server. Keys that have its prefix in their names (perhaps behind a hash tag's brace) are removed on
+/// drop.
 #[derive(Debug)]
 pub struct TempRedis {
     url: String,
@@ -38,7 +39,7 @@ impl TempRedis {
     fn remove_all(&self) -> RedisResult<()> {
         let mut connection = connect(&self.url)?;
         let keys = connection
-            .scan_match::<_, Vec<u8>>(format!("{}*", self.prefix))?
+            .scan_match::<_, Vec<u8>>(format!("*{}*", self.prefix))?
             .collect::<RedisResult<Vec<Vec<u8>>>>()?;
         for batch in keys.chunks(REMOVE_BATCH) {
             connection.unlink::<_, ()>(batch)?;
