@@ -87,7 +87,7 @@ async fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
 async fn accept(
     mut listener: TcpListener,
     figures: &Figures,
-    dealers: Vec<mpsc::Sender<TcpStream>>,
+    dealers: Vec<mpsc::Sender<std::net::TcpStream>>,
 ) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, threads = dealers.len(), "Listening.");
     let mut tidy = tokio::time::interval(TIDY_EVERY);
@@ -98,12 +98,13 @@ async fn accept(
             // axum's accept knows which errors pass, and waits when there are too many open files.
             (connection, _) = Listener::accept(&mut listener) => {
                 // Small answers must not wait for more to send.
-                if let Err(error) = connection.set_nodelay(true) {
-                    tracing::debug!(%error, "A connection was gone before it began.");
-                    continue;
+                match connection.set_nodelay(true).and_then(|()| connection.into_std()) {
+                    Ok(connection) => {
+                        let dealer = &dealers[turns.next().unwrap_or_default()];
+                        dealer.send(connection).await.context("a web thread has ended")?;
+                    }
+                    Err(error) => tracing::debug!(%error, "A connection was gone before it began."),
                 }
-                let dealer = &dealers[turns.next().unwrap_or_default()];
-                dealer.send(connection).await.context("a web thread has ended")?;
             }
             _ = tidy.tick() => figures.tidy(),
             () = &mut end => {
@@ -150,7 +151,10 @@ async fn answer(
 }
 
 /// The connections that a thread is dealt, as a listener.
-struct Dealt(mpsc::Receiver<TcpStream>);
+///
+/// They come without a runtime and join this thread's own: one that stayed with the accepting thread's would hear
+/// nothing any more once that thread has stopped accepting.
+struct Dealt(mpsc::Receiver<std::net::TcpStream>);
 
 impl Listener for Dealt {
     type Io = TcpStream;
@@ -160,7 +164,8 @@ impl Listener for Dealt {
         loop {
             match self.0.recv().await {
                 Some(connection) => {
-                    if let Ok(address) = connection.peer_addr() {
+                    let joined = TcpStream::from_std(connection);
+                    if let Ok((connection, address)) = joined.and_then(|it| it.peer_addr().map(|at| (it, at))) {
                         return (connection, address);
                     }
                 }
