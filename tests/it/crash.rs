@@ -7,10 +7,16 @@ const EVENTS: i64 = 1000;
 on_every_combination!(a_worker_killed_in_the_middle_loses_nothing_and_repeats_nothing);
 
 async fn a_worker_killed_in_the_middle_loses_nothing_and_repeats_nothing(combination: Combination) {
-    let mut app = TestApp::on(combination).workers(0).with("JOB_LEASE", shortest_lease()).start().await;
-    app.post_all((0..EVENTS).map(|number| Event::new("ana", &format!("m-{number}"), "opened"))).await;
+    let mut app = TestApp::on(combination)
+        .workers(0)
+        .with("JOB_LEASE", shortest_lease())
+        .start()
+        .await;
+    app.post_all((0..EVENTS).map(|number| Event::new("ana", &format!("m-{number}"), "opened")))
+        .await;
     let killed = app.start_worker().await;
-    app.wait_until("some are done", async || app.lead_score("ana").await.is_some()).await;
+    app.wait_until("some are done", async || app.lead_score("ana").await.is_some())
+        .await;
     app.worker(killed).kill();
     let score = app.lead_score("ana").await.unwrap();
     assert!(score < 3 * EVENTS, "nothing was left to do when the worker was killed");

@@ -24,7 +24,10 @@ struct OfAnotherVersion {
 const POLICY: Policy = Policy {
     queue: Queue::Default,
     attempts: 3,
-    backoff: Backoff { first: Duration::from_secs(1), cap: Duration::from_secs(1) },
+    backoff: Backoff {
+        first: Duration::from_secs(1),
+        cap: Duration::from_secs(1),
+    },
     timeout: Duration::from_secs(1),
     expires: None,
 };
@@ -58,7 +61,10 @@ impl Job for OfAnotherVersion {
 }
 
 async fn add<J: Job>(app: &TestApp, job: &J, tenant: &str) -> String {
-    let origin = Origin { tenant: tenant.parse().unwrap(), correlation: Uuid::new_v4() };
+    let origin = Origin {
+        tenant: tenant.parse().unwrap(),
+        correlation: Uuid::new_v4(),
+    };
     app.client().add(job, origin).await.unwrap().job.to_string()
 }
 
@@ -69,8 +75,10 @@ async fn work_goes_on(app: &TestApp, round: &str) {
     app.wait_until_idle().await;
     let counted = app.counted("done").await;
     // Counters come once a second: after the next one, everything that happened before is counted.
-    app.post_event(&Event::new("ana", &format!("{round}-last"), "sent")).await;
-    app.wait_until("the next count", async || app.counted("done").await > counted).await;
+    app.post_event(&Event::new("ana", &format!("{round}-last"), "sent"))
+        .await;
+    app.wait_until("the next count", async || app.counted("done").await > counted)
+        .await;
 }
 
 on_every_combination!(
@@ -82,12 +90,18 @@ on_every_combination!(
 async fn what_cannot_be_read_is_a_dead_letter_that_can_be_run_again(combination: Combination) {
     let app = TestApp::on(combination).start().await;
     app.leaves(&["dead"]);
-    let garbled = Garbled { endpoint: "none".into(), event: 7 };
+    let garbled = Garbled {
+        endpoint: "none".into(),
+        event: 7,
+    };
     let id = add(&app, &garbled, &app.tenant).await;
     app.wait_until("it is dead", async || app.queues().dead == 1).await;
 
     let list = app.relais(&["dead", "list"]);
-    assert_eq!((list["items"].as_array().unwrap().len(), &list["next_cursor"]), (1, &json!(null)));
+    assert_eq!(
+        (list["items"].as_array().unwrap().len(), &list["next_cursor"]),
+        (1, &json!(null))
+    );
     let item = &list["items"][0];
     let expected = json!({
         "id": id, "kind": "record_email_event", "queue": "default", "tenant": app.tenant, "reason": "unreadable",
@@ -105,7 +119,10 @@ async fn what_cannot_be_read_is_a_dead_letter_that_can_be_run_again(combination:
     work_goes_on(&app, "first").await;
     assert_eq!(app.counted("dead").await, 1, "it died once and lay still");
 
-    assert_eq!(app.relais(&["dead", "retry", &id]), json!({ "retried": 1, "missing": [] }));
+    assert_eq!(
+        app.relais(&["dead", "retry", &id]),
+        json!({ "retried": 1, "missing": [] })
+    );
     let died_at = item["died_at"].clone();
     app.wait_until("it died again", async || {
         let list = app.relais(&["dead", "list"]);
@@ -114,7 +131,13 @@ async fn what_cannot_be_read_is_a_dead_letter_that_can_be_run_again(combination:
     .await;
     work_goes_on(&app, "second").await;
     assert_eq!(app.counted("dead").await, 2, "it ran once more, not again and again");
-    assert_eq!(app.queues(), Jobs { dead: 1, ..Jobs::default() });
+    assert_eq!(
+        app.queues(),
+        Jobs {
+            dead: 1,
+            ..Jobs::default()
+        }
+    );
 }
 
 async fn a_kind_that_no_worker_knows_is_parked(combination: Combination) {
@@ -123,14 +146,23 @@ async fn a_kind_that_no_worker_knows_is_parked(combination: Combination) {
     let id = add(&app, &OfAnotherVersion { number: 1 }, &app.tenant).await;
     app.wait_until("it is parked", async || app.queues().parked == 1).await;
     let job = app.relais(&["jobs", "show", &id]);
-    assert_eq!((&job["gate"], &job["attempts"]), (&json!("kind:of_another_version"), &json!(0)));
+    assert_eq!(
+        (&job["gate"], &job["attempts"]),
+        (&json!("kind:of_another_version"), &json!(0))
+    );
     assert_eq!(app.relais(&["jobs", "why", &id])["reason"], "parked");
 
     // A second worker does not know it either.
     app.start_worker().await;
     work_goes_on(&app, "any").await;
     assert_eq!(app.counted("parked").await, 1, "it was tried once and lies still");
-    assert_eq!(app.queues(), Jobs { parked: 1, ..Jobs::default() });
+    assert_eq!(
+        app.queues(),
+        Jobs {
+            parked: 1,
+            ..Jobs::default()
+        }
+    );
 }
 
 /// An event of a tenant that is gone: its handler fails however often it is run.
@@ -140,13 +172,23 @@ async fn a_job_that_keeps_failing_waits_longer_each_time(combination: Combinatio
         "provider": "sendgrid", "external_id": "m-1", "kind": "opened", "identity": "0f3a",
         "occurred_at": "2026-01-02T03:04:05Z",
     });
-    let job = Orphan { endpoint: app.endpoint.clone(), event };
+    let job = Orphan {
+        endpoint: app.endpoint.clone(),
+        event,
+    };
     let id = add(&app, &job, &Uuid::from_u128(9).to_string()).await;
-    app.wait_until("it failed three times", async || app.counted("retried").await >= 3).await;
+    app.wait_until("it failed three times", async || app.counted("retried").await >= 3)
+        .await;
     let job = app.relais(&["jobs", "show", &id]);
     let attempts = job["attempts"].as_u64().unwrap();
-    assert!(attempts <= 4, "half of 1, 2 and 4 seconds must pass before the fourth: {job}");
-    assert_eq!(job["errors"].as_array().unwrap().len(), usize::try_from(attempts).unwrap());
+    assert!(
+        attempts <= 4,
+        "half of 1, 2 and 4 seconds must pass before the fourth: {job}"
+    );
+    assert_eq!(
+        job["errors"].as_array().unwrap().len(),
+        usize::try_from(attempts).unwrap()
+    );
     app.relais(&["jobs", "cancel", &id]);
 }
 

@@ -43,7 +43,8 @@ async fn postgres_behind_a_dead_network_is_found_again() {
 async fn without_the_queue(combination: Combination, away: Away) {
     let app = TestApp::on(combination).behind_a_wire(Part::Queue).start().await;
     app.post_event(&Event::new("ana", "before", "opened")).await;
-    app.wait_until("all is well", async || app.lead_score("ana").await == Some(3)).await;
+    app.wait_until("all is well", async || app.lead_score("ana").await == Some(3))
+        .await;
     assert_eq!(app.get("/ready").await.status, StatusCode::OK);
 
     match away {
@@ -57,18 +58,27 @@ async fn without_the_queue(combination: Combination, away: Away) {
 
     app.wire().restore();
     let after = Event::new("ana", "after", "opened").with("event_id", "after");
-    app.wait_until("webhooks are taken again", async || app.post_event(&after).await.status == StatusCode::ACCEPTED)
+    app.wait_until("webhooks are taken again", async || {
+        app.post_event(&after).await.status == StatusCode::ACCEPTED
+    })
+    .await;
+    app.wait_until("ready again", async || app.get("/ready").await.status == StatusCode::OK)
         .await;
-    app.wait_until("ready again", async || app.get("/ready").await.status == StatusCode::OK).await;
     let message = async || app.message("after").await;
-    app.wait_until("the worker goes on", async || message().await.is_some()).await;
+    app.wait_until("the worker goes on", async || message().await.is_some())
+        .await;
     // What was refused may have been kept all the same (the answer got lost), and a sender may send it again.
     for sender in 0..SENDERS {
         app.post_event(&refused(sender, 0)).await;
     }
     app.wait_until_idle().await;
     assert_eq!(message().await.unwrap()["open_count"], 1);
-    assert_eq!(app.message("sender-0").await.unwrap()["sent_count"].as_u64().map(|count| count > 0), Some(true));
+    assert_eq!(
+        app.message("sender-0").await.unwrap()["sent_count"]
+            .as_u64()
+            .map(|count| count > 0),
+        Some(true)
+    );
 }
 
 fn refused(sender: usize, number: usize) -> Event {

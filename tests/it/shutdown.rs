@@ -16,14 +16,20 @@ on_every_combination!(
 
 async fn a_worker_that_is_asked_to_end_holds_nothing_back(combination: Combination) {
     let mut app = TestApp::on(combination).workers(0).start().await;
-    app.post_all((0..EVENTS).map(|number| Event::new("ana", &format!("m-{number}"), "opened"))).await;
+    app.post_all((0..EVENTS).map(|number| Event::new("ana", &format!("m-{number}"), "opened")))
+        .await;
     let asked = app.start_worker().await;
-    app.wait_until("some are done", async || app.lead_score("ana").await.is_some()).await;
+    app.wait_until("some are done", async || app.lead_score("ana").await.is_some())
+        .await;
     app.worker(asked).signal(Signal::Terminate);
     let finished = app.worker(asked).finished().await;
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stdout);
     let jobs = app.queues();
-    assert_eq!((jobs.running, jobs.scheduled, jobs.dead), (0, 0, 0), "finished or put back: {jobs:?}");
+    assert_eq!(
+        (jobs.running, jobs.scheduled, jobs.dead),
+        (0, 0, 0),
+        "finished or put back: {jobs:?}"
+    );
 
     app.start_worker().await;
     app.wait_until_idle().await;
@@ -59,7 +65,10 @@ async fn web_answers_what_is_under_way_and_takes_nothing_new(combination: Combin
     under_way.write_all(second_half.as_bytes()).await.unwrap();
     let mut answer = String::new();
     under_way.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.contains("HTTP/1.1 202") && answer.contains(r#""duplicate":false"#), "{answer}");
+    assert!(
+        answer.contains("HTTP/1.1 202") && answer.contains(r#""duplicate":false"#),
+        "{answer}"
+    );
     assert_eq!(app.web().finished().await.status.code(), Some(0));
     app.worker(0).wait_for("E-mail event recorded.").await;
 }
@@ -72,11 +81,15 @@ async fn what_does_not_finish_within_the_grace_is_put_back() {
     let mut app = setup.with("SHUTDOWN_GRACE", "1s").start().await;
     // All connections of the worker to the store are made, so that what follows hangs in the middle.
     app.post_event(&Event::new("ana", "before", "sent")).await;
-    app.wait_until("the worker works", async || app.message("before").await.is_some()).await;
+    app.wait_until("the worker works", async || app.message("before").await.is_some())
+        .await;
     app.wire().hang();
-    let answers = app.post_all((0..20).map(|number| Event::new("ana", &format!("m-{number}"), "opened"))).await;
+    let answers = app
+        .post_all((0..20).map(|number| Event::new("ana", &format!("m-{number}"), "opened")))
+        .await;
     assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED));
-    app.wait_until("the worker holds all of them", async || app.queues().running == 20).await;
+    app.wait_until("the worker holds all of them", async || app.queues().running == 20)
+        .await;
     app.worker(0).signal(Signal::Terminate);
     assert_eq!(app.worker(0).finished().await.status.code(), Some(0));
     let list = app.relais(&["jobs", "list"]);
@@ -85,5 +98,6 @@ async fn what_does_not_finish_within_the_grace_is_put_back() {
     }
     app.wire().restore();
     app.start_worker().await;
-    app.wait_until("all are done", async || app.lead_score("ana").await == Some(60)).await;
+    app.wait_until("all are done", async || app.lead_score("ana").await == Some(60))
+        .await;
 }

@@ -43,6 +43,10 @@ impl Signed {
     pub(crate) fn new(secret: &str, timestamp: i64, body: impl Into<String>) -> Self {
         let (timestamp, body) = (timestamp.to_string(), body.into());
         let signature = sign(&SecretString::from(secret), &timestamp, body.as_bytes());
-        Self { timestamp, signature, body }
+        Self {
+            timestamp,
+            signature,
+            body,
+        }
     }
 }

@@ -23,8 +23,8 @@ use testkit::process::Program;
 pub(crate) use event::{Event, PROVIDER, Signed};
 #[cfg(feature = "services")]
 pub(crate) use place::Part;
-pub(crate) use place::{Combination, on_every_combination};
 use place::Place;
+pub(crate) use place::{Combination, on_every_combination};
 use process::Environment;
 
 /// How long something may take before the test fails. Never reached when all is well, however slow the machine.
@@ -111,7 +111,9 @@ impl Setup {
         let place = Place::fresh(self.combination).await;
         let keys = ("RELAIS_KEYS", Keyring::generate("k1"));
         let commanding = Environment::new(place.settings()).with([keys]);
-        let serving = commanding.with([("HOST", "127.0.0.1".to_owned()), ("PORT", "0".to_owned())]).with(self.settings);
+        let serving = commanding
+            .with([("HOST", "127.0.0.1".to_owned()), ("PORT", "0".to_owned())])
+            .with(self.settings);
         #[cfg(feature = "services")]
         let (wire, serving) = match self.part {
             Some(part) => {
@@ -130,7 +132,11 @@ impl Setup {
         let mut app = TestApp {
             web,
             workers: Vec::new(),
-            http: reqwest::Client::builder().no_proxy().timeout(WAIT_LIMIT).build().unwrap(),
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .timeout(WAIT_LIMIT)
+                .build()
+                .unwrap(),
             base,
             tenant: id,
             api_key: text(&key["api_key"]),
@@ -221,8 +227,13 @@ impl TestApp {
 
     /// As [`request`](Self::request), to any path.
     pub(crate) fn request_to(&self, path: &str, signed: &Signed) -> RequestBuilder {
-        let request = self.http.post(format!("{}{path}", self.base)).header("Content-Type", "application/json");
-        let request = request.header("X-Timestamp", &signed.timestamp).header("X-Signature", &signed.signature);
+        let request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .header("Content-Type", "application/json");
+        let request = request
+            .header("X-Timestamp", &signed.timestamp)
+            .header("X-Signature", &signed.signature);
         request.body(signed.body.clone())
     }
 
@@ -237,8 +248,13 @@ impl TestApp {
 
     /// Posts many at once; every one must be accepted.
     pub(crate) async fn post_all(&self, events: impl IntoIterator<Item = Event>) -> Vec<Answer> {
-        let posts = events.into_iter().map(|event| async move { self.post_event(&event).await });
-        let answers: Vec<_> = futures_util::stream::iter(posts).buffer_unordered(AT_ONCE).collect().await;
+        let posts = events
+            .into_iter()
+            .map(|event| async move { self.post_event(&event).await });
+        let answers: Vec<_> = futures_util::stream::iter(posts)
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
         for answer in &answers {
             assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
         }
@@ -270,13 +286,19 @@ impl TestApp {
     /// The score of a person, once there is one.
     pub(crate) async fn lead_score(&self, person: &str) -> Option<i64> {
         let leads = self.ask("/v1/leads/hot?min_score=0&limit=500").await;
-        let lead = leads["items"].as_array().unwrap().iter().find(|lead| lead["person_id"] == person)?;
+        let lead = leads["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|lead| lead["person_id"] == person)?;
         lead["score"].as_i64()
     }
 
     /// The message that the provider calls this, once there is one.
     pub(crate) async fn message(&self, external_id: &str) -> Option<Value> {
-        let found = self.ask(&format!("/v1/messages?provider={PROVIDER}&external_id={external_id}")).await;
+        let found = self
+            .ask(&format!("/v1/messages?provider={PROVIDER}&external_id={external_id}"))
+            .await;
         found["items"].as_array().unwrap().first().cloned()
     }
 
@@ -299,8 +321,12 @@ impl TestApp {
         let text = self.get("/metrics").await.body;
         let text = text.as_str().unwrap();
         let wanted = format!("event=\"{event}\"");
-        let lines = text.lines().filter(|line| line.starts_with("relais_jobs_total{") && line.contains(&wanted));
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("relais_jobs_total{") && line.contains(&wanted));
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
     }
 
     /// Asks again and again until it is so.
@@ -316,7 +342,8 @@ impl TestApp {
 
     /// Waits until nothing is ready, running or scheduled any more.
     pub(crate) async fn wait_until_idle(&self) {
-        self.wait_until("all jobs have ended", async || self.queues().is_idle()).await;
+        self.wait_until("all jobs have ended", async || self.queues().is_idle())
+            .await;
     }
 
     /// This test ends with jobs in these states, on purpose.
@@ -344,7 +371,10 @@ impl TestApp {
             ("parked", jobs.parked),
             ("dead", jobs.dead),
         ];
-        states.into_iter().filter(|(state, count)| *count > 0 && !self.leaves.get().contains(state)).collect()
+        states
+            .into_iter()
+            .filter(|(state, count)| *count > 0 && !self.leaves.get().contains(state))
+            .collect()
     }
 }
 
@@ -361,7 +391,11 @@ impl Drop for TestApp {
             std::thread::sleep(LOOK_AGAIN);
             left = self.left();
         }
-        assert!(left.is_empty(), "the test leaves jobs behind: {left:?}\n{}", self.last_lines());
+        assert!(
+            left.is_empty(),
+            "the test leaves jobs behind: {left:?}\n{}",
+            self.last_lines()
+        );
     }
 }
 
@@ -379,7 +413,12 @@ pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.text().await.unwrap();
     let within = started.elapsed();
-    Answer { status, headers, body: serde_json::from_str(&body).unwrap_or(Value::String(body)), within }
+    Answer {
+        status,
+        headers,
+        body: serde_json::from_str(&body).unwrap_or(Value::String(body)),
+        within,
+    }
 }
 
 fn text(value: &Value) -> String {

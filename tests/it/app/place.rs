@@ -80,13 +80,21 @@ impl Place {
 
     fn sqlite() -> Self {
         let database = testkit::sqlite::fresh();
-        Self { database_url: database.url().to_owned(), redis: None, _kept: vec![Box::new(database)] }
+        Self {
+            database_url: database.url().to_owned(),
+            redis: None,
+            _kept: vec![Box::new(database)],
+        }
     }
 
     #[cfg(feature = "services")]
     async fn postgres() -> Self {
         let database = testkit::postgres::fresh().await;
-        Self { database_url: database.url().to_owned(), redis: None, _kept: vec![Box::new(database)] }
+        Self {
+            database_url: database.url().to_owned(),
+            redis: None,
+            _kept: vec![Box::new(database)],
+        }
     }
 
     #[cfg(feature = "services")]

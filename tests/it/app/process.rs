@@ -30,7 +30,10 @@ impl Environment {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_relais"));
-        command.args(arguments).env_clear().envs(self.0.iter().map(|(name, value)| (*name, value)));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.0.iter().map(|(name, value)| (*name, value)));
         command
     }
 
@@ -48,7 +51,11 @@ impl Environment {
     pub(super) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(&[arguments, &["--json"]].concat());
         let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "relais {arguments:?}: {}\n{errors}", output.status);
+        assert!(
+            output.status.success(),
+            "relais {arguments:?}: {}\n{errors}",
+            output.status
+        );
         serde_json::from_slice(&output.stdout).unwrap()
     }
 }
