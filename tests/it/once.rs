@@ -87,13 +87,12 @@ async fn events_in_any_order_end_in_the_same_message(combination: Combination) {
     }
     app.wait_until_idle().await;
     let mut rows = Vec::new();
-    for number in 0..ORDERS.len() {
+    for (number, order) in ORDERS.iter().enumerate() {
         rows.push(told(app.message(&format!("m-{number}")).await.unwrap()));
         assert_eq!(
             app.lead_score(&format!("person-{number}")).await,
             Some(3 + 1 + 8),
-            "{:?}",
-            ORDERS[number]
+            "{order:?}"
         );
     }
     for (row, order) in rows.iter().zip(ORDERS) {
