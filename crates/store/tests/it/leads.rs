@@ -28,9 +28,18 @@ async fn leads_come_hottest_first_and_equals_by_id(fresh: Fresh) {
 }
 
 async fn a_lead_that_lost_all_its_points_is_only_shown_to_those_who_ask_for_it(fresh: Fresh) {
-    fresh.apply(&of_person(event("m", EmailEvent::Bounced, "b"), "ada")).await;
+    fresh
+        .apply(&of_person(event("m", EmailEvent::Bounced, "b"), "ada"))
+        .await;
     assert_eq!(fresh.store.leads_hot(fresh.tenant, 1, 50).await.unwrap(), []);
-    let scores: Vec<_> = fresh.store.leads_hot(fresh.tenant, 0, 50).await.unwrap().iter().map(|l| l.score).collect();
+    let scores: Vec<_> = fresh
+        .store
+        .leads_hot(fresh.tenant, 0, 50)
+        .await
+        .unwrap()
+        .iter()
+        .map(|l| l.score)
+        .collect();
     assert_eq!(scores, [0]);
 }
 
