@@ -192,6 +192,19 @@ async fn a_job_that_keeps_failing_waits_longer_each_time(combination: Combinatio
     app.relais(&["jobs", "cancel", &id]);
 }
 
+/// Every other test relies on it.
+#[tokio::test]
+#[should_panic(expected = "the test leaves jobs behind")]
+async fn a_test_that_leaves_a_dead_letter_without_saying_so_fails() {
+    let app = TestApp::on(Combination::Sqlite).start().await;
+    let garbled = Garbled {
+        endpoint: "none".into(),
+        event: 7,
+    };
+    add(&app, &garbled, &app.tenant).await;
+    app.wait_until("it is dead", async || app.queues().dead == 1).await;
+}
+
 /// What intake would have added.
 #[derive(Serialize, Deserialize)]
 struct Orphan {

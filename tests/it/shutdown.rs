@@ -1,6 +1,5 @@
 //! Asked to end, processes finish what is under way or put it back, and end well.
 
-use reqwest::StatusCode;
 use testkit::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -84,10 +83,8 @@ async fn what_does_not_finish_within_the_grace_is_put_back() {
     app.wait_until("the worker works", async || app.message("before").await.is_some())
         .await;
     app.wire().hang();
-    let answers = app
-        .post_all((0..20).map(|number| Event::new("ana", &format!("m-{number}"), "opened")))
+    app.post_all((0..20).map(|number| Event::new("ana", &format!("m-{number}"), "opened")))
         .await;
-    assert!(answers.iter().all(|answer| answer.status == StatusCode::ACCEPTED));
     app.wait_until("the worker holds all of them", async || app.queues().running == 20)
         .await;
     app.worker(0).signal(Signal::Terminate);

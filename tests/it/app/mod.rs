@@ -73,7 +73,6 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
-    pub(crate) within: Duration,
 }
 
 /// How many jobs of all queues together are where.
@@ -408,17 +407,11 @@ impl Jobs {
 
 /// Sends a request. A body that is not JSON comes as a text.
 pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let started = Instant::now();
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = response.text().await.unwrap();
-    let within = started.elapsed();
-    Answer {
-        status,
-        headers,
-        body: serde_json::from_str(&body).unwrap_or(Value::String(body)),
-        within,
-    }
+    let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    Answer { status, headers, body }
 }
 
 fn text(value: &Value) -> String {
