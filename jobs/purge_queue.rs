@@ -11,8 +11,11 @@ use crate::Ctx;
 /// Dead letters are kept this long.
 const DEAD_KEPT: chrono::Duration = chrono::Duration::days(90);
 
-/// One run asks for at most this many bounded purges of each queue; the next run goes on.
-const ROUNDS_MAX: usize = 100;
+/// One run asks for at most this many bounded purges of each queue, so that it ends well within its time-out …
+const ROUNDS_MAX: usize = 50;
+
+/// … and goes on after this pause if there is more to do.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Forgets what the queue need not know any more: keys of jobs that ended more than a week ago, dead letters older than
 /// 90 days.
@@ -45,18 +48,23 @@ impl Job for PurgeQueue {
     async fn run(self, ctx: &Ctx, _: &Attempt) -> Result<(), JobError> {
         let now = ctx.queue.clock().now();
         let dead_before = now - DEAD_KEPT.num_milliseconds();
+        let mut left = false;
         for queue in Queue::ALL {
             let mut purged = 0;
-            for _ in 0..ROUNDS_MAX {
-                let round = ctx.queue.backend().purge(queue, now, dead_before).await?;
-                if round == Purged::default() {
+            for round in 1..=ROUNDS_MAX {
+                let gone = ctx.queue.backend().purge(queue, now, dead_before).await?;
+                if gone == Purged::default() {
                     break;
                 }
-                purged += round.dead;
+                purged += gone.dead;
+                left |= round == ROUNDS_MAX;
             }
             if purged > 0 {
                 tracing::warn!(%queue, purged, "Dead letters older than 90 days were removed.");
             }
+        }
+        if left {
+            return Err(JobError::Snooze(PAUSE));
         }
         Ok(())
     }

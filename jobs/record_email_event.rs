@@ -6,7 +6,7 @@ use domain::{EmailEventRecord, EndpointId, TenantId};
 use providers::Verified;
 use queue::{Attempt, Backoff, Job, JobError, Policy, Queue};
 use serde::{Deserialize, Serialize};
-use store::Recorded;
+use store::{Recorded, StoreError};
 
 use crate::Ctx;
 
@@ -52,10 +52,12 @@ impl Job for RecordEmailEvent {
 
     async fn run(self, ctx: &Ctx, attempt: &Attempt) -> Result<(), JobError> {
         let now = chrono::Utc::now();
+        let tenant = TenantId(attempt.tenant);
         let recorded = ctx
             .store
-            .record_email_event(TenantId(attempt.tenant), self.endpoint, &self.event, now)
-            .await?;
+            .record_email_event(tenant, self.endpoint, &self.event, now)
+            .await
+            .map_err(answer)?;
         let (event, provider) = (self.event.kind.as_str(), self.event.provider.as_str());
         match recorded {
             Recorded::Applied(applied) => {
@@ -66,5 +68,13 @@ impl Job for RecordEmailEvent {
             }
         }
         Ok(())
+    }
+}
+
+/// What the store's refusal means: a value that breaks a rule of the schema will break it again.
+fn answer(error: StoreError) -> JobError {
+    match error {
+        StoreError::Constraint(_) | StoreError::Corrupt(_) => JobError::Dead(error.to_string()),
+        _ => error.into(),
     }
 }

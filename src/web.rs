@@ -11,11 +11,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use queue::{Client, Clock};
 use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::api::{self, Api};
 use crate::config::Settings;
@@ -28,6 +32,10 @@ use crate::{connect, signals};
 
 /// How many accepted connections may wait for a thread.
 const WAITING_CONNECTIONS_MAX: usize = 1024;
+/// How many connections a thread keeps open; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 10_000;
+/// How long a connection may take to send a request's headers; also how long it may stay open without a request.
+const HEADERS_WITHIN: Duration = Duration::from_secs(60);
 /// How often collected times are sorted into their buckets.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
@@ -63,7 +71,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
             let thread = thread::Builder::new().name(format!("web-{number}"));
             threads.push(thread.spawn_scoped(scope, move || {
                 let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(answer(settings, figures, Dealt(dealt), ended))
+                runtime.block_on(answer(settings, figures, dealt, ended))
             })?);
             dealers.push(dealer);
         }
@@ -119,8 +127,8 @@ async fn accept(
 async fn answer(
     settings: &Settings,
     figures: Figures,
-    connections: Dealt,
-    mut ended: watch::Receiver<bool>,
+    connections: mpsc::Receiver<std::net::TcpStream>,
+    ended: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let store = connect::store(settings).await?;
     let queue = Client::new(connect::queue(settings).await?, settings.keyring.clone(), Clock::System);
@@ -130,52 +138,46 @@ async fn answer(
         Err(error) => tracing::warn!(%error, "The database is away; endpoints will be looked up when it is back."),
     }
     let app = router(&store, &queue, endpoints, figures);
-    let end = async move {
-        // An error means that the accepting thread is gone, which is an end as well.
-        drop(ended.wait_for(|ended| *ended).await);
-    };
-    let grace = settings.shutdown_grace;
-    let (asked, was_asked) = tokio::sync::oneshot::channel::<()>();
-    let end = async move {
-        end.await;
-        drop(asked);
-    };
-    let serving = axum::serve(connections, app).with_graceful_shutdown(end);
-    tokio::select! {
-        result = serving.into_future() => Ok(result?),
-        () = async { drop(was_asked.await); tokio::time::sleep(grace).await } => {
-            tracing::warn!("Some requests were still under way at the end of the grace.");
-            Ok(())
-        }
-    }
+    serve(connections, app, ended, settings.shutdown_grace).await;
+    Ok(())
 }
 
-/// The connections that a thread is dealt, as a listener.
+/// Answers the requests of dealt connections until the process is to end, and then those that are under way.
 ///
-/// They come without a runtime and join this thread's own: one that stayed with the accepting thread's would hear
-/// nothing any more once that thread has stopped accepting.
-struct Dealt(mpsc::Receiver<std::net::TcpStream>);
-
-impl Listener for Dealt {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        loop {
-            match self.0.recv().await {
-                Some(connection) => {
-                    let joined = TcpStream::from_std(connection);
-                    if let Ok((connection, address)) = joined.and_then(|it| it.peer_addr().map(|at| (it, at))) {
-                        return (connection, address);
-                    }
-                }
-                // The dealer is gone: the process ends, and nothing will come any more.
-                None => std::future::pending().await,
+/// hyper is driven directly, because a connection that sends nothing must not live for ever: `axum::serve` gives it no
+/// timer.
+async fn serve(
+    mut connections: mpsc::Receiver<std::net::TcpStream>,
+    app: Router,
+    mut ended: watch::Receiver<bool>,
+    grace: Duration,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+    let open = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let under_way = GracefulShutdown::new();
+    loop {
+        let place = Arc::clone(&open).acquire_owned().await;
+        let connection = tokio::select! {
+            Some(connection) = connections.recv() => connection,
+            // An error means that the accepting thread is gone, which is an end as well.
+            _ = ended.wait_for(|ended| *ended) => break,
+        };
+        // It comes without a runtime and joins this thread's own: one that stayed with the accepting thread's would
+        // hear nothing any more once that thread has stopped accepting.
+        let Ok(connection) = TcpStream::from_std(connection) else {
+            continue;
+        };
+        let service = TowerToHyperService::new(app.clone());
+        let answering = under_way.watch(http.serve_connection(TokioIo::new(connection), service));
+        tokio::spawn(async move {
+            if let Err(error) = answering.await {
+                tracing::debug!(%error, "A connection ended in the middle of a request.");
             }
-        }
+            drop(place);
+        });
     }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        Ok(SocketAddr::from(([0, 0, 0, 0], 0)))
+    if tokio::time::timeout(grace, under_way.shutdown()).await.is_err() {
+        tracing::warn!("Some requests were still under way at the end of the grace.");
     }
 }

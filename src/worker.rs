@@ -30,7 +30,8 @@ pub struct Crew {
     card: Worker,
     pumps: Vec<Pump>,
     apalis: Vec<JoinHandle<()>>,
-    announcing: JoinHandle<()>,
+    /// What goes on beside the jobs: telling that this worker lives, and freeing what was parked.
+    beside: Vec<JoinHandle<()>>,
 }
 
 /// Runs until SIGTERM or SIGINT; SIGUSR1 stops claiming.
@@ -71,6 +72,7 @@ impl Crew {
         let card = card(settings, &runner);
         let mut pumps = Vec::new();
         let mut apalis = Vec::new();
+        let mut beside = Vec::new();
         for (queue, concurrency) in settings.queues.iter().copied() {
             let lease = settings.job_lease;
             let pump_settings = PumpSettings {
@@ -82,9 +84,18 @@ impl Crew {
             let (pump, claimed) = Pump::start(Arc::clone(&backend), clock.clone(), pump_settings);
             pumps.push(pump);
             apalis.push(tokio::spawn(work(queue, Source::new(claimed), Arc::clone(&runner))));
-            tokio::spawn(unpark(Arc::clone(&backend), queue, runner.gates(), clock.clone()));
+            beside.push(tokio::spawn(unpark(
+                Arc::clone(&backend),
+                queue,
+                runner.gates(),
+                clock.clone(),
+            )));
         }
-        let announcing = tokio::spawn(announce(Arc::clone(&backend), clock.clone(), card.clone()));
+        beside.push(tokio::spawn(announce(
+            Arc::clone(&backend),
+            clock.clone(),
+            card.clone(),
+        )));
         tracing::info!(session = %card.session, queues = ?card.queues, "Working.");
         Ok(Self {
             backend,
@@ -92,7 +103,7 @@ impl Crew {
             card,
             pumps,
             apalis,
-            announcing,
+            beside,
         })
     }
 
@@ -110,7 +121,7 @@ impl Crew {
 
     /// Claims nothing more, waits up to `grace` for what runs, and releases the rest without a charge.
     pub async fn end(self, grace: Duration) {
-        self.announcing.abort();
+        self.beside.iter().for_each(JoinHandle::abort);
         let released: usize = futures_util::future::join_all(self.pumps.into_iter().map(|pump| pump.end(grace)))
             .await
             .into_iter()
@@ -135,19 +146,16 @@ async fn work(queue: Queue, source: Source, runner: Arc<Runner<jobs::Ctx>>) {
     }
 }
 
-/// Frees what was parked for want of a kind or key that this process has, as soon as the queue answers.
+/// Frees what was parked for want of a kind or key that this process has, again and again: during a rolling deploy a
+/// worker of the old version may still park what this one could run.
 async fn unpark(backend: Arc<dyn Backend>, queue: Queue, gates: Vec<String>, clock: Clock) {
+    let mut beat = tokio::time::interval(ANNOUNCE_EVERY);
     loop {
+        beat.tick().await;
         match backend.unpark(queue, &gates, clock.now()).await {
-            Ok(0) => return,
-            Ok(freed) => {
-                tracing::info!(%queue, freed, "Parked jobs are free to run.");
-                return;
-            }
-            Err(error) => {
-                tracing::debug!(%error, %queue, "Parked jobs could not be looked for yet.");
-                tokio::time::sleep(ANNOUNCE_EVERY).await;
-            }
+            Ok(0) => {}
+            Ok(freed) => tracing::info!(%queue, freed, "Parked jobs are free to run."),
+            Err(error) => tracing::debug!(%error, %queue, "Parked jobs could not be looked for."),
         }
     }
 }

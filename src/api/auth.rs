@@ -3,12 +3,15 @@
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use domain::TenantId;
 use secrecy::SecretString;
 
 use super::Api;
 use crate::problem::{Code, Problem};
+
+/// How exactly the last use of a key is known.
+const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// The tenant whose API key came with the request. A handler that takes this cannot be reached without one.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +34,21 @@ impl FromRequestParts<Api> for Caller {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(Problem::new(Code::Unauthenticated, missing));
         }
-        let clear = SecretString::from(key.trim());
+        let key = key.trim();
+        // What cannot be a key is not worth a question to the database.
+        if !store::ApiKey::looks_like_one(key) {
+            return Err(Problem::new(
+                Code::Unauthenticated,
+                "This is not an API key: they begin with `rk_`.",
+            ));
+        }
+        let clear = SecretString::from(key);
         let found = api.store.find_api_key(&clear).await?;
         let unknown = "This API key is not known, or was revoked.";
         let key = found.ok_or_else(|| Problem::new(Code::Unauthenticated, unknown))?;
-        touch(api, key.clone());
+        if key.last_used_at.is_none_or(|at| Utc::now() - at > NOTED_EVERY) {
+            touch(api, key.clone());
+        }
         Ok(Self { tenant: key.tenant })
     }
 }

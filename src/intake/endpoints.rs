@@ -55,8 +55,11 @@ impl Entry {
 pub struct Endpoints {
     store: Store,
     entries: RwLock<HashMap<EndpointId, Entry>>,
-    /// One question at a time, so that a burst for a new address does not become a burst at the database.
+    /// One question at a time about addresses that are not known here, so that a burst of made-up ones does not become a
+    /// burst at the database …
     asking: Mutex<()>,
+    /// … and one about those that are: made-up addresses must not keep a changed secret from being seen.
+    refreshing: Mutex<()>,
 }
 
 impl std::fmt::Debug for Entry {
@@ -73,6 +76,7 @@ impl Endpoints {
             store,
             entries: RwLock::default(),
             asking: Mutex::default(),
+            refreshing: Mutex::default(),
         }
     }
 
@@ -101,29 +105,39 @@ impl Endpoints {
     }
 
     async fn ask(&self, id: EndpointId, stale: Option<Entry>) -> Result<Option<Arc<Known>>, StoreError> {
-        // While one request asks, the others go on with what was known.
-        let asking = match (self.asking.try_lock(), &stale) {
-            (Ok(asking), _) => asking,
-            (Err(_), Some(Entry { known: Some(known), .. })) => return Ok(Some(Arc::clone(known))),
-            (Err(_), _) => self.asking.lock().await,
+        match stale.and_then(|entry| entry.known) {
+            Some(known) => Ok(self.ask_again(id, known).await),
+            None => {
+                let answer = tokio::time::timeout(LOOK_UP_WITHIN, self.ask_first(id)).await;
+                answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))
+            }
+        }
+    }
+
+    /// Looks whether a known endpoint has changed. While one request does so, the others go on with what was known.
+    async fn ask_again(&self, id: EndpointId, stale: Arc<Known>) -> Option<Arc<Known>> {
+        let Ok(_refreshing) = self.refreshing.try_lock() else {
+            return Some(stale);
         };
+        let found = match tokio::time::timeout(LOOK_AGAIN_WITHIN, self.store.endpoint(id)).await {
+            Ok(Ok(found)) => found.map(known),
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(endpoint = %id, "The database is away; going on with the endpoint as it was known.");
+                Some(stale)
+            }
+        };
+        self.remember(id, found.clone());
+        found
+    }
+
+    /// Asks for an endpoint that is not known here. Whoever waits for its turn may find that it has been answered.
+    async fn ask_first(&self, id: EndpointId) -> Result<Option<Arc<Known>>, StoreError> {
+        let _asking = self.asking.lock().await;
         if let Some(entry) = self.entry(id).filter(Entry::is_fresh) {
             return Ok(entry.known);
         }
-        let is_known = matches!(stale, Some(Entry { known: Some(_), .. }));
-        let within = if is_known { LOOK_AGAIN_WITHIN } else { LOOK_UP_WITHIN };
-        let answer = tokio::time::timeout(within, self.store.endpoint(id)).await;
-        let answer = answer.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())));
-        let found = match (answer, stale) {
-            (Ok(found), _) => found.map(known),
-            (Err(error), Some(Entry { known: Some(known), .. })) => {
-                tracing::warn!(%error, endpoint = %id, "The database is away; going on with the endpoint as it was known.");
-                Some(known)
-            }
-            (Err(error), _) => return Err(error),
-        };
+        let found = self.store.endpoint(id).await?.map(known);
         self.remember(id, found.clone());
-        drop(asking);
         Ok(found)
     }
 

@@ -1,10 +1,12 @@
 //! `GET /metrics`: figures of this process, and of the queue that all processes share, for Prometheus.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use queue::{Backend, Queue, QueueError};
+use tokio::sync::Mutex;
 
 /// Upper bounds, in seconds, of the times that requests are sorted into.
 const SECONDS: [f64; 12] = [
@@ -14,9 +16,17 @@ const SECONDS: [f64; 12] = [
 /// How long the queue may take to tell its figures.
 const QUEUE_WITHIN: Duration = Duration::from_secs(3);
 
+/// How old the queue's figures may be.
+const QUEUE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// Where the process's figures are read.
 #[derive(Clone)]
-pub struct Figures(PrometheusHandle);
+pub struct Figures {
+    process: PrometheusHandle,
+    /// When the queue was last asked. One question at a time, and not again for a while: counting a long queue is work,
+    /// and anybody may ask.
+    asked: Arc<Mutex<Option<Instant>>>,
+}
 
 impl Figures {
     /// Makes this the place where all figures of the process go. To be called once, before anything counts.
@@ -40,18 +50,26 @@ impl Figures {
             "relais_jobs_total",
             "What happened to jobs, by queue, kind and event; of the whole installation. `stale` = finishes refused."
         );
-        Ok(Self(handle))
+        Ok(Self {
+            process: handle,
+            asked: Arc::default(),
+        })
     }
 
     /// Sorts collected times into their buckets, which keeps memory small while nobody asks. To be called now and then.
     pub fn tidy(&self) {
-        self.0.run_upkeep();
+        self.process.run_upkeep();
     }
 
     pub(super) async fn render(&self, queue: &dyn Backend) -> String {
-        let told = tokio::time::timeout(QUEUE_WITHIN, tell(queue)).await;
-        gauge!("relais_queue_up").set(if matches!(told, Ok(Ok(()))) { 1.0 } else { 0.0 });
-        self.0.render()
+        let mut asked = self.asked.lock().await;
+        if asked.is_none_or(|at| at.elapsed() >= QUEUE_AGAIN_AFTER) {
+            let told = tokio::time::timeout(QUEUE_WITHIN, tell(queue)).await;
+            gauge!("relais_queue_up").set(if matches!(told, Ok(Ok(()))) { 1.0 } else { 0.0 });
+            *asked = Some(Instant::now());
+        }
+        drop(asked);
+        self.process.render()
     }
 }
 

@@ -58,6 +58,11 @@ async fn collect(backend: Arc<dyn Backend>, clock: Clock, mut receiver: mpsc::Re
         if receiver.recv_many(&mut waiting, BATCH_MAX).await == 0 {
             return;
         }
+        // Who has given up was told to ask again. Adding for them first would make everybody behind them give up too.
+        waiting.retain(|(_, answer)| !answer.is_closed());
+        if waiting.is_empty() {
+            continue;
+        }
         let (backend, clock) = (Arc::clone(&backend), clock.clone());
         tokio::spawn(async move {
             fly(&*backend, &clock, waiting).await;

@@ -451,7 +451,7 @@ pub trait Backend: Send + Sync + 'static {
         request: &ClaimRequest,
     ) -> Result<(Vec<bool>, Claims), QueueError> {
         let held = self.settle(request.queue, settles, finished, request.now).await?;
-        Ok((held, self.claim(request).await?))
+        Ok((held, self.claim(request).await.or_else(claim_again)?))
     }
 
     /// Moves the end of leases; answers the claim numbers that are not held any more.
@@ -523,6 +523,16 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What an operator should know about how it is set up.
     async fn check(&self) -> Result<Vec<Finding>, QueueError>;
+}
+
+/// What a claim that failed right after a settle means: what is settled is settled, and must not be told as failed. The
+/// next call claims again, and fails as a whole if the trouble lasts.
+pub(crate) fn claim_again(error: QueueError) -> Result<Claims, QueueError> {
+    tracing::debug!(%error, "A claim failed after its settle; claiming again.");
+    Ok(Claims {
+        jobs: Vec::new(),
+        more: true,
+    })
 }
 
 /// How long a job waits after its worker died under it.

@@ -21,18 +21,25 @@ pub(crate) async fn keep(shared: Arc<Shared>, mode: watch::Receiver<Mode>) {
     let mut tick: u32 = 0;
     loop {
         let flows = *mode.borrow() == Mode::Flow;
-        if let Err(error) = round(&shared, flows, tick).await {
+        let round = round(&shared, flows, tick).await;
+        if let Err(error) = &round {
             tracing::debug!(%error, queue = %shared.settings.queue, "The keeper could not reach the queue.");
         }
+        // Only a sweep that worked moves the due time on: without one, an old due time would make this loop spin.
+        let swept = flows && round.is_ok();
         let due = shared
             .due
             .load(Ordering::Relaxed)
             .saturating_sub(shared.clock.now())
-            .max(0);
-        let due = Duration::from_millis(due.unsigned_abs());
+            .max(1);
+        let wait = if swept {
+            TICK.min(Duration::from_millis(due.unsigned_abs()))
+        } else {
+            TICK
+        };
         tokio::select! {
-            () = tokio::time::sleep(TICK.min(due.max(Duration::from_millis(1)))) => {}
-            () = shared.due_moved.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+            () = shared.due_moved.notified(), if swept => {}
         }
         tick = tick.wrapping_add(1);
     }
@@ -100,7 +107,7 @@ async fn renew(shared: &Shared) -> Result<(), QueueError> {
 
 /// Stops runs whose jobs were cancelled.
 async fn cancel(shared: &Shared) -> Result<(), QueueError> {
-    let running: Vec<_> = shared.running().keys().copied().collect();
+    let running: Vec<_> = shared.running().keys().map(|(job, _)| *job).collect();
     for running in running.chunks(BATCH_MAX) {
         let cancelled = shared.backend.cancelled(shared.settings.queue, running).await?;
         stop(shared, Stop::Cancelled, |held| cancelled.contains(&held.claimed().id));

@@ -78,12 +78,13 @@ pub(crate) struct Shared {
     pub(crate) due_moved: Notify,
     /// When a call of a loop last succeeded.
     pub(crate) progress: AtomicI64,
-    running: Mutex<HashMap<JobId, Weak<Held>>>,
+    /// By job and claim: the same job may be here twice, lost under one claim and claimed again under another.
+    running: Mutex<HashMap<(JobId, i64), Weak<Held>>>,
     holdings: Mutex<HashMap<i64, Holding>>,
 }
 
 impl Shared {
-    pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<JobId, Weak<Held>>> {
+    pub(crate) fn running(&self) -> MutexGuard<'_, HashMap<(JobId, i64), Weak<Held>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::error::Category;
+
 use crate::envelope::KIND_BYTES_MAX;
 use crate::job::{Attempt, Job, JobError, LEASE_MARGIN, Policy};
 
@@ -116,13 +118,41 @@ fn check<J: Job>(payload: &[u8]) -> Result<(), serde_json::Error> {
     serde_json::from_slice::<J>(payload).map(drop)
 }
 
-/// The message of a parse error with everything in double quotes left out: field names stand in backticks, values
-/// (which may be personal) in double quotes.
+/// What is wrong with a payload, without any of its values: those may be personal, and serde's own message repeats them.
 pub(crate) fn without_values(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    let mut kept = String::with_capacity(text.len());
-    for (index, part) in text.split('"').enumerate() {
-        kept.push_str(if index % 2 == 0 { part } else { "…" });
+    // The one message that names a field and no value.
+    let field = text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next());
+    let what = match (field, error.classify()) {
+        (Some(field), _) => format!("the field `{field}` is missing"),
+        (None, Category::Data) => "a value is not of the kind that stands there".to_owned(),
+        (None, _) => "it is not JSON".to_owned(),
+    };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_about_a_payload_repeats_none_of_its_values() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Form {
+            #[expect(dead_code, reason = "only parsed")]
+            to: String,
+        }
+        let check = |payload: &str, expected: &str| {
+            let error = serde_json::from_str::<Form>(payload).expect_err(payload);
+            assert_eq!(without_values(&error), expected);
+        };
+        check(r#"{}"#, "the field `to` is missing (line 1, column 2)");
+        check(
+            r#"{"to":33612345678}"#,
+            "a value is not of the kind that stands there (line 1, column 17)",
+        );
+        check(r#"{"to":"a\" b"#, "it is not JSON (line 1, column 12)");
     }
-    kept
 }

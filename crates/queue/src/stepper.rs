@@ -154,13 +154,7 @@ impl StepLoop {
         let (mut running, mut holdings) = (shared.running(), shared.holdings());
         for (finished, held) in self.finished.drain(..held.len()).zip(held) {
             let settle = &finished.settle;
-            // The same job may be here twice: lost under one claim, and claimed again under another.
-            if running
-                .get(&settle.id)
-                .is_some_and(|other| is_claim(other, settle.ticket.claim))
-            {
-                running.remove(&settle.id);
-            }
+            running.remove(&(settle.id, settle.ticket.claim));
             if let Some(holding) = holdings.get_mut(&settle.ticket.claim) {
                 holding.left -= 1;
                 if holding.left == 0 {
@@ -195,17 +189,13 @@ impl StepLoop {
         let slots = Arc::clone(self.slots());
         let mut running = self.shared.running();
         for job in claims.jobs {
-            let id = job.id;
+            let key = (job.id, job.ticket.claim);
             let held = Arc::new(Held::new(job, self.done_sender.clone(), Arc::clone(&slots)));
-            running.insert(id, Arc::downgrade(&held));
+            running.insert(key, Arc::downgrade(&held));
             // Nobody takes it only when the worker is gone; dropping it releases the job.
             drop(self.shared.out.send(held));
         }
     }
-}
-
-fn is_claim(held: &std::sync::Weak<Held>, claim: i64) -> bool {
-    held.upgrade().is_none_or(|held| held.claimed().ticket.claim == claim)
 }
 
 fn note_due(shared: &Shared, outcome: &Outcome) {

@@ -16,6 +16,15 @@ const PREFIX: &str = "rk_";
 /// A use is written down at most this often, so that reading through the API does not become writing.
 const USE_GRAIN: TimeDelta = TimeDelta::minutes(1);
 
+impl ApiKey {
+    /// Whether `text` has the form of a key, without asking whether there is such a one.
+    #[must_use]
+    pub fn looks_like_one(text: &str) -> bool {
+        text.strip_prefix(PREFIX)
+            .is_some_and(|rest| rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+}
+
 /// A key as it is known after its creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {

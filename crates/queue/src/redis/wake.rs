@@ -79,6 +79,9 @@ impl Listener {
                 // Work may have come while nobody listened.
                 self.notify.notify_one();
                 self.listen_on(connection).await;
+                // A server that accepts connections but refuses commands (it loads its file, it became a replica) must not
+                // be knocked at without a pause.
+                tokio::time::sleep(Duration::from_millis(250 + rand::random_range(0..250))).await;
             }
         }
     }

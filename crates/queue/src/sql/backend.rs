@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use super::inspect::{self, Connection};
 use super::pool::call;
 use super::{SqlQueue, Store};
+use crate::backend::claim_again;
 use crate::backend::{
     Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob, Page, Purged,
     QueueError, Settle, Sweep, Worker,
@@ -73,7 +74,7 @@ impl Backend for SqlQueue {
         match &self.store {
             Store::Postgres(store) => {
                 let held = store.settle(settles, finished, request.now).await?;
-                Ok((held, store.claim(request).await?))
+                Ok((held, store.claim(request).await.or_else(claim_again)?))
             }
             Store::Sqlite(store) => store.step(settles, finished, request).await,
         }
