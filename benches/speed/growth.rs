@@ -33,6 +33,7 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
     let mut report = Report::new("growth", &columns);
     let mut figures = Vec::new();
     for kind in services.kinds() {
+        eprintln!("growth: {}", kind.name());
         let samples = samples(scale, services, kind).await?;
         let mut speeds = Vec::new();
         for waiting in scale.waiting {
@@ -64,7 +65,7 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
          whose memory is given. Jobs of 300 bytes that do nothing. Wanted: at least 0.8.",
         scale.repeats
     ));
-    report.finish(json!(figures))
+    report.finish(scale, json!(figures))
 }
 
 async fn samples(scale: &Scale, services: &Services, kind: Kind) -> anyhow::Result<Vec<Sample>> {

@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 
 use crate::child::{Role, Running, ask};
 use crate::figures::{cpu_us, median};
-use crate::place::Kind;
+use crate::place::{Kind, Place};
 use crate::report::{Report, ms, thousands};
 use crate::scale::Scale;
 use crate::services::Services;
@@ -62,6 +62,8 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
     let bare_port: u16 = bare.answer().await?;
     let mut figures = Vec::new();
     for variant in variants(services) {
+        let name = format!("{}, {}", variant.queue.name(), variant.log);
+        eprintln!("intake: {name}");
         let server = Server::start(&variant, threads, services).await?;
         let mut pairs = Vec::new();
         for _ in 0..scale.pairs {
@@ -71,7 +73,6 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
             pairs.push(pair(scale, &server, bare_port, services).await?);
         }
         let of = |figure: fn(&Pair) -> f64| median(pairs.iter().map(figure));
-        let name = format!("{}, {}", variant.queue.name(), variant.log);
         report.row([
             name.clone(),
             thousands(of(|pair| pair.bare.per_second)),
@@ -86,14 +87,14 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
         let ratios: Vec<String> = pairs.iter().map(|pair| format!("{:.2}", pair.ratio)).collect();
         report.note(format!("Pair by pair, {name}: {}", ratios.join(" ")));
         figures.push(json!({ "queue": variant.queue, "log": variant.log, "threads": server.threads, "pairs": pairs }));
-        server.stop().await?;
+        server.stop(services).await?;
     }
     report.note(format!(
         "{} requests a run after {} to warm up, {CONNECTIONS} connections; {threads} threads, on SQLite one. The log goes to \
          a file. Redis: appendonly yes, appendfsync everysec. Wanted on Redis: a ratio of at least 0.4.",
         scale.requests, scale.warm_requests
     ));
-    report.finish(json!(figures))
+    report.finish(scale, json!(figures))
 }
 
 /// Redis at both levels of the log, the databases as they come.
@@ -144,6 +145,7 @@ struct Server {
     path: String,
     secret: String,
     threads: usize,
+    store: Place,
     _directory: tempfile::TempDir,
 }
 
@@ -195,12 +197,14 @@ impl Server {
             path,
             secret: text(&endpoint, "secret")?,
             threads,
+            store,
             _directory: directory,
         })
     }
 
-    async fn stop(mut self) -> anyhow::Result<()> {
-        Ok(self.process.kill().await?)
+    async fn stop(mut self, services: &Services) -> anyhow::Result<()> {
+        self.process.kill().await?;
+        services.clear(&self.store).await
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
     let keys = seal::Keyring::generate("bench");
     let mut figures = Vec::new();
     for kind in services.kinds() {
+        eprintln!("queue: {}", kind.name());
         let mut rounds = Vec::new();
         for _ in 0..scale.repeats {
             let place = services.place(kind).await?;
@@ -59,7 +60,7 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
          run, one each 20 ms.",
         scale.repeats, scale.jobs
     ));
-    report.finish(json!(figures))
+    report.finish(scale, json!(figures))
 }
 
 async fn round(scale: &Scale, place: &Place, keys: &str) -> anyhow::Result<Round> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use crate::scale::Scale;
+
 /// One section's outcome.
 pub(crate) struct Report {
     section: &'static str,
@@ -33,8 +35,9 @@ impl Report {
         self.notes.push(note.into());
     }
 
-    /// Prints the table and writes `target/bench/SECTION.json`, with `figures` in full.
-    pub(crate) fn finish(self, figures: Value) -> anyhow::Result<()> {
+    /// Prints the table and writes `target/bench/SECTION.json` (`SECTION.tiny.json` if these are no measurements), with
+    /// `figures` in full.
+    pub(crate) fn finish(self, scale: &Scale, figures: Value) -> anyhow::Result<()> {
         println!("\n{}\n{}", self.section, table(&self.columns, &self.rows));
         for note in &self.notes {
             println!("{note}");
@@ -49,7 +52,7 @@ impl Report {
             "section": self.section, "at": chrono::Utc::now(), "cores": cores,
             "load_before": self.load_before, "load_after": load_after, "notes": self.notes, "figures": figures,
         });
-        let path = path(self.section);
+        let path = path(self.section, if scale.alone { "tiny.json" } else { "json" });
         std::fs::create_dir_all(path.parent().context("a file has a folder")?)?;
         std::fs::write(&path, serde_json::to_vec_pretty(&document)?)?;
         println!("All figures: {}", path.display());
@@ -57,11 +60,11 @@ impl Report {
     }
 }
 
-fn path(section: &str) -> PathBuf {
+fn path(section: &str, ending: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .with_file_name("bench")
         .join(section)
-        .with_extension("json")
+        .with_extension(ending)
 }
 
 /// How many processes wanted to run, over 1, 5 and 15 minutes: tells a figure of a busy machine.

@@ -1,6 +1,7 @@
 //! The servers that a bench needs, started for it alone and with the settings that people have.
 
 use std::net::Ipv4Addr;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr as _;
@@ -190,11 +191,11 @@ impl Postgres {
         // The temporary directory is its owner's alone; Postgres, as another user, must be able to pass.
         let data = directory.join("postgres");
         std::fs::create_dir(&data)?;
-        as_postgres("chmod", false).args(["711"]).arg(directory).status()?;
+        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o711))?;
         if is_root() {
             Command::new("chown").arg("postgres").arg(&data).status()?;
         }
-        let made = as_postgres(binaries.join("initdb"), true)
+        let made = as_postgres(&binaries.join("initdb"))
             .args([
                 "--username=postgres",
                 "--auth=trust",
@@ -210,7 +211,7 @@ impl Postgres {
             String::from_utf8_lossy(&made.stderr)
         );
         let port = free_port();
-        let mut command = as_postgres(binaries.join("postgres"), true);
+        let mut command = as_postgres(&binaries.join("postgres"));
         command.arg("-D").arg(&data).args(["-p", &port.to_string()]);
         command.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);
         let program = Program::start(&mut command);
@@ -245,12 +246,12 @@ fn binaries() -> Option<PathBuf> {
 }
 
 fn is_root() -> bool {
-    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// Postgres refuses to run as root. `setpriv` becomes the program, so that the process started is the server.
-fn as_postgres(program: impl AsRef<std::ffi::OsStr>, other_user: bool) -> Command {
-    if !(other_user && is_root()) {
+fn as_postgres(program: &Path) -> Command {
+    if !is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");

@@ -117,8 +117,8 @@ struct Nothing {
 
 impl Nothing {
     fn new(run: Uuid, number: usize) -> Self {
-        // 77 bytes are the names, the quotes and the run.
-        let filler = "x".repeat(PAYLOAD_BYTES - 77 - number.to_string().len());
+        // 68 bytes are the names, the quotes and the run.
+        let filler = "x".repeat(PAYLOAD_BYTES - 68 - number.to_string().len());
         Self { run, number, filler }
     }
 }
