@@ -144,7 +144,7 @@ fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
         secret = demo.secret,
     );
     let leads = format!(
-        "curl -sS '{base}/v1/leads/hot?min_score=0' -H 'Authorization: Bearer {}'",
+        "curl -sS '{base}/v1/leads/hot?min_score=0' -H 'Authorization: Bearer {}' -w '\\n'",
         demo.api_key
     );
     let steps = [
@@ -163,13 +163,12 @@ fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
         );
         text.push_str(&format!("\n# {what}\n{}\n", signed(&endpoint, &demo.secret, &body)));
         if number == 0 {
-            text.push_str(
-                "\n# Her score: 3 after the open, 11 after the click, 1 after the bounce, 0 after the last.\n",
-            );
+            text.push_str("\n# Her score: +3 for the open, +8 for the click, -10 for each bounce, never below 0.\n");
             text.push_str(&format!("{leads}\n"));
         }
     }
-    text.push_str("\n# What waits, what runs, what died:\n./target/debug/relais queues\n");
+    let program = std::env::args().next().unwrap_or_else(|| "relais".to_owned());
+    text.push_str(&format!("\n# What waits, what runs, what died:\n{program} queues\n"));
     text.push_str("\nCtrl-C ends it; the next start finds everything again.\n");
     text
 }
@@ -178,6 +177,6 @@ fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
 fn signed(url: &str, secret: &str, body: &str) -> String {
     format!(
         "T=$(date +%s); B='{body}'; S=$(printf '%s' \"$T.$B\" | openssl dgst -sha256 -hmac '{secret}' | sed 's/.* //'); \
-         curl -sS '{url}' -H 'Content-Type: application/json' -H \"X-Timestamp: $T\" -H \"X-Signature: $S\" -d \"$B\""
+         curl -sS '{url}' -H 'Content-Type: application/json' -H \"X-Timestamp: $T\" -H \"X-Signature: $S\" -d \"$B\" -w '\\n'"
     )
 }

@@ -183,6 +183,13 @@ impl IntoResponse for Problem {
 
 impl From<store::StoreError> for Problem {
     fn from(error: store::StoreError) -> Self {
+        if let store::StoreError::Refused(_) = &error {
+            tracing::error!(%error, "The database does not have the tables it should have.");
+            return Self::new(
+                Code::StoreUnavailable,
+                "The database is not ready for this version. Try again later.",
+            );
+        }
         if error.is_transient() {
             return Self::new(
                 Code::StoreUnavailable,

@@ -62,20 +62,26 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
     main.block_on(async { connect::refuse_unsafe(&*connect::queue(settings).await?).await })?;
     let listener = main.block_on(listen(settings))?;
     let (end, ended) = watch::channel(false);
+    let (ready, all_ready) = std::sync::mpsc::channel();
     thread::scope(|scope| {
         let mut threads = Vec::new();
         let mut dealers = Vec::new();
         for number in 0..settings.web_threads {
             let (dealer, dealt) = mpsc::channel(WAITING_CONNECTIONS_MAX);
-            let (figures, ended) = (figures.clone(), ended.clone());
+            let (figures, ended, ready) = (figures.clone(), ended.clone(), ready.clone());
             let thread = thread::Builder::new().name(format!("web-{number}"));
             threads.push(thread.spawn_scoped(scope, move || {
                 let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(answer(settings, figures, dealt, ended))
+                runtime.block_on(answer(settings, figures, dealt, ready, ended))
             })?);
             dealers.push(dealer);
         }
-        let accepted = main.block_on(accept(listener, &figures, dealers));
+        // A thread that cannot start lets go of its end without a word; its error is told when it is joined.
+        drop(ready);
+        let accepted = match all_ready.iter().count() == settings.web_threads {
+            true => main.block_on(accept(listener, &figures, dealers)),
+            false => Ok(()),
+        };
         end.send_replace(true);
         for thread in threads {
             thread.join().map_err(|_| anyhow::anyhow!("a web thread panicked"))??;
@@ -128,6 +134,7 @@ async fn answer(
     settings: &Settings,
     figures: Figures,
     connections: mpsc::Receiver<std::net::TcpStream>,
+    ready: std::sync::mpsc::Sender<()>,
     ended: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let store = connect::store(settings).await?;
@@ -138,6 +145,8 @@ async fn answer(
         Err(error) => tracing::warn!(%error, "The database is away; endpoints will be looked up when it is back."),
     }
     let app = router(&store, &queue, endpoints, figures);
+    ready.send(()).context("nobody waits for this thread")?;
+    drop(ready);
     serve(connections, app, ended, settings.shutdown_grace).await;
     Ok(())
 }

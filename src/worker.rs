@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use apalis::prelude::{Task, WorkerBuilder};
@@ -32,6 +33,7 @@ pub struct Crew {
     apalis: Vec<JoinHandle<()>>,
     /// What goes on beside the jobs: telling that this worker lives, and freeing what was parked.
     beside: Vec<JoinHandle<()>>,
+    is_quiet: Arc<AtomicBool>,
 }
 
 /// Runs until SIGTERM or SIGINT; SIGUSR1 stops claiming.
@@ -91,11 +93,9 @@ impl Crew {
                 clock.clone(),
             )));
         }
-        beside.push(tokio::spawn(announce(
-            Arc::clone(&backend),
-            clock.clone(),
-            card.clone(),
-        )));
+        let is_quiet = Arc::new(AtomicBool::new(false));
+        let announcing = announce(Arc::clone(&backend), clock.clone(), card.clone(), Arc::clone(&is_quiet));
+        beside.push(tokio::spawn(announcing));
         tracing::info!(session = %card.session, queues = ?card.queues, "Working.");
         Ok(Self {
             backend,
@@ -104,11 +104,13 @@ impl Crew {
             pumps,
             apalis,
             beside,
+            is_quiet,
         })
     }
 
-    /// Claims nothing more; what runs goes on.
+    /// Claims nothing more, for good; what runs goes on. From the next announcement on it serves no queue.
     pub fn quiet(&self) {
+        self.is_quiet.store(true, Ordering::Relaxed);
         tracing::info!("Quiet: claiming nothing more, finishing what runs.");
         self.pumps.iter().for_each(Pump::quiet);
     }
@@ -160,10 +162,13 @@ async fn unpark(backend: Arc<dyn Backend>, queue: Queue, gates: Vec<String>, clo
     }
 }
 
-async fn announce(backend: Arc<dyn Backend>, clock: Clock, card: Worker) {
+async fn announce(backend: Arc<dyn Backend>, clock: Clock, mut card: Worker, is_quiet: Arc<AtomicBool>) {
     let mut beat = tokio::time::interval(ANNOUNCE_EVERY);
     loop {
         beat.tick().await;
+        if is_quiet.load(Ordering::Relaxed) {
+            card.queues.clear();
+        }
         if let Err(error) = backend.announce(&card, clock.now() + millis(ANNOUNCED_FOR)).await {
             tracing::debug!(%error, "This worker could not be announced.");
         }

@@ -260,6 +260,13 @@ async fn edit(
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or(Value::Null);
     let changes = payload::differences(&old, &serde_json::from_slice(new)?);
+    if let Some(change) = changes.iter().find(|change| change.writes_a_mask()) {
+        bail!(
+            "`{}` is what `dead show` prints in place of the real value. Write the payload from \
+             `relais dead show {id} --reveal --json`.",
+            change.path()
+        );
+    }
     let changes: Vec<_> = changes
         .into_iter()
         .map(|change| if reveal { change } else { change.masked() })

@@ -131,6 +131,17 @@ impl Change {
         }
     }
 
+    /// Whether the new value is only the old one's mask: the payload was written from a masked one.
+    pub(super) fn writes_a_mask(&self) -> bool {
+        let field = self.path.rsplit('.').next().unwrap_or_default();
+        let mask = self.before.as_ref().map(|value| masked_under(field, value));
+        self.after.is_some() && self.after == mask && self.after != self.before
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn to_json(&self) -> Value {
         json!({ "path": self.path, "before": self.before, "after": self.after })
     }

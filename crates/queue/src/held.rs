@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use uuid::Uuid;
 
 use crate::backend::{Claimed, Outcome, Reason, Settle};
 use crate::clock::day;
@@ -28,6 +29,7 @@ pub(crate) enum Stop {
 pub(crate) struct Finished {
     pub(crate) settle: Settle,
     pub(crate) kind: String,
+    pub(crate) correlation: Uuid,
 }
 
 /// A claimed job in this process.
@@ -100,10 +102,10 @@ impl Held {
             return;
         }
         let claimed = &self.claimed;
-        let (kind, added_on) = Envelope::decode(&claimed.body).map_or_else(
-            || ("unreadable".to_owned(), 0),
-            |e| (e.kind.to_owned(), day(e.created_at)),
-        );
+        let envelope = Envelope::decode(&claimed.body);
+        let kind = envelope.map_or_else(|| "unreadable".to_owned(), |envelope| envelope.kind.to_owned());
+        let added_on = envelope.map_or(0, |envelope| day(envelope.created_at));
+        let correlation = envelope.map_or(Uuid::nil(), |envelope| envelope.correlation);
         let settle = Settle {
             id: claimed.id,
             tenant: claimed.tenant,
@@ -114,7 +116,11 @@ impl Held {
             outcome,
         };
         // Nobody listens only once the pump is gone; the lease will end by itself then.
-        drop(self.done.send(Finished { settle, kind }));
+        drop(self.done.send(Finished {
+            settle,
+            kind,
+            correlation,
+        }));
         self.slots.give_back(1);
     }
 }

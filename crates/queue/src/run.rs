@@ -10,7 +10,7 @@ use crate::backend::{Claimed, Outcome, Reason};
 use crate::clock::{Clock, Millis, millis};
 use crate::envelope::Envelope;
 use crate::job::{Attempt, JobError, Policy, RETRY_AFTER_MAX};
-use crate::registry::{Registry, Run, without_values};
+use crate::registry::{Registry, Run};
 
 /// What every run needs.
 pub struct Runner<C> {
@@ -74,17 +74,13 @@ impl<C: Send + Sync + 'static> Runner<C> {
             other => dead(Reason::Unreadable, &other.to_string()),
         })?;
         let attempt = attempt(claimed, &envelope);
-        let span = tracing::info_span!(
+        let span = tracing::error_span!(
             "job",
             job.id = %claimed.id, job.kind = kind.name, attempt = attempt.number,
             tenant = %claimed.tenant, correlation = %attempt.correlation
         );
-        let run = (kind.start)(&payload, Arc::clone(&self.ctx), attempt).map_err(|error| {
-            dead(
-                Reason::Unreadable,
-                &format!("the payload does not parse: {}", without_values(&error)),
-            )
-        })?;
+        let run = (kind.start)(&payload, Arc::clone(&self.ctx), attempt)
+            .map_err(|why| dead(Reason::Unreadable, &format!("the payload does not parse: {why}")))?;
         Ok(Started {
             run,
             policy: kind.policy,

@@ -208,38 +208,48 @@ fn note_due(shared: &Shared, outcome: &Outcome) {
 fn tell(shared: &Shared, finished: &Finished, held: bool) {
     let (queue, kind, settle) = (shared.settings.queue, &finished.kind, &finished.settle);
     let attempt = settle.attempts + 1;
-    let id = settle.id;
+    // Every line finds its job, its tenant and the request it goes back to. Of the highest level, so that it stands
+    // around a warning also where only warnings are logged.
+    let span = || {
+        tracing::error_span!(
+            "settle", job.id = %settle.id, job.kind = %kind, attempt, tenant = %settle.tenant,
+            correlation = %finished.correlation
+        )
+    };
     if !held {
         shared.tally.add(queue, kind, "stale", 1);
-        tracing::warn!(job.id = %id, job.kind = %kind, attempt,
+        tracing::warn!(parent: span(),
             "A finish was refused: the lease had ended and the job was taken back. It had no effect on the queue.");
         return;
     }
-    match &settle.outcome {
+    let counted = match &settle.outcome {
         Outcome::Done => {
-            shared.tally.add(queue, kind, "done", 1);
-            tracing::debug!(job.id = %id, job.kind = %kind, attempt, "Job done.");
+            tracing::debug!(job.id = %settle.id, job.kind = %kind, attempt, "Job done.");
+            "done"
         }
         Outcome::Later {
             run_at,
             error: Some(error),
         } => {
-            shared.tally.add(queue, kind, "retried", 1);
-            tracing::warn!(job.id = %id, job.kind = %kind, attempt, run_at, %error, "Job failed; it will run again.");
+            let wait_ms = run_at - shared.clock.now();
+            tracing::warn!(parent: span(), wait_ms, %error, "Job failed; it will run again.");
+            "retried"
         }
         Outcome::Later { run_at, error: None } => {
-            shared.tally.add(queue, kind, "snoozed", 1);
-            tracing::info!(job.id = %id, job.kind = %kind, run_at, "Job put off without a charge.");
+            let wait_ms = run_at - shared.clock.now();
+            tracing::info!(parent: span(), wait_ms, "Job put off without a charge.");
+            "snoozed"
         }
         Outcome::Dead { reason, error } => {
-            shared.tally.add(queue, kind, "dead", 1);
             let error = error.as_deref().unwrap_or_default();
-            tracing::error!(job.id = %id, job.kind = %kind, attempt, reason = reason.name(), error, "Job is dead.");
+            tracing::error!(parent: span(), reason = reason.name(), error, "Job is dead.");
+            "dead"
         }
         Outcome::Park { gate } => {
-            shared.tally.add(queue, kind, "parked", 1);
-            tracing::warn!(job.id = %id, job.kind = %kind, %gate, "Job parked until a worker can run it.");
+            tracing::warn!(parent: span(), %gate, "Job parked until a worker can run it.");
+            "parked"
         }
-        Outcome::Release => shared.tally.add(queue, kind, "released", 1),
-    }
+        Outcome::Release => "released",
+    };
+    shared.tally.add(queue, kind, counted, 1);
 }
