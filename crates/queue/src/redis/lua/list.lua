@@ -4,9 +4,9 @@
 -- value, state with its three details.
 local cursor, after, limit, tenant = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local scanned, ids, values
-local count = limit
--- A page that ends in the middle of what a cursor shows may miss a job when the hash is rehashed before the next page:
--- so less is asked for until it fits, which only fails when one bucket holds more than a whole page.
+-- What a cursor shows depends on COUNT. So a page only ends in the middle of what it shows with COUNT 1, when one bucket
+-- holds more than fits, and the next page goes on with COUNT 1 too: otherwise it would skip what it has not shown.
+local count = after == '' and limit or 1
 repeat
   scanned = call('HSCAN', queue .. ':jobs', cursor, 'COUNT', count)
   ids, values = {}, {}
