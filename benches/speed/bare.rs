@@ -42,12 +42,15 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<()> {
         loop {
             let (connection, _) = listener.accept().await?;
             connection.set_nodelay(true)?;
-            dealers[turns.next().unwrap_or_default()].send(connection).await?;
+            dealers[turns.next().unwrap_or_default()]
+                .send(connection.into_std()?)
+                .await?;
         }
     })
 }
 
-struct Dealt(mpsc::Receiver<TcpStream>);
+/// A connection comes without a runtime and joins that of its thread: the accepting one must not do its work.
+struct Dealt(mpsc::Receiver<std::net::TcpStream>);
 
 impl Listener for Dealt {
     type Io = TcpStream;
@@ -57,7 +60,7 @@ impl Listener for Dealt {
         loop {
             match self.0.recv().await {
                 Some(connection) => {
-                    if let Ok(address) = connection.peer_addr() {
+                    if let (Ok(address), Ok(connection)) = (connection.peer_addr(), TcpStream::from_std(connection)) {
                         return (connection, address);
                     }
                 }

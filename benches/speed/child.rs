@@ -97,6 +97,10 @@ impl Running {
             None => bail!("a child ended without an answer"),
         }
     }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap_or(0)
+    }
 }
 
 /// Runs a child to its end.

@@ -108,8 +108,7 @@ async fn pick_up(place: &Place, jobs: usize) -> anyhow::Result<Outcome> {
                 tokio::try_join!(taking, sender.add(number, 1))?.0
             }
             (Some(listener), receiver) => {
-                sender.add(number, 1).await?;
-                sender.tell().await?;
+                sender.add_and_tell(number).await?;
                 listener.recv().await?;
                 receiver.take(number, 1).await?
             }
@@ -161,16 +160,9 @@ impl Floor {
         let numbers = first..first + count;
         match self {
             Self::Sqlite(connection) => {
-                let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-                for number in numbers {
-                    let insert = sqlx::query("INSERT INTO floor_jobs (seq, body) VALUES (?, ?)");
-                    insert
-                        .bind(i64::try_from(number)?)
-                        .bind(&body)
-                        .execute(&mut *transaction)
-                        .await?;
-                }
-                transaction.commit().await?;
+                let numbers = serde_json::to_string(&numbers.collect::<Vec<_>>())?;
+                let insert = "INSERT INTO floor_jobs (seq, body) SELECT value, ? FROM json_each(?)";
+                sqlx::query(insert).bind(body).bind(numbers).execute(connection).await?;
             }
             Self::Postgres(connection) => {
                 let numbers = numbers.map(i64::try_from).collect::<Result<Vec<_>, _>>()?;
@@ -193,11 +185,19 @@ impl Floor {
         Ok(())
     }
 
-    async fn tell(&mut self) -> anyhow::Result<()> {
+    /// Writes one job and says so in the same transaction, as the queue does.
+    async fn add_and_tell(&mut self, number: usize) -> anyhow::Result<()> {
         let Self::Postgres(connection) = self else {
             return Ok(());
         };
-        sqlx::query("SELECT pg_notify('floor', '')").execute(connection).await?;
+        let insert = "WITH job AS (INSERT INTO floor_jobs (seq, body) VALUES ($1, $2) RETURNING seq)
+            SELECT pg_notify('floor', seq::text) FROM job";
+        let body = vec![b'x'; PAYLOAD_BYTES + WRAPPING_BYTES];
+        sqlx::query(insert)
+            .bind(i64::try_from(number)?)
+            .bind(body)
+            .execute(connection)
+            .await?;
         Ok(())
     }
 

@@ -33,13 +33,20 @@ struct Variant {
     log: &'static str,
 }
 
+/// The running bare handler.
+struct Bare {
+    running: Running,
+    port: u16,
+}
+
 /// One turn: the bare handler, then the program.
 #[derive(Serialize)]
 struct Pair {
     bare: load::Outcome,
     relais: load::Outcome,
     ratio: f64,
-    /// Processor time for one request.
+    /// Processor time of each process for one request; the sender's own is in its outcome.
+    bare_cpu_us: f64,
     web_cpu_us: f64,
     redis_cpu_us: f64,
 }
@@ -52,14 +59,16 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
         "p50 ms",
         "p99 ms",
         "ratio",
-        "CPU µs: web",
+        "CPU µs: bare",
+        "web",
         "Redis",
         "sender",
     ];
     let mut report = Report::new("intake", &columns);
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    let mut bare = Running::start(Role::Bare, &bare::Plan { threads })?;
-    let bare_port: u16 = bare.answer().await?;
+    let mut running = Running::start(Role::Bare, &bare::Plan { threads })?;
+    let port = running.answer().await?;
+    let bare = Bare { running, port };
     let mut figures = Vec::new();
     for variant in variants(services) {
         let name = format!("{}, {}", variant.queue.name(), variant.log);
@@ -70,7 +79,7 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
             if let (Kind::Redis, Some(redis)) = (variant.queue, services.redis()) {
                 redis.empty().await?;
             }
-            pairs.push(pair(scale, &server, bare_port, services).await?);
+            pairs.push(pair(scale, &server, &bare, services).await?);
         }
         let of = |figure: fn(&Pair) -> f64| median(pairs.iter().map(figure));
         report.row([
@@ -80,6 +89,7 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
             ms(of(|pair| pair.relais.answered_within.p50_us as f64) as u64),
             ms(of(|pair| pair.relais.answered_within.p99_us as f64) as u64),
             format!("{:.2}", of(|pair| pair.ratio)),
+            format!("{:.1}", of(|pair| pair.bare_cpu_us)),
             format!("{:.1}", of(|pair| pair.web_cpu_us)),
             format!("{:.1}", of(|pair| pair.redis_cpu_us)),
             format!("{:.1}", of(|pair| pair.relais.cpu_us)),
@@ -112,7 +122,7 @@ fn variants(services: &Services) -> Vec<Variant> {
         .collect()
 }
 
-async fn pair(scale: &Scale, server: &Server, bare_port: u16, services: &Services) -> anyhow::Result<Pair> {
+async fn pair(scale: &Scale, server: &Server, bare: &Bare, services: &Services) -> anyhow::Result<Pair> {
     let plan = |port| load::Plan {
         port,
         path: server.path.clone(),
@@ -121,7 +131,9 @@ async fn pair(scale: &Scale, server: &Server, bare_port: u16, services: &Service
         warm: scale.warm_requests,
         timed: scale.requests,
     };
-    let bare: load::Outcome = ask(Role::Load, &plan(bare_port)).await?;
+    let bare_before = cpu_us(bare.running.id());
+    let answered: load::Outcome = ask(Role::Load, &plan(bare.port)).await?;
+    let bare_used = cpu_us(bare.running.id()) - bare_before;
     let web = server.process.id().context("the server has ended")?;
     let redis = services.redis().map(|redis| redis.program.id());
     let used = || (cpu_us(web), redis.map_or(0, cpu_us));
@@ -130,10 +142,11 @@ async fn pair(scale: &Scale, server: &Server, bare_port: u16, services: &Service
     let after = used();
     let requests = (scale.warm_requests + scale.requests) as f64;
     Ok(Pair {
-        ratio: relais.per_second / bare.per_second,
+        ratio: relais.per_second / answered.per_second,
+        bare_cpu_us: bare_used as f64 / requests,
         web_cpu_us: (after.0 - before.0) as f64 / requests,
         redis_cpu_us: (after.1 - before.1) as f64 / requests,
-        bare,
+        bare: answered,
         relais,
     })
 }

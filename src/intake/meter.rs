@@ -9,7 +9,6 @@ use metrics::{Counter, Histogram, counter, histogram};
 const STATUSES: [u16; 9] = [202, 400, 403, 404, 413, 415, 422, 500, 503];
 
 /// Handles to the figures, fetched once: a look-up by name for every request would cost more than counting.
-#[derive(Clone)]
 pub(super) struct Meter {
     by_status: [Counter; STATUSES.len()],
     other: Counter,

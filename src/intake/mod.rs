@@ -28,7 +28,6 @@ use meter::Meter;
 pub const CORRELATION_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What intake works with; one per runtime.
-#[derive(Clone)]
 pub struct Intake {
     /// Where jobs go.
     pub queue: Client,
@@ -53,11 +52,11 @@ impl Intake {
 pub fn router(intake: Intake) -> Router {
     Router::new()
         .route("/webhooks/{provider}/{endpoint}", post(receive))
-        .with_state(intake)
+        .with_state(Arc::new(intake))
 }
 
 async fn receive(
-    State(intake): State<Intake>,
+    State(intake): State<Arc<Intake>>,
     Path((provider, endpoint)): Path<(String, String)>,
     headers: HeaderMap,
     body: Body,

@@ -13,6 +13,9 @@ use crate::envelope::{Envelope, seal_payload};
 use crate::job::{Job, JobId};
 use crate::tally::Tally;
 
+/// Room for most payloads, so that writing one does not grow its buffer again and again.
+const PAYLOAD_BYTES_USUAL: usize = 1024;
+
 /// How often counters are handed over.
 const TALLY_EVERY: Duration = Duration::from_secs(1);
 
@@ -89,7 +92,8 @@ impl Client {
     fn envelop<J: Job>(&self, job: &J, origin: Origin, run_at: Millis) -> Result<NewJob, QueueError> {
         let now = self.clock.now();
         let id = JobId::derive(J::KIND, origin.tenant, &job.unique());
-        let payload = serde_json::to_vec(job)
+        let mut payload = Vec::with_capacity(PAYLOAD_BYTES_USUAL);
+        serde_json::to_writer(&mut payload, job)
             .map_err(|_| QueueError::Broken(format!("a payload of {} does not serialize", J::KIND)))?;
         let body = Envelope {
             created_at: now,
