@@ -19,10 +19,14 @@ use uuid::Uuid;
 use crate::config::Settings;
 use crate::{connect, signals};
 
-/// How often a worker says that it lives.
-const ANNOUNCE_EVERY: Duration = Duration::from_secs(5);
-/// For how long that is believed.
-const ANNOUNCED_FOR: Duration = Duration::from_secs(20);
+/// How often what was parked is looked for.
+const UNPARK_EVERY: Duration = Duration::from_secs(5);
+
+/// For how long it is believed that a worker lives, who says so three times within. At most half a lease: when the lease
+/// of a worker that died ends, at least two thirds of one after its last renewal, nobody must believe in it any more.
+fn announced_for(lease: Duration) -> Duration {
+    (lease / 2).min(Duration::from_secs(15))
+}
 
 /// A running worker process, or the worker's part of a process that does more.
 pub struct Crew {
@@ -94,7 +98,13 @@ impl Crew {
             )));
         }
         let is_quiet = Arc::new(AtomicBool::new(false));
-        let announcing = announce(Arc::clone(&backend), clock.clone(), card.clone(), Arc::clone(&is_quiet));
+        let announcing = announce(
+            Arc::clone(&backend),
+            clock.clone(),
+            card.clone(),
+            Arc::clone(&is_quiet),
+            announced_for(settings.job_lease),
+        );
         beside.push(tokio::spawn(announcing));
         tracing::info!(session = %card.session, queues = ?card.queues, "Working.");
         Ok(Self {
@@ -151,7 +161,7 @@ async fn work(queue: Queue, source: Source, runner: Arc<Runner<jobs::Ctx>>) {
 /// Frees what was parked for want of a kind or key that this process has, again and again: during a rolling deploy a
 /// worker of the old version may still park what this one could run.
 async fn unpark(backend: Arc<dyn Backend>, queue: Queue, gates: Vec<String>, clock: Clock) {
-    let mut beat = tokio::time::interval(ANNOUNCE_EVERY);
+    let mut beat = tokio::time::interval(UNPARK_EVERY);
     loop {
         beat.tick().await;
         match backend.unpark(queue, &gates, clock.now()).await {
@@ -162,14 +172,20 @@ async fn unpark(backend: Arc<dyn Backend>, queue: Queue, gates: Vec<String>, clo
     }
 }
 
-async fn announce(backend: Arc<dyn Backend>, clock: Clock, mut card: Worker, is_quiet: Arc<AtomicBool>) {
-    let mut beat = tokio::time::interval(ANNOUNCE_EVERY);
+async fn announce(
+    backend: Arc<dyn Backend>,
+    clock: Clock,
+    mut card: Worker,
+    is_quiet: Arc<AtomicBool>,
+    believed: Duration,
+) {
+    let mut beat = tokio::time::interval(believed / 3);
     loop {
         beat.tick().await;
         if is_quiet.load(Ordering::Relaxed) {
             card.queues.clear();
         }
-        if let Err(error) = backend.announce(&card, clock.now() + millis(ANNOUNCED_FOR)).await {
+        if let Err(error) = backend.announce(&card, clock.now() + millis(believed)).await {
             tracing::debug!(%error, "This worker could not be announced.");
         }
     }

@@ -40,7 +40,9 @@ CREATE TABLE queue_leases (
     until   bigint NOT NULL,
     tenants uuid[] NOT NULL,
     firsts  bigint[] NOT NULL,
-    lens    integer[] NOT NULL
+    lens    integer[] NOT NULL,
+    -- Numbers of jobs that were cancelled while they ran under this lease.
+    cancelled bigint[] NOT NULL DEFAULT '{}'
 );
 
 -- What waits for its time.

@@ -13,6 +13,10 @@
 //! **Claims.** One claim call takes up to `want` jobs under one lease with one number, never issued twice. Whatever ends
 //! a run (settle) or keeps it (renew) names that number; if the lease is gone, nothing happens and the answer says so.
 //!
+//! **Crashes.** A lease that ends is a crash of its worker, unless the worker still announces itself: then the answer to
+//! its claim never reached it, and it does not know what it holds. Such jobs go back without a charge. So a worker must be
+//! announced for less time than a lease lasts after its last renewal.
+//!
 //! **Lanes.** A job whose worker died under it waits in the lane of its crash count, and lanes are claimed in ever
 //! smaller groups ([`LANE_SLOTS`]): whatever keeps killing workers soon runs alone, and its neighbours of the first
 //! crash are not charged for the next.
@@ -232,8 +236,10 @@ impl Reason {
 pub struct Sweep {
     /// Jobs whose time had come.
     pub promoted: usize,
-    /// Jobs taken back from ended leases and scheduled again.
+    /// Jobs taken back from ended leases and scheduled again, with one crash more.
     pub rescued: usize,
+    /// Jobs taken back from ended leases of workers that still announce themselves, without a charge.
+    pub unheard: usize,
     /// Jobs taken back for the last time: dead with reason `poison`.
     pub poisoned: usize,
     /// When the next scheduled job is due, as far as known.
@@ -377,7 +383,8 @@ pub struct Counter {
     pub queue: Queue,
     /// Of which kind of job.
     pub kind: String,
-    /// What is counted: `added`, `duplicate`, `done`, `retried`, `snoozed`, `dead`, `parked`, `released`, `stale`, `crashed`.
+    /// What is counted: `added`, `duplicate`, `done`, `retried`, `snoozed`, `dead`, `parked`, `released`, `stale`, `crashed`,
+    /// `unheard`.
     pub name: String,
 }
 
@@ -483,7 +490,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Live jobs, oldest first within a queue as far as the backend knows an order.
     async fn list(&self, request: ListRequest<'_>) -> Result<Page, QueueError>;
 
-    /// Cancels a job. A waiting one never starts (its key stays known); a running one is marked for its worker.
+    /// Cancels a job. A waiting one never starts (its key stays known). A running one is marked for its worker, and never
+    /// runs again however this run ends: done it is done, else it is dead with reason `cancelled`.
     async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError>;
 
     /// Which of these running jobs have been cancelled.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha1::{Digest as _, Sha1};
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
@@ -148,12 +149,17 @@ impl JobId {
     /// The id of the job of this kind and tenant with this unique key.
     #[must_use]
     pub fn derive(kind: &str, tenant: Uuid, unique: &str) -> Self {
-        let mut name = Vec::with_capacity(kind.len() + 17 + unique.len());
-        name.extend_from_slice(kind.as_bytes());
-        name.push(0);
-        name.extend_from_slice(tenant.as_bytes());
-        name.extend_from_slice(unique.as_bytes());
-        Self(Uuid::new_v5(&Self::NAMESPACE, &name))
+        // `Uuid::new_v5` would compute the same without the processor's own SHA-1.
+        let digest = Sha1::new()
+            .chain_update(Self::NAMESPACE)
+            .chain_update(kind)
+            .chain_update([0])
+            .chain_update(tenant)
+            .chain_update(unique)
+            .finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(uuid::Builder::from_sha1_bytes(bytes).into_uuid())
     }
 }
 

@@ -73,7 +73,15 @@ async fn sweep(shared: &Shared, tick: u32) -> Result<(), QueueError> {
             .tally
             .add(shared.settings.queue, "any", "crashed", (rescued + poisoned) as u64);
     }
-    if swept.promoted > 0 || tick.is_multiple_of(LOOK_EVERY) {
+    if swept.unheard > 0 {
+        let unheard = swept.unheard;
+        tracing::warn!(queue = %shared.settings.queue, unheard,
+            "Jobs taken back whose claim was never heard of by its worker, which lives: the queue answers slowly.");
+        shared
+            .tally
+            .add(shared.settings.queue, "any", "unheard", unheard as u64);
+    }
+    if swept.promoted + swept.unheard > 0 || tick.is_multiple_of(LOOK_EVERY) {
         shared.wakes.iter().for_each(|wake| wake.notify_one());
     }
     Ok(())

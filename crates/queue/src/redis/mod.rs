@@ -13,6 +13,7 @@
 //! | `sched` | sorted set | id, tenant and lane → due time; so becoming ready needs no look at the job |
 //! | `run:<claim>` | set | ids that a claim holds |
 //! | `leases`, `holders` | sorted set, hash | claim → end of its lease; claim → worker session |
+//! | `sessions` | sorted set | worker session → until when it is announced |
 //! | `seq` | number | the last claim's number |
 //! | `parked`, `gate:<gate>` | hash, set | id → gate; the ids behind a gate |
 //! | `errors` | hash | id → failures so far, a JSON list |
@@ -66,7 +67,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use self::link::{Link, misunderstood};
-use self::script::{CANCEL, COUNT, COUNTS, DEAD_DELETE, DEAD_EDIT, DEAD_RETRY, ENDED, PAUSE, PURGE, UNPARK};
+use self::script::{ANNOUNCE, CANCEL, COUNT, COUNTS, DEAD_DELETE, DEAD_EDIT, DEAD_RETRY, ENDED, PAUSE, PURGE, UNPARK};
 use self::wake::Wake;
 use self::work::bounded;
 use crate::backend::{
@@ -299,7 +300,13 @@ impl Backend for RedisQueue {
             .arg(self.workers_key())
             .arg(worker.session.as_bytes())
             .arg(announced);
-        self.link.query(&command).await
+        self.link.query::<()>(&command).await?;
+        for queue in Queue::ALL {
+            let mut command = ANNOUNCE.on(self.tag(queue));
+            command.arg(worker.session.as_bytes()).arg(until);
+            self.link.run::<()>(&ANNOUNCE, &command).await?;
+        }
+        Ok(())
     }
 
     async fn workers(&self, now: Millis) -> Result<Vec<Worker>, QueueError> {

@@ -81,6 +81,7 @@ scripts! {
     ADD: Needs, WRITE, include_str!("lua/add.lua");
     STEP: Frees, WRITE, include_str!("lua/step.lua");
     RENEW: Frees, include_str!("lua/renew.lua");
+    ANNOUNCE: Frees, include_str!("lua/announce.lua");
     SWEEP: Frees, WRITE, include_str!("lua/sweep.lua");
     UNPARK: Frees, WRITE, include_str!("lua/unpark.lua");
     PAUSE: Frees, WRITE, include_str!("lua/pause.lua");

@@ -131,11 +131,12 @@ impl RedisQueue {
         for crashes in 1..CRASHES_MAX {
             command.arg(millis(CRASH_BACKOFF.wait(crashes.into(), dice)));
         }
-        let (promoted, rescued, poisoned, next_due): (usize, usize, usize, String) =
+        let (promoted, rescued, unheard, poisoned, next_due): (usize, usize, usize, usize, String) =
             self.link.run(&SWEEP, &command).await?;
         Ok(Sweep {
             promoted,
             rescued,
+            unheard,
             poisoned,
             next_due: next_due.parse().ok(),
         })

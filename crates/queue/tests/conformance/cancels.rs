@@ -1,7 +1,7 @@
 //! What a cancel promises.
 
 use queue::Queue;
-use queue::backend::{Added, Cancelled, Counts, Outcome, Reason, State};
+use queue::backend::{Added, CRASHES_MAX, Cancelled, Counts, Outcome, Reason, State};
 use queue::clock::DAY_MS;
 
 use crate::support::fixture::{Fixture, LEASE_MS, failed};
@@ -228,45 +228,32 @@ pub(crate) async fn a_job_under_an_ended_lease_is_still_its_workers_to_stop(fixt
     );
 }
 
-/// Either it is dead at once when its worker lets go of it, or whoever runs it next is told to stop.
-async fn is_still_cancelled(fixture: &Fixture, claimed: &queue::backend::Claimed) {
+/// Dead with reason `cancelled`, and never again with a worker.
+async fn is_buried(fixture: &Fixture, claimed: &queue::backend::Claimed) {
+    let state = fixture.kept(claimed.id).await.state;
+    let reason = Reason::Cancelled;
+    assert!(
+        matches!(state, State::Dead { reason: why, .. } if why == reason),
+        "{state:?}"
+    );
     fixture
         .queue
         .unpark(Queue::Default, &["kind:x".into()], fixture.now())
         .await
         .unwrap();
-    fixture.advance(LEASE_MS);
+    fixture.advance(10 * LEASE_MS);
     fixture.sweep().await;
-    if matches!(
-        fixture.kept(claimed.id).await.state,
-        State::Dead {
-            reason: Reason::Cancelled,
-            ..
-        }
-    ) {
-        return;
+    for lane in 0..CRASHES_MAX {
+        assert!(fixture.claim_from(lane, 10).await.is_empty());
     }
-    let again = [fixture.claim(10).await, fixture.claim_from(1, 10).await].concat();
-    let running: Vec<_> = again.iter().map(|job| job.id).collect();
-    assert_eq!(running, [claimed.id]);
+    let counts = fixture.queue.counts(Queue::Default).await.unwrap();
     assert_eq!(
-        fixture.queue.cancelled(Queue::Default, &running).await.unwrap(),
-        running
-    );
-    assert!(
-        fixture
-            .settle(
-                &again[0],
-                Outcome::Dead {
-                    reason: Reason::Cancelled,
-                    error: None
-                }
-            )
-            .await
+        (counts.ready, counts.scheduled, counts.running, counts.parked),
+        (0, 0, 0, 0)
     );
 }
 
-pub(crate) async fn a_cancel_outlives_the_run_that_did_not_see_it(fixture: &Fixture) {
+pub(crate) async fn a_cancelled_run_that_would_go_on_is_dead_instead(fixture: &Fixture) {
     let run_at = fixture.now();
     let outcomes = [
         Outcome::Release,
@@ -278,13 +265,45 @@ pub(crate) async fn a_cancel_outlives_the_run_that_did_not_see_it(fixture: &Fixt
         let claimed = fixture.running(&number.to_string()).await;
         cancel(fixture, claimed.id).await;
         assert!(fixture.settle(&claimed, outcome).await);
-        is_still_cancelled(fixture, &claimed).await;
+        is_buried(fixture, &claimed).await;
     }
 }
 
-pub(crate) async fn a_cancel_outlives_a_crash(fixture: &Fixture) {
+pub(crate) async fn a_cancelled_run_leaves_its_neighbours_alone(fixture: &Fixture) {
+    let run_at = fixture.now();
+    for key in ["a", "b", "c"] {
+        fixture.add_one(&fixture.job(key)).await;
+    }
+    let claimed = fixture.claim(10).await;
+    cancel(fixture, claimed[1].id).await;
+    assert_eq!(fixture.settle_all(&claimed, failed(run_at, "no")).await, [true; 3]);
+    is_dead_alone(fixture, &claimed).await;
+}
+
+pub(crate) async fn a_cancelled_run_that_crashes_leaves_its_neighbours_alone(fixture: &Fixture) {
+    for key in ["a", "b", "c"] {
+        fixture.add_one(&fixture.job(key)).await;
+    }
+    let claimed = fixture.claim(10).await;
+    cancel(fixture, claimed[1].id).await;
+    fixture.crash().await;
+    is_dead_alone(fixture, &claimed).await;
+}
+
+/// The second of three was cancelled, the others go on.
+async fn is_dead_alone(fixture: &Fixture, claimed: &[queue::backend::Claimed]) {
+    assert!(matches!(fixture.kept(claimed[1].id).await.state, State::Dead { .. }));
+    for claimed in [&claimed[0], &claimed[2]] {
+        let state = fixture.kept(claimed.id).await.state;
+        assert!(matches!(state, State::Scheduled { .. } | State::Ready), "{state:?}");
+    }
+}
+
+pub(crate) async fn a_cancelled_run_that_crashes_is_dead_instead(fixture: &Fixture) {
     let claimed = fixture.running("a").await;
     cancel(fixture, claimed.id).await;
-    fixture.crash().await;
-    is_still_cancelled(fixture, &claimed).await;
+    let swept = fixture.crash().await;
+    assert_eq!((swept.rescued, swept.poisoned), (0, 0));
+    is_buried(fixture, &claimed).await;
+    assert!(fixture.kept(claimed.id).await.errors.is_empty());
 }

@@ -1,11 +1,11 @@
 //! Leases: kept by renewing, lost by silence, and what a crash costs.
 
 use queue::Queue;
-use queue::backend::{CRASH_BACKOFF, Counts, Outcome, Reason, State};
+use queue::backend::{CRASH_BACKOFF, Counts, Outcome, Reason, State, Worker};
 use queue::clock::millis;
 use uuid::Uuid;
 
-use crate::support::fixture::{Fixture, LEASE_MS, failed};
+use crate::support::fixture::{Fixture, LEASE_MS, SESSION, failed};
 
 pub(crate) async fn a_lease_holds_to_its_end(fixture: &Fixture) {
     let claimed = fixture.running("a").await;
@@ -297,4 +297,44 @@ pub(crate) async fn a_sweep_is_of_one_queue(fixture: &Fixture) {
     fixture.advance(LEASE_MS + 1);
     let other = fixture.queue.sweep(Queue::Urgent, fixture.now(), 0.5).await.unwrap();
     assert_eq!((other.rescued, fixture.sweep().await.rescued), (0, 1));
+}
+
+/// What a worker never heard of, because the answer to its claim was lost, is not its crash while it lives.
+pub(crate) async fn a_lease_that_its_living_worker_never_heard_of_costs_no_crash(fixture: &Fixture) {
+    let unheard = fixture.running("unheard").await;
+    announce(fixture, fixture.now() + 2 * LEASE_MS).await;
+    fixture.advance(LEASE_MS + 1);
+    let swept = fixture.sweep().await;
+    assert_eq!((swept.rescued, swept.unheard, swept.poisoned), (0, 1, 0));
+    assert!(
+        !fixture.settle(&unheard, Outcome::Done).await,
+        "it is not held any more"
+    );
+    fixture.sweep().await;
+    let again = fixture.claim(10).await;
+    assert_eq!(
+        (again.len(), again[0].crashes, again[0].attempts),
+        (1, 0, 0),
+        "at once, without a charge"
+    );
+    assert_eq!(again[0].body, unheard.body);
+
+    fixture.advance(LEASE_MS + 1);
+    let swept = fixture.sweep().await;
+    assert_eq!(
+        (swept.rescued, swept.unheard),
+        (1, 0),
+        "nobody says any more that it lives"
+    );
+}
+
+async fn announce(fixture: &Fixture, until: queue::Millis) {
+    let worker = Worker {
+        session: SESSION,
+        name: "w".into(),
+        queues: Vec::new(),
+        kinds: Vec::new(),
+        started_at: fixture.now(),
+    };
+    fixture.queue.announce(&worker, until).await.unwrap();
 }

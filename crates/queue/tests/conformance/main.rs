@@ -142,6 +142,7 @@ promises! {
         renewing_nothing_loses_nothing,
         a_crash_has_its_own_back_off_and_costs_no_attempt,
         the_third_crash_is_poison,
+        a_lease_that_its_living_worker_never_heard_of_costs_no_crash,
         crashes_add_up_over_other_ways_of_ending,
         what_was_settled_before_the_crash_is_not_touched_by_it,
         neighbours_are_charged_for_the_first_crash_only_with_it,
@@ -192,8 +193,10 @@ promises! {
         what_does_not_live_cannot_be_cancelled,
         a_job_of_any_queue_is_cancelled_by_its_id_alone,
         a_job_under_an_ended_lease_is_still_its_workers_to_stop,
-        a_cancel_outlives_the_run_that_did_not_see_it,
-        a_cancel_outlives_a_crash,
+        a_cancelled_run_that_would_go_on_is_dead_instead,
+        a_cancelled_run_that_crashes_is_dead_instead,
+        a_cancelled_run_leaves_its_neighbours_alone,
+        a_cancelled_run_that_crashes_leaves_its_neighbours_alone,
     }
     dead {
         a_retried_dead_letter_has_all_its_attempts_again,

@@ -51,7 +51,7 @@ impl World {
             handles.push(fixture.another_handle().await);
         }
         Self {
-            model: Model::new(fixture.buries_cancelled()),
+            model: Model::default(),
             theatre: Theatre::new(&fixture.clock()),
             handles,
             held: vec![Vec::new(); WORKERS],

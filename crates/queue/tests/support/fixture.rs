@@ -82,19 +82,6 @@ impl Fixture {
         handle(&self.storage)
     }
 
-    /// Whether a cancelled run that ends another way makes its job dead at once, or the mark stays for the next run. The
-    /// contract allows both.
-    pub(crate) fn buries_cancelled(&self) -> bool {
-        match self.storage {
-            Storage::Memory(_) => true,
-            Storage::Sqlite(_) => false,
-            #[cfg(feature = "services")]
-            Storage::Postgres(_) => false,
-            #[cfg(feature = "services")]
-            Storage::Redis(_) => true,
-        }
-    }
-
     /// The clock of this fixture.
     pub(crate) fn clock(&self) -> Clock {
         Clock::Manual(Arc::clone(&self.now))
@@ -246,11 +233,12 @@ impl Fixture {
         loop {
             let swept = self.queue.sweep(Queue::Default, self.now(), dice).await.unwrap();
             sum.next_due = swept.next_due;
-            if swept.promoted + swept.rescued + swept.poisoned == 0 {
+            if swept.promoted + swept.rescued + swept.unheard + swept.poisoned == 0 {
                 return sum;
             }
             sum.promoted += swept.promoted;
             sum.rescued += swept.rescued;
+            sum.unheard += swept.unheard;
             sum.poisoned += swept.poisoned;
         }
     }

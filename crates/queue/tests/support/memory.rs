@@ -35,12 +35,8 @@ pub(crate) struct Memory {
 
 impl Default for Memory {
     fn default() -> Self {
-        let shelf = Shelf {
-            model: Model::new(true),
-            ..Shelf::default()
-        };
         Self {
-            shelf: Arc::new(Mutex::new(shelf)),
+            shelf: Arc::default(),
             wakes: Arc::default(),
         }
     }
@@ -298,7 +294,9 @@ impl Backend for Memory {
     }
 
     async fn announce(&self, worker: &Worker, until: Millis) -> Result<(), QueueError> {
-        self.shelf().workers.insert(worker.session, (worker.clone(), until));
+        let mut shelf = self.shelf();
+        shelf.model.sessions.insert(worker.session, until);
+        shelf.workers.insert(worker.session, (worker.clone(), until));
         Ok(())
     }
 

@@ -86,20 +86,13 @@ pub(crate) struct Model {
     pub(crate) ended: HashMap<JobId, Millis>,
     /// Dead letters that were removed: nothing is promised about their keys.
     pub(crate) removed: BTreeSet<JobId>,
-    /// A cancelled run that ends another way makes the job dead at once; else the mark stays for its next run.
-    buries_cancelled: bool,
+    /// Until when worker sessions are announced.
+    pub(crate) sessions: HashMap<Uuid, Millis>,
     paused: BTreeSet<Queue>,
     next_order: u64,
 }
 
 impl Model {
-    pub(crate) fn new(buries_cancelled: bool) -> Self {
-        Self {
-            buries_cancelled,
-            ..Self::default()
-        }
-    }
-
     pub(crate) fn known(&self, id: JobId, now: Millis) -> Known {
         if self.jobs.contains_key(&id) {
             return Known::Surely;
@@ -191,9 +184,7 @@ impl Model {
         }
         match &settle.outcome {
             Outcome::Done => self.end(settle.id, now),
-            Outcome::Later { .. } | Outcome::Park { .. } | Outcome::Release
-                if entry.cancelled && self.buries_cancelled =>
-            {
+            Outcome::Later { .. } | Outcome::Park { .. } | Outcome::Release if entry.cancelled => {
                 entry.state = State::Dead {
                     reason: Reason::Cancelled,
                     died_at: now,
@@ -256,9 +247,10 @@ impl Model {
                     self.next_order += 1;
                     swept.promoted += 1;
                 }
-                State::Running { until, .. } if until <= now => {
-                    entry.crashes += 1;
-                    if entry.cancelled && self.buries_cancelled {
+                State::Running { until, session, .. } if until <= now => {
+                    let lives = self.sessions.get(&session).is_some_and(|announced| *announced > now);
+                    entry.crashes += u8::from(!lives);
+                    if entry.cancelled {
                         entry.state = State::Dead {
                             reason: Reason::Cancelled,
                             died_at: now,
@@ -275,6 +267,10 @@ impl Model {
                             died_at: now,
                         };
                         swept.poisoned += 1;
+                    } else if lives {
+                        // At once, or with the next sweep.
+                        entry.state = State::Scheduled { run_at: now };
+                        swept.unheard += 1;
                     } else {
                         let wait = millis(CRASH_BACKOFF.wait(entry.crashes.into(), dice));
                         entry.state = State::Scheduled { run_at: now + wait };

@@ -66,7 +66,18 @@ end
 if #later > 0 then wakes = schedule(later) or wakes end
 for claim in pairs(claims) do drop_lease_if_empty(claim) end
 
-local claim, taken, values, more = 0, {}, {}, 0
+-- A number never issued before, as text (Lua would round it). Ahead of the clock's microseconds, so that a replica that
+-- becomes the master without having heard of the last claims does not issue theirs again.
+local function next_claim(now)
+  local claim, least = call('INCR', queue .. ':seq'), now * 1000
+  if claim < least then
+    claim = least
+    call('SET', queue .. ':seq', string.format('%.0f', claim))
+  end
+  return string.format('%.0f', claim)
+end
+
+local claim, taken, values, more = '0', {}, {}, 0
 if want > 0 then
   local promoted = promote(now, STEP_PROMOTED_MAX)
   if call('EXISTS', queue .. ':paused') == 0 then
@@ -86,7 +97,7 @@ if want > 0 then
       if #again > 0 then call('RPUSH', ring, unpack(again)) end
     end
     if #taken > 0 then
-      claim = call('INCR', queue .. ':seq')
+      claim = next_claim(now)
       values = call('HMGET', queue .. ':jobs', unpack(taken))
       call('SADD', queue .. ':run:' .. claim, unpack(taken))
       call('ZADD', queue .. ':leases', lease_end, claim)
@@ -100,4 +111,4 @@ if want > 0 then
   end
 end
 if wakes then wake() end
-return {claim, table.concat(taken), values, more, refused}
+return {tonumber(claim), table.concat(taken), values, more, refused}

@@ -1,14 +1,15 @@
 -- Makes due jobs ready, and takes jobs back from leases that ended.
 -- ARGV: now · today · what to note for a poisoned job (JSON string) · how long to wait after the first crash, the second …
--- Answers how many became ready, were taken back, and died; and the first due time ('' = none).
+-- Answers how many became ready, were taken back with a charge, without one, and died; and the first due time ('' = none).
 local now, today, poisoned_text = unpack(ARGV, 1, 3)
 local promoted = promote(now, SWEEP_MAX)
-local rescued, poisoned, left = 0, 0, SWEEP_MAX
+local rescued, unheard, poisoned, left = 0, 0, 0, SWEEP_MAX
 
-local function take_back(id)
+-- `charged` is 1, or 0 if the worker lives and never heard that it holds the job.
+local function take_back(id, charged)
   local job = call('HGET', queue .. ':jobs', id)
   if not job then return end
-  local body, crashes = string.sub(job, HEAD_BYTES + 1), string.byte(job, 19) + 1
+  local body, crashes = string.sub(job, HEAD_BYTES + 1), string.byte(job, 19) + charged
   local head = string.sub(job, 1, 18) .. string.char(crashes)
   if call('SISMEMBER', queue .. ':cancelled', id) == 1 then
     bury(id, head, body, 'cancelled', now, today)
@@ -17,6 +18,9 @@ local function take_back(id)
     note(id, string.format('{"attempt":%d,"at":%s,"error":%s}', attempt, now, poisoned_text))
     bury(id, head, body, 'poison', now, today)
     poisoned = poisoned + 1
+  elseif charged == 0 then
+    make_ready_in_places({id .. place_of(head)})
+    unheard = unheard + 1
   else
     call('HSET', queue .. ':jobs', id, head .. body)
     call('ZADD', queue .. ':sched', now + ARGV[3 + crashes], id .. place_of(head))
@@ -26,10 +30,12 @@ end
 
 for _, claim in ipairs(call('ZRANGEBYSCORE', queue .. ':leases', '-inf', now, 'LIMIT', 0, SWEEP_MAX)) do
   if left == 0 then break end
+  local session = call('HGET', queue .. ':holders', claim)
+  local lives = session and tonumber(call('ZSCORE', queue .. ':sessions', session) or 0) > tonumber(now)
   local ids = call('SPOP', queue .. ':run:' .. claim, left)
   left = left - #ids
-  for _, id in ipairs(ids) do take_back(id) end
+  for _, id in ipairs(ids) do take_back(id, lives and 0 or 1) end
   drop_lease_if_empty(claim)
 end
-if promoted > 0 then wake() end
-return {promoted, rescued, poisoned, call('ZRANGE', queue .. ':sched', 0, 0, 'WITHSCORES')[2] or ''}
+if promoted + unheard > 0 then wake() end
+return {promoted, rescued, unheard, poisoned, call('ZRANGE', queue .. ':sched', 0, 0, 'WITHSCORES')[2] or ''}

@@ -32,8 +32,6 @@ pub(super) async fn cancel(connection: &mut PgConnection, id: JobId, now: Millis
         failed AS (DELETE FROM queue_errors WHERE id = $1),
         marked AS (DELETE FROM queue_cancels WHERE id = $1)
         UPDATE queue_keys SET day = GREATEST(day, $3) WHERE id = $1";
-    const RUNS: &str = "SELECT EXISTS (SELECT FROM queue_leases l, unnest(l.firsts, l.lens) AS run(first, len)
-        WHERE l.lane = $2 AND run.first <= $1 AND $1 < run.first + run.len)";
     const MARK: &str = "INSERT INTO queue_cancels (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 
     for _ in 0..TRIES {
@@ -56,18 +54,40 @@ pub(super) async fn cancel(connection: &mut PgConnection, id: JobId, now: Millis
             return Ok(Cancelled::Removed);
         }
         transaction.rollback().await?;
-        let lane = lane(queue(place.queue)?, crashes(place.crashes)?);
-        if sqlx::query_scalar(RUNS)
-            .bind(place.seq)
-            .bind(lane)
-            .fetch_one(&mut *connection)
-            .await?
-        {
-            break;
+        let mut transaction = connection.begin().await?;
+        if doom(&mut transaction, &place).await? {
+            sqlx::query(MARK)
+                .bind(id.0)
+                .bind(now)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+            return Ok(Cancelled::Signalled);
         }
+        transaction.rollback().await?;
     }
     sqlx::query(MARK).bind(id.0).bind(now).execute(connection).await?;
     Ok(Cancelled::Signalled)
+}
+
+/// Writes into the lease that this job of it shall not go on, however its run ends; `false` = no lease has it.
+async fn doom(connection: &mut PgConnection, place: &Place) -> Result<bool, sqlx::Error> {
+    const DOOM: &str = "UPDATE queue_leases l SET cancelled = array_append(l.cancelled, $1)
+        WHERE l.lane = $2 AND EXISTS (
+            SELECT FROM unnest(l.firsts, l.lens) AS run(first, len) WHERE run.first <= $1 AND $1 < run.first + run.len)";
+    // Asked after the lease is ours: the run may have been settled while we waited for it.
+    const RUNS: &str = "SELECT EXISTS (SELECT FROM queue_jobs WHERE seq = $1)";
+
+    let lane = lane(queue(place.queue)?, crashes(place.crashes)?);
+    let leases = sqlx::query(DOOM)
+        .bind(place.seq)
+        .bind(lane)
+        .execute(&mut *connection)
+        .await?;
+    if leases.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query_scalar(RUNS).bind(place.seq).fetch_one(connection).await
 }
 
 /// Takes the job from where it waits; `false` = it does not wait there.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::PgConnection;
 
 use super::super::outcome::{error, kind, label, run_at};
-use crate::backend::{Outcome, Settle};
+use crate::backend::{Outcome, Reason, Settle};
 use crate::clock::{Millis, day};
 
 /// For the usual case: everything done at the first attempt, on the day it was added. Locking the lease waits for
@@ -19,14 +19,19 @@ RETURNING seq";
 
 /// For every other mixture. A job that goes on gets a new `seq`, so that it does not belong to this lease any more; one
 /// that is released gets one before everything that waits, as it has waited already. A key that ends or moves on a later
-/// day than its job was added is remembered from then.
+/// day than its job was added is remembered from then. One that was cancelled does not go on: the lease's row says so,
+/// whose lock gives its newest version, where a table of its own would be seen as it was before we waited.
 const MIXED: &str = "
 WITH input AS MATERIALIZED (
     SELECT * FROM unnest($2::bigint[], $3::bigint[], $5::smallint[], $6::bigint[], $7::text[], $8::text[], $9::bool[])
         WITH ORDINALITY AS i(seq, lease, kind, run_at, error, label, late, o)),
-held AS MATERIALIZED (SELECT id FROM queue_leases WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE),
+held AS MATERIALIZED (SELECT id, cancelled FROM queue_leases WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE),
 finished AS (DELETE FROM queue_leases WHERE id = ANY($4)),
-mine AS MATERIALIZED (SELECT input.* FROM input JOIN held ON held.id = input.lease),
+mine AS MATERIALIZED (
+    SELECT seq, run_at, error, late, o, CASE WHEN doomed THEN 1 ELSE kind END AS kind,
+        CASE WHEN doomed THEN $12 ELSE label END AS label
+    FROM (SELECT input.*, input.kind >= 2 AND input.seq = ANY(held.cancelled) AS doomed
+          FROM input JOIN held ON held.id = input.lease) mine),
 base AS MATERIALIZED (SELECT nextval('queue_blocks') AS back, nextval('queue_front') AS front),
 ended AS (
     DELETE FROM queue_jobs j USING mine
@@ -108,6 +113,7 @@ pub(super) async fn settle(
             .bind(settles.iter().map(|settle| settle.added_on < today).collect::<Vec<_>>())
             .bind(now)
             .bind(today)
+            .bind(Reason::Cancelled.name())
             .fetch_all(connection)
             .await?
     };

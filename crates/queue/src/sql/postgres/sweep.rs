@@ -59,6 +59,7 @@ pub(super) async fn promote(connection: &mut PgConnection, queue: Queue, now: Mi
 pub(super) struct Rescued {
     pub(super) leases: i64,
     pub(super) rescued: usize,
+    pub(super) unheard: usize,
     pub(super) poisoned: usize,
     pub(super) next_due: Option<Millis>,
 }
@@ -72,35 +73,40 @@ WITH ended AS MATERIALIZED (
 taken AS MATERIALIZED (
     SELECT id FROM (SELECT id, sum(jobs) OVER (ORDER BY id) - jobs AS before FROM ended) e WHERE before < $4),
 lost AS (
-    DELETE FROM queue_leases l USING taken WHERE l.id = taken.id RETURNING l.firsts, l.lens),
-runs AS MATERIALIZED (SELECT run.first, run.len FROM lost, unnest(lost.firsts, lost.lens) AS run(first, len)),
+    DELETE FROM queue_leases l USING taken WHERE l.id = taken.id RETURNING l.firsts, l.lens, l.cancelled,
+        EXISTS (SELECT FROM queue_workers w WHERE w.session = l.session AND w.until > $2) AS unheard),
+runs AS MATERIALIZED (
+    SELECT run.first, run.len, lost.cancelled, lost.unheard FROM lost, unnest(lost.firsts, lost.lens) AS run(first, len)),
 left_over AS MATERIALIZED (
-    SELECT job.seq, job.crashes + 1 AS crashes, row_number() OVER (ORDER BY job.tenant, job.seq) AS o
+    SELECT job.seq, job.crashes + (NOT runs.unheard)::integer AS crashes, runs.unheard,
+        row_number() OVER (ORDER BY job.tenant, job.seq) AS o, job.seq = ANY(runs.cancelled) AS cancelled
     FROM runs, LATERAL (
         SELECT seq, tenant, crashes FROM queue_jobs j WHERE j.seq >= runs.first AND j.seq < runs.first + runs.len
         OFFSET 0) job),
 base AS MATERIALIZED (SELECT nextval('queue_blocks') AS base),
 moved AS (
-    UPDATE queue_jobs j SET seq = base.base + l.o, crashes = l.crashes, run_at = ($5::bigint[])[l.crashes]
-    FROM left_over l CROSS JOIN base WHERE j.seq = l.seq AND l.crashes < $6
-    RETURNING j.seq, j.run_at, j.id, j.queue, j.tenant, j.crashes),
+    UPDATE queue_jobs j SET seq = base.base + l.o, crashes = l.crashes,
+        run_at = CASE WHEN l.unheard THEN $2 ELSE ($5::bigint[])[l.crashes] END
+    FROM left_over l CROSS JOIN base WHERE j.seq = l.seq AND l.crashes < $6 AND NOT l.cancelled
+    RETURNING j.seq, j.run_at, j.id, j.queue, j.tenant, j.crashes, l.unheard),
 followed AS (UPDATE queue_keys k SET seq = moved.seq, day = GREATEST(k.day, $7) FROM moved WHERE k.id = moved.id),
 later AS (
     INSERT INTO queue_later (queue, run_at, seq, lane, tenant)
     SELECT queue, run_at, seq, queue + 10 * crashes, tenant FROM moved),
-poisoned AS (
-    DELETE FROM queue_jobs j USING left_over l WHERE j.seq = l.seq AND l.crashes >= $6
-    RETURNING l.crashes, j.id, j.queue, j.tenant, j.attempts, j.body),
+buried AS (
+    DELETE FROM queue_jobs j USING left_over l WHERE j.seq = l.seq AND (l.crashes >= $6 OR l.cancelled)
+    RETURNING l.crashes, l.cancelled, j.id, j.queue, j.tenant, j.attempts, j.body),
 dead AS (
     INSERT INTO queue_dead (id, queue, crashes, attempts, died_at, tenant, reason, body)
-    SELECT id, queue, crashes, attempts, $2, tenant, $8, body FROM poisoned),
+    SELECT id, queue, crashes, attempts, $2, tenant, CASE WHEN cancelled THEN $9 ELSE $8 END, body FROM buried),
 failed AS (
     INSERT INTO queue_errors (id, attempt, at, error)
-    SELECT id, attempts + 1, $2, 'the worker died under it ' || crashes || ' times' FROM poisoned),
-late AS (UPDATE queue_keys k SET day = GREATEST(k.day, $7) FROM poisoned WHERE k.id = poisoned.id),
-unmarked AS (DELETE FROM queue_cancels c USING poisoned WHERE c.id = poisoned.id),
+    SELECT id, attempts + 1, $2, 'the worker died under it ' || crashes || ' times' FROM buried WHERE NOT cancelled),
+late AS (UPDATE queue_keys k SET day = GREATEST(k.day, $7) FROM buried WHERE k.id = buried.id),
+unmarked AS (DELETE FROM queue_cancels c USING buried WHERE c.id = buried.id),
 told AS MATERIALIZED (SELECT pg_notify('queue_wake', queue::text) FROM (SELECT DISTINCT queue FROM moved) woken)
-SELECT (SELECT count(*) FROM lost), (SELECT count(*) FROM moved), (SELECT count(*) FROM poisoned),
+SELECT (SELECT count(*) FROM lost), (SELECT count(*) FROM moved WHERE NOT unheard),
+    (SELECT count(*) FROM moved WHERE unheard), (SELECT count(*) FROM buried WHERE NOT cancelled),
     (SELECT min(run_at) FROM moved), (SELECT count(told) FROM told)";
 
 pub(super) async fn rescue(
@@ -109,21 +115,24 @@ pub(super) async fn rescue(
     now: Millis,
     dice: f64,
 ) -> Result<Rescued, sqlx::Error> {
-    let (leases, rescued, poisoned, next_due, _): (i64, i64, i64, Option<Millis>, i64) = sqlx::query_as(RESCUE)
-        .bind(lanes(queue))
-        .bind(now)
-        .bind(LEASES_MAX)
-        .bind(JOBS_MAX)
-        .bind(crash_due(now, dice))
-        .bind(i32::from(CRASHES_MAX))
-        .bind(day(now))
-        .bind(Reason::Poison.name())
-        .fetch_one(connection)
-        .await?;
+    let (leases, rescued, unheard, poisoned, next_due, _): (i64, i64, i64, i64, Option<Millis>, i64) =
+        sqlx::query_as(RESCUE)
+            .bind(lanes(queue))
+            .bind(now)
+            .bind(LEASES_MAX)
+            .bind(JOBS_MAX)
+            .bind(crash_due(now, dice))
+            .bind(i32::from(CRASHES_MAX))
+            .bind(day(now))
+            .bind(Reason::Poison.name())
+            .bind(Reason::Cancelled.name())
+            .fetch_one(connection)
+            .await?;
     let size = |count| usize::try_from(count).unwrap_or(0);
     Ok(Rescued {
         leases,
         rescued: size(rescued),
+        unheard: size(unheard),
         poisoned: size(poisoned),
         next_due,
     })

@@ -1,5 +1,7 @@
 //! Cancelling.
 
+use std::collections::HashSet;
+
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
@@ -109,6 +111,13 @@ async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bo
         }
     }
     Ok(true)
+}
+
+/// The numbers of the jobs that somebody cancelled while they ran.
+pub(super) async fn doomed(connection: &mut SqliteConnection) -> Result<HashSet<i64>, sqlx::Error> {
+    const DOOMED: &str = "SELECT k.seq FROM queue_cancels c CROSS JOIN queue_keys k ON k.id = c.id";
+    let seqs: Vec<i64> = sqlx::query_scalar(DOOMED).fetch_all(connection).await?;
+    Ok(seqs.into_iter().collect())
 }
 
 /// Reads the marks of everything that runs: there are hardly ever any.

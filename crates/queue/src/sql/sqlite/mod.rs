@@ -176,6 +176,7 @@ impl SqliteQueue {
         for _ in 0..RESCUE_ROUNDS {
             let found = write!(self, connection => sweep::rescue(connection, queue, now, dice))?;
             sweep.rescued += found.rescued;
+            sweep.unheard += found.unheard;
             sweep.poisoned += found.poisoned;
             sweep.next_due = [sweep.next_due, found.next_due].into_iter().flatten().min();
             if found.leases == 0 {

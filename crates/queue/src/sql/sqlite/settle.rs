@@ -6,8 +6,9 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::super::outcome::{DEAD, DONE, LATER, PARK, RELEASE, error, kind, label, run_at};
 use super::super::pool::broken;
+use super::cancel::doomed;
 use super::{json, numbers_back, numbers_front};
-use crate::backend::{Outcome, Settle};
+use crate::backend::{Outcome, Reason, Settle};
 use crate::clock::{Millis, day};
 
 const HELD: &str = "SELECT id FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
@@ -151,6 +152,7 @@ async fn mixed(
 ) -> Result<(), sqlx::Error> {
     let mut back = numbers_back(connection, settles.len()).await?;
     let mut front = numbers_front(connection, settles.len()).await?;
+    let doomed = doomed(connection).await?;
     let mut seen = HashSet::new();
     let mut input: Vec<Input> = Vec::with_capacity(settles.len());
     for settle in settles {
@@ -159,21 +161,15 @@ async fn mixed(
             continue;
         }
         let outcome = &settle.outcome;
-        let next = if kind(outcome) == RELEASE {
-            &mut front
+        let cancelled = kind(outcome) >= LATER && doomed.contains(&seq);
+        let (kind, label) = if cancelled {
+            (DEAD, Some(Reason::Cancelled.name().to_owned()))
         } else {
-            &mut back
+            (kind(outcome), label(outcome))
         };
+        let next = if kind == RELEASE { &mut front } else { &mut back };
         let late = settle.added_on < day(now);
-        input.push((
-            seq,
-            kind(outcome),
-            *next,
-            run_at(outcome),
-            error(outcome),
-            label(outcome),
-            late,
-        ));
+        input.push((seq, kind, *next, run_at(outcome), error(outcome), label, late));
         *next += 1;
     }
     let text = json(&input)?;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::super::ring::lanes;
 use super::super::texts::storable;
 use super::add::islands;
+use super::cancel::doomed;
 use super::{json, number, numbers_back, packed};
 use crate::backend::{CRASH_BACKOFF, CRASHES_MAX, Reason, Sweep};
 use crate::clock::{Millis, day, millis};
@@ -103,14 +104,17 @@ async fn make_ready(connection: &mut SqliteConnection, places: Vec<Place>) -> Re
 pub(super) struct Rescued {
     pub(super) leases: usize,
     pub(super) rescued: usize,
+    pub(super) unheard: usize,
     pub(super) poisoned: usize,
     pub(super) next_due: Option<Millis>,
 }
 
 /// A job that was left in an ended lease.
-#[derive(sqlx::FromRow)]
 struct LeftOver {
     seq: i64,
+    /// What the end of this lease adds to its crashes: nothing if the worker lives.
+    charged: i16,
+    /// With what is added.
     crashes: i16,
 }
 
@@ -120,66 +124,71 @@ pub(super) async fn rescue(
     now: Millis,
     dice: f64,
 ) -> Result<Rescued, sqlx::Error> {
-    const ENDED: &str = "SELECT id, runs FROM queue_leases
+    const ENDED: &str = "SELECT id, runs, EXISTS (
+            SELECT 1 FROM queue_workers w WHERE w.session = queue_leases.session AND w.until > $1) FROM queue_leases
         WHERE until < $1 AND lane IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT $3";
     const LOST: &str = "DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
     const LEFT: &str = "SELECT j.seq, j.crashes FROM json_each($1) run
         CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)";
 
-    let ended: Vec<(i64, String)> = sqlx::query_as(ENDED)
+    let ended: Vec<(i64, String, bool)> = sqlx::query_as(ENDED)
         .bind(now)
         .bind(json(&lanes(queue))?)
         .bind(LEASES_MAX)
         .fetch_all(&mut *connection)
         .await?;
     let (mut lost, mut jobs) = (Vec::new(), Vec::<LeftOver>::new());
-    for (id, runs) in ended {
+    for (id, runs, unheard) in ended {
         if jobs.len() >= JOBS_MAX {
             break;
         }
         lost.push(id);
-        jobs.extend(
-            sqlx::query_as::<_, LeftOver>(LEFT)
-                .bind(runs)
-                .fetch_all(&mut *connection)
-                .await?,
-        );
+        let left: Vec<(i64, i16)> = sqlx::query_as(LEFT).bind(runs).fetch_all(&mut *connection).await?;
+        let charged = i16::from(!unheard);
+        jobs.extend(left.into_iter().map(|(seq, crashes)| LeftOver {
+            seq,
+            charged,
+            crashes: crashes + charged,
+        }));
     }
     if lost.is_empty() {
         return Ok(Rescued {
             leases: 0,
             rescued: 0,
+            unheard: 0,
             poisoned: 0,
             next_due: None,
         });
     }
     sqlx::query(LOST).bind(json(&lost)?).execute(&mut *connection).await?;
 
-    let (poisoned, again): (Vec<_>, Vec<_>) = jobs
-        .into_iter()
-        .partition(|job| job.crashes + 1 >= i16::from(CRASHES_MAX));
+    let doomed = doomed(connection).await?;
+    let (cancelled, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| doomed.contains(&job.seq));
+    let (poisoned, again): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.crashes >= i16::from(CRASHES_MAX));
     let next_due = move_later(connection, &again, now, dice).await?;
-    bury(connection, &poisoned, now).await?;
+    bury(connection, &poisoned, Reason::Poison, now).await?;
+    bury(connection, &cancelled, Reason::Cancelled, now).await?;
     Ok(Rescued {
         leases: lost.len(),
-        rescued: again.len(),
+        rescued: again.iter().filter(|job| job.charged > 0).count(),
+        unheard: again.iter().filter(|job| job.charged == 0).count(),
         poisoned: poisoned.len(),
         next_due,
     })
 }
 
-/// Schedules jobs anew, under new numbers and with one crash more; answers when the first is due.
+/// Schedules jobs anew, under new numbers and with their crashes; answers when the first is due.
 async fn move_later(
     connection: &mut SqliteConnection,
     jobs: &[LeftOver],
     now: Millis,
     dice: f64,
 ) -> Result<Option<Millis>, sqlx::Error> {
-    // [old seq, new seq, run_at]
+    // [old seq, new seq, run_at, crashes]
     const STEPS: [&str; 3] = [
         "UPDATE queue_keys SET seq = i.value ->> 1, day = max(day, $2) FROM json_each($1) AS i
             WHERE queue_keys.seq = i.value ->> 0",
-        "UPDATE queue_jobs SET seq = i.value ->> 1, crashes = crashes + 1, run_at = i.value ->> 2
+        "UPDATE queue_jobs SET seq = i.value ->> 1, crashes = i.value ->> 3, run_at = i.value ->> 2
             FROM json_each($1) AS i WHERE queue_jobs.seq = i.value ->> 0",
         "INSERT INTO queue_later (queue, run_at, seq, lane, tenant)
             SELECT j.queue, j.run_at, j.seq, j.queue + 10 * j.crashes, j.tenant
@@ -189,8 +198,14 @@ async fn move_later(
         return Ok(None);
     }
     let first = numbers_back(connection, jobs.len()).await?;
-    let due = |job: &LeftOver| now + millis(CRASH_BACKOFF.wait(u32::from(job.crashes.unsigned_abs()) + 1, dice));
-    let input: Vec<_> = (first..).zip(jobs).map(|(seq, job)| (job.seq, seq, due(job))).collect();
+    let due = |job: &LeftOver| match job.charged {
+        0 => now,
+        _ => now + millis(CRASH_BACKOFF.wait(job.crashes.unsigned_abs().into(), dice)),
+    };
+    let input: Vec<_> = (first..)
+        .zip(jobs)
+        .map(|(seq, job)| (job.seq, seq, due(job), job.crashes))
+        .collect();
     let text = json(&input)?;
     for step in STEPS {
         sqlx::query(step)
@@ -202,15 +217,20 @@ async fn move_later(
     Ok(jobs.iter().map(due).min())
 }
 
-/// Makes jobs dead under which too many workers died.
-async fn bury(connection: &mut SqliteConnection, jobs: &[LeftOver], now: Millis) -> Result<(), sqlx::Error> {
+/// Makes jobs dead whose worker died under them, too often or after they were cancelled.
+async fn bury(
+    connection: &mut SqliteConnection,
+    jobs: &[LeftOver],
+    reason: Reason,
+    now: Millis,
+) -> Result<(), sqlx::Error> {
     const STEPS: [&str; 5] = [
         "INSERT INTO queue_dead (id, queue, crashes, attempts, died_at, tenant, reason, body)
             SELECT id, queue, crashes + 1, attempts, $2, tenant, $4, body
             FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))",
         "INSERT INTO queue_errors (id, attempt, at, error)
             SELECT id, attempts + 1, $2, 'the worker died under it ' || (crashes + 1) || ' times'
-            FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))",
+            FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1)) AND $4 = 'poison'",
         "UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (SELECT value FROM json_each($1))",
         "DELETE FROM queue_cancels WHERE id IN (
             SELECT id FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1)))",
@@ -225,7 +245,7 @@ async fn bury(connection: &mut SqliteConnection, jobs: &[LeftOver], now: Millis)
             .bind(&seqs)
             .bind(now)
             .bind(day(now))
-            .bind(Reason::Poison.name())
+            .bind(reason.name())
             .execute(&mut *connection)
             .await?;
     }
