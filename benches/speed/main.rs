@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench                       everything; about ten minutes
 //! cargo bench -- intake             only what is named: intake, queue, growth
+//! cargo bench -- growth redis       on some backends only: sqlite, postgres, redis
 //! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
 //! ```
 //! | section | measures | beside |
@@ -36,6 +37,7 @@ mod work;
 
 use std::process::ExitCode;
 
+use place::Kind;
 use scale::Scale;
 use services::Services;
 
@@ -61,17 +63,22 @@ fn main() -> anyhow::Result<ExitCode> {
         .map(String::as_str)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    if let Some(unknown) = named.iter().find(|name| !SECTIONS.contains(name)) {
-        eprintln!("There is no section `{unknown}`; there are {}.", SECTIONS.join(", "));
+    let is_backend = |name: &&str| Kind::ALL.iter().any(|kind| kind.name().eq_ignore_ascii_case(name));
+    let (backends, sections): (Vec<&str>, Vec<&str>) = named.into_iter().partition(is_backend);
+    if let Some(unknown) = sections.iter().find(|name| !SECTIONS.contains(name)) {
+        let sections = SECTIONS.join(", ");
+        eprintln!("There is no section and no backend `{unknown}`; sections are {sections}.");
         return Ok(ExitCode::FAILURE);
     }
-    let wanted = |section: &str| named.is_empty() || named.contains(&section);
+    let wanted = |section: &str| sections.is_empty() || sections.contains(&section);
+    let mut kinds = Kind::ALL.to_vec();
+    kinds.retain(|kind| backends.is_empty() || backends.iter().any(|name| kind.name().eq_ignore_ascii_case(name)));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let services = Services::start(&scale).await?;
+        let services = Services::start(&scale, kinds).await?;
         if wanted("intake") {
             intake::measure(&scale, &services).await?;
         }

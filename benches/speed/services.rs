@@ -24,6 +24,8 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct Services {
     redis: Option<Redis>,
     postgres: Option<Postgres>,
+    /// The kinds that somebody asked for.
+    wanted: Vec<Kind>,
     directory: TempDir,
 }
 
@@ -39,16 +41,19 @@ struct Postgres {
 }
 
 impl Services {
-    pub(crate) async fn start(scale: &Scale) -> anyhow::Result<Self> {
+    pub(crate) async fn start(scale: &Scale, wanted: Vec<Kind>) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let (mut redis, mut postgres) = (None, None);
-        if !scale.alone {
+        if !scale.alone && wanted.contains(&Kind::Redis) {
             redis = Redis::start(directory.path()).await?;
+        }
+        if !scale.alone && wanted.contains(&Kind::Postgres) {
             postgres = Postgres::start(directory.path()).await?;
         }
         Ok(Self {
             redis,
             postgres,
+            wanted,
             directory,
         })
     }
@@ -60,7 +65,7 @@ impl Services {
     /// The kinds of places there are.
     pub(crate) fn kinds(&self) -> Vec<Kind> {
         let is_there = |kind: &Kind| match kind {
-            Kind::Sqlite => true,
+            Kind::Sqlite => self.wanted.contains(kind),
             Kind::Postgres => self.postgres.is_some(),
             Kind::Redis => self.redis.is_some(),
         };
@@ -154,8 +159,10 @@ impl Redis {
 
     /// Forgets everything, in memory and on disk.
     pub(crate) async fn empty(&self) -> anyhow::Result<()> {
+        // Emptying a full one takes longer than an answer usually may.
+        let patient = redis::AsyncConnectionConfig::new().set_response_timeout(None);
         let mut connection = redis::Client::open(self.url.as_str())?
-            .get_multiplexed_async_connection()
+            .get_multiplexed_async_connection_with_config(&patient)
             .await?;
         redis::cmd("FLUSHALL").exec_async(&mut connection).await?;
         let began = Instant::now();

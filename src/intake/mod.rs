@@ -11,11 +11,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use bytes::Bytes;
 use domain::EndpointId;
 use queue::{Client, Receipt};
 use uuid::Uuid;
@@ -58,12 +57,12 @@ pub fn router(intake: Intake) -> Router {
 async fn receive(
     State(intake): State<Arc<Intake>>,
     Path((provider, endpoint)): Path<(String, String)>,
-    headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Response {
     let started = std::time::Instant::now();
-    let correlation = correlation(&headers);
-    let mut response = match accept(&intake, &provider, &endpoint, &headers, body, correlation).await {
+    let (head, body) = request.into_parts();
+    let correlation = correlation(&head.headers);
+    let mut response = match accept(&intake, &provider, &endpoint, &head.headers, body, correlation).await {
         Ok(receipt) => {
             tracing::info!(
                 job.id = %receipt.job, duplicate = receipt.duplicate, provider, endpoint, %correlation,
@@ -73,12 +72,15 @@ async fn receive(
         }
         Err(problem) => {
             let (code, detail) = (problem.code.row().0, &problem.detail);
-            tracing::info!(code, detail, %correlation, "Webhook refused.");
+            // Who posts chooses the address: only an id of ours is repeated.
+            let endpoint = endpoint.parse().ok().map(|id: Uuid| tracing::field::display(id));
+            tracing::info!(code, detail, endpoint, %correlation, "Webhook refused.");
             problem.into_response()
         }
     };
     intake.meter.answered(response.status(), started.elapsed());
-    if let Ok(value) = HeaderValue::try_from(correlation.to_string()) {
+    let mut text = uuid::Uuid::encode_buffer();
+    if let Ok(value) = HeaderValue::from_str(correlation.hyphenated().encode_lower(&mut text)) {
         response.headers_mut().insert(CORRELATION_HEADER, value);
     }
     response
@@ -120,11 +122,14 @@ async fn find(intake: &Intake, provider: &str, endpoint: &str) -> Result<Arc<Kno
     }
 }
 
-/// `{"job":"<uuid>","duplicate":false}`, written out by hand: this is the one answer that is given tens of thousands of
+/// `{"job":"<uuid>","duplicate":false}`, put together by hand: this is the one answer that is given tens of thousands of
 /// times a second.
 fn accepted(receipt: &Receipt) -> Response {
-    let body = format!(r#"{{"job":"{}","duplicate":{}}}"#, receipt.job, receipt.duplicate);
-    let mut response = Response::new(Body::from(Bytes::from(body)));
+    let mut id = uuid::Uuid::encode_buffer();
+    let id: &str = receipt.job.0.hyphenated().encode_lower(&mut id);
+    let duplicate = if receipt.duplicate { "true" } else { "false" };
+    let body = [r#"{"job":""#, id, r#"","duplicate":"#, duplicate, "}"].concat();
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::ACCEPTED;
     response
         .headers_mut()

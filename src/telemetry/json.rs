@@ -18,6 +18,7 @@ use super::writer::Writer;
 
 thread_local! {
     static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
 }
 
 /// Writes every event as one line.
@@ -74,9 +75,10 @@ fn write_event<S: Subscriber + for<'a> LookupSpan<'a>>(
 ) {
     let metadata = event.metadata();
     line.extend_from_slice(b"{\"at\":\"");
-    let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.6fZ");
-    // Writing to memory cannot fail, here and below.
-    let _ = write!(line, "{now}\",\"level\":\"{}\",\"target\":", metadata.level());
+    write_now(line);
+    line.extend_from_slice(b"\",\"level\":\"");
+    line.extend_from_slice(metadata.level().as_str().as_bytes());
+    line.extend_from_slice(b"\",\"target\":");
     write_text(line, metadata.target());
     let mut names: Vec<&'static str> = Vec::new();
     event.record(&mut Fields(|name, value: Value<'_>| {
@@ -101,6 +103,19 @@ fn write_event<S: Subscriber + for<'a> LookupSpan<'a>>(
         }
     }
     line.extend_from_slice(b"}\n");
+}
+
+/// The instant in microseconds. The second before the point is put into words once and kept: most lines share it.
+fn write_now(line: &mut Vec<u8>) {
+    let now = chrono::Utc::now();
+    let mut second = SECOND.take();
+    if second.0 != now.timestamp() {
+        second = (now.timestamp(), now.format("%Y-%m-%dT%H:%M:%S").to_string());
+    }
+    line.extend_from_slice(second.1.as_bytes());
+    // Writing to memory cannot fail, here and below..
+    let _ = write!(line, ".{:06}Z", now.timestamp_subsec_micros().min(999_999));
+    SECOND.set(second);
 }
 
 fn write_name(line: &mut Vec<u8>, name: &str) {

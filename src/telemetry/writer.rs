@@ -1,5 +1,8 @@
 //! Lines on their way out: collected in memory, written in large pieces by one thread.
 //!
+//! The first line wakes the thread, which lets more gather for [`GATHER`] before it writes: a wake-up for each line would
+//! cost a busy process more than the lines themselves.
+//!
 //! Nobody waits for the pipe unless it is so slow that [`WAITING_BYTES_MAX`] collect; then loggers wait, because a line
 //! that is lost is the one that somebody will look for.
 
@@ -11,6 +14,11 @@ use super::Destination;
 
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How long lines gather; what a process that is killed may not have written.
+const GATHER: Duration = Duration::from_millis(5);
+/// So many bytes are written without waiting for more.
+const ENOUGH_BYTES: usize = 64 * 1024;
+
 /// How long a process that ends waits for a reader that does not read.
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
 
@@ -19,6 +27,8 @@ struct Lines {
     waiting: Vec<u8>,
     /// The thread is writing what it took.
     writing: bool,
+    /// Somebody waits for all to be written.
+    hurry: bool,
 }
 
 #[derive(Debug)]
@@ -71,9 +81,12 @@ impl Writer {
         while lines.waiting.len() > WAITING_BYTES_MAX {
             lines = self.0.written.wait(lines).unwrap_or_else(PoisonError::into_inner);
         }
+        let before = lines.waiting.len();
         lines.waiting.extend_from_slice(line);
-        // While it writes it will look again by itself.
-        if !lines.writing {
+        // While it writes, or gathers, it will look again by itself.
+        let begins = before == 0 && !lines.writing;
+        let enough = before < ENOUGH_BYTES && lines.waiting.len() >= ENOUGH_BYTES;
+        if begins || enough {
             self.0.arrived.notify_one();
         }
     }
@@ -81,7 +94,10 @@ impl Writer {
     /// Returns when all lines taken so far are written, or nobody reads them.
     pub(super) fn flush(&self) {
         let busy = |lines: &mut Lines| lines.writing || !lines.waiting.is_empty();
-        drop(self.0.written.wait_timeout_while(self.0.lock(), FLUSH_WAIT, busy));
+        let mut lines = self.0.lock();
+        lines.hurry = true;
+        self.0.arrived.notify_one();
+        drop(self.0.written.wait_timeout_while(lines, FLUSH_WAIT, busy));
     }
 }
 
@@ -98,12 +114,20 @@ impl Shared {
                 .arrived
                 .wait_while(self.lock(), nothing)
                 .unwrap_or_else(PoisonError::into_inner);
+            let few = |lines: &mut Lines| lines.waiting.len() < ENOUGH_BYTES && !lines.hurry;
+            (lines, _) = self
+                .arrived
+                .wait_timeout_while(lines, GATHER, few)
+                .unwrap_or_else(PoisonError::into_inner);
             std::mem::swap(&mut lines.waiting, &mut taken);
             lines.writing = true;
             drop(lines);
             out(&taken);
             taken.clear();
-            self.lock().writing = false;
+            let mut lines = self.lock();
+            lines.writing = false;
+            lines.hurry &= !lines.waiting.is_empty();
+            drop(lines);
             self.written.notify_all();
         }
     }
