@@ -2,6 +2,10 @@
 
 use std::ops::Deref;
 
+use domain::EmailEventRecord;
+
+use crate::event::Event;
+
 /// Something that came in with a right signature.
 ///
 /// Only the verifying functions of this crate make one, so a function that takes a `Verified<T>` cannot be given a
@@ -20,9 +24,29 @@ impl<T> Verified<T> {
         Self(checked)
     }
 
+    /// The only element of a list.
+    pub(crate) fn into_list(self) -> Verified<Vec<T>> {
+        Verified(vec![self.0])
+    }
+
     /// The thing itself, for those who need to own it.
     pub fn into_inner(self) -> T {
         self.0
+    }
+}
+
+impl<T> Verified<Vec<T>> {
+    /// Each on its own: what vouches for all vouches for one.
+    pub fn into_each(self) -> impl ExactSizeIterator<Item = Verified<T>> {
+        self.0.into_iter().map(Verified)
+    }
+}
+
+impl Verified<Event> {
+    /// What is also vouched for: [`Event::email_record`].
+    #[must_use]
+    pub fn email_record(&self) -> Option<Verified<EmailEventRecord>> {
+        self.0.email_record().map(Verified)
     }
 }
 

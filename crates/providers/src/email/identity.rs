@@ -2,11 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::EmailEvent;
-use ring::digest::{Context, SHA256};
 
-/// How much of the hash is kept. 128 bits: among a billion events of one endpoint, the chance that any two meet is
-/// below 10^-20.
-const KEPT_BYTES: usize = 16;
+use crate::identity::Parts;
 
 /// Where an event's identity comes from. The two sources never give the same identity.
 pub(super) enum Source<'a> {
@@ -23,10 +20,9 @@ pub(super) enum Source<'a> {
 }
 
 impl Source<'_> {
-    /// A short fixed text without anything of the source readable in it: it becomes a key, and keys are shown and
-    /// logged where a link or a person's id must not be.
+    /// A short fixed text, as [`Parts::identity`] makes it.
     pub(super) fn identity(&self) -> String {
-        let mut parts = Parts(Context::new(&SHA256));
+        let mut parts = Parts::new();
         match self {
             Self::EventId(id) => {
                 parts.add(b"event_id");
@@ -50,17 +46,7 @@ impl Source<'_> {
                 parts.add(&occurred_at.timestamp_subsec_nanos().to_be_bytes());
             }
         }
-        hex::encode(&parts.0.finish().as_ref()[..KEPT_BYTES])
-    }
-}
-
-/// Hashes texts so that no two lists of texts are hashed as the same bytes: each is preceded by its length.
-struct Parts(Context);
-
-impl Parts {
-    fn add(&mut self, part: &[u8]) {
-        self.0.update(&(part.len() as u64).to_be_bytes());
-        self.0.update(part);
+        parts.identity()
     }
 }
 

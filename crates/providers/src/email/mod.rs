@@ -24,8 +24,9 @@
 mod body;
 mod error;
 mod identity;
-mod time;
 mod webhook;
+
+use crate::time;
 
 pub use body::{ID_BYTES_MAX, PROVIDER_BYTES_MAX, SUBJECT_BYTES_MAX, URL_BYTES_MAX};
 pub use error::EmailWebhookError;
