@@ -27,6 +27,11 @@ pub(crate) fn usable_id(text: &str) -> Option<String> {
     usable.then(|| text.to_owned())
 }
 
+/// A text by or about a person. No database stores a NUL in a text, so it is shown as what could not be read.
+pub(crate) fn personal(text: &str) -> PersonalText {
+    PersonalText::new(text.replace('\0', "\u{fffd}"))
+}
+
 /// Reads the fields of an object.
 pub(crate) trait Fields {
     /// A text that is not empty.
@@ -42,7 +47,7 @@ pub(crate) trait Fields {
 
     /// A text that is not empty, masked.
     fn personal(&self, name: &str) -> Option<PersonalText> {
-        self.text(name).map(PersonalText::new)
+        self.text(name).map(personal)
     }
 
     /// An instant in RFC 3339.

@@ -7,6 +7,8 @@ use domain::{EmailAddress, EmailEvent, EmailEventRecord, PersonalText};
 use serde::{Deserialize, Serialize};
 
 use super::{Channel, Event};
+use crate::email::{SUBJECT_BYTES_MAX, URL_BYTES_MAX};
+use crate::json;
 
 /// What a provider reports about a message that we sent.
 ///
@@ -118,7 +120,7 @@ impl DeliveryReport {
 
     /// The tag of this name, if it is short and plain enough for an id.
     fn tagged_id(&self, name: &str) -> Option<String> {
-        crate::json::usable_id(self.tags.get(name)?.expose())
+        json::usable_id(self.tags.get(name)?.expose())
     }
 
     pub(super) fn email_record(&self, event: &Event) -> Option<EmailEventRecord> {
@@ -136,12 +138,17 @@ impl DeliveryReport {
                 .recipient
                 .as_ref()
                 .and_then(|text| EmailAddress::parse(text.expose()).ok()),
-            subject: self.subject.clone(),
+            subject: short(self.subject.as_ref(), SUBJECT_BYTES_MAX),
             organisation_id: person_id.is_none().then(|| self.tagged_id("organisation_id")).flatten(),
             person_id,
-            url: self.url.clone(),
+            url: short(self.url.as_ref(), URL_BYTES_MAX),
         })
     }
+}
+
+/// What is longer than statistics keep is left out of them; the event still has it.
+fn short(text: Option<&PersonalText>, bytes_max: usize) -> Option<PersonalText> {
+    text.filter(|text| text.expose().len() <= bytes_max).cloned()
 }
 
 /// What e-mail statistics call it, if they count it.

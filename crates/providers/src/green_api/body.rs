@@ -98,7 +98,7 @@ fn inbound(fields: &Object) -> Option<InboundMessage> {
     Some(InboundMessage {
         from_name: sender.personal("senderName"),
         to: fields.object("instanceData").text("wid").map(number),
-        group: chat.filter(|chat| chat.ends_with(GROUP)).map(PersonalText::new),
+        group: chat.filter(|chat| chat.ends_with(GROUP)).map(json::personal),
         text: text(message).or_else(|| button.as_ref().and_then(|button| button.label.clone())),
         media: media(message),
         answers: answers(message),
@@ -114,7 +114,7 @@ fn text(message: &Object) -> Option<PersonalText> {
         .or_else(|| message.object("fileMessageData").text("caption"))?;
     // Put in by Green-API for what it could not decrypt or forward.
     let is_stand_in = text.starts_with("{{SWE") && text.ends_with("}}");
-    (!is_stand_in).then(|| PersonalText::new(text))
+    (!is_stand_in).then(|| json::personal(text))
 }
 
 fn button(message: &Object) -> Option<Button> {
@@ -162,6 +162,6 @@ fn number(chat: &str) -> PersonalText {
         Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             PersonalText::new(format!("+{digits}"))
         }
-        _ => PersonalText::new(chat),
+        _ => json::personal(chat),
     }
 }

@@ -82,7 +82,7 @@ fn report(data: &Object, status: DeliveryStatus) -> DeliveryReport {
 /// What the receiving server said; else what Resend says.
 fn explanation(details: &Object) -> Option<PersonalText> {
     let said = details.list("diagnosticCode").first().and_then(Value::as_str);
-    said.map(PersonalText::new).or_else(|| details.personal("message"))
+    said.map(json::personal).or_else(|| details.personal("message"))
 }
 
 /// "Temporary" stands in an older page of the documentation. "Undetermined" is neither.
@@ -97,7 +97,7 @@ fn permanence(word: Option<&str>) -> Option<Permanence> {
 /// A mail to several people has one event for some of them, and does not say for whom.
 fn only_recipient(data: &Object) -> Option<PersonalText> {
     match data.list("to") {
-        [Value::String(only)] => Some(PersonalText::new(mailbox(only).1)),
+        [Value::String(only)] => Some(json::personal(mailbox(only).1)),
         _ => None,
     }
 }
@@ -105,7 +105,7 @@ fn only_recipient(data: &Object) -> Option<PersonalText> {
 /// An object of texts. (When sent, it was a list of pairs.)
 fn tags(data: &Object) -> BTreeMap<String, PersonalText> {
     let tags = data.object("tags").iter();
-    tags.filter_map(|(name, value)| Some((name.clone(), PersonalText::new(value.as_str()?))))
+    tags.filter_map(|(name, value)| Some((name.clone(), json::personal(value.as_str()?))))
         .collect()
 }
 
@@ -114,11 +114,11 @@ fn inbound(data: &Object) -> Option<InboundMessage> {
     let (name, from) = mailbox(data.text("from")?);
     let to = data.list("to").first().and_then(Value::as_str);
     Some(InboundMessage {
-        from_name: name.map(PersonalText::new),
-        to: to.map(|to| PersonalText::new(mailbox(to).1)),
+        from_name: name.map(json::personal),
+        to: to.map(|to| json::personal(mailbox(to).1)),
         subject: data.personal("subject"),
         media: data.list("attachments").iter().filter_map(attachment).collect(),
-        ..InboundMessage::new(Channel::Email, data.id("email_id")?, PersonalText::new(from))
+        ..InboundMessage::new(Channel::Email, data.id("email_id")?, json::personal(from))
     })
 }
 

@@ -99,7 +99,7 @@ fn permanence(fields: &Object, status: DeliveryStatus) -> Option<Permanence> {
 fn custom_arguments(fields: &Object) -> BTreeMap<String, PersonalText> {
     let custom = fields.iter().filter(|(name, _)| !is_reserved(name));
     custom
-        .filter_map(|(name, value)| Some((name.clone(), PersonalText::new(value.as_str()?))))
+        .filter_map(|(name, value)| Some((name.clone(), json::personal(value.as_str()?))))
         .collect()
 }
 

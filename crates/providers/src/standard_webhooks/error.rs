@@ -14,7 +14,7 @@ pub enum StandardWebhookError {
     /// The id has a dot in it, so it could have taken a piece of the timestamp.
     #[error("the id must not contain a dot")]
     IdMalformed,
-    /// None of the first signatures is of a kind that we know.
+    /// None of the signatures is of a kind that we know.
     #[error("there is no signature of the form `v1,{{base64}}` or `v1a,{{base64}}`")]
     SignatureMalformed,
     /// The signatures belong to another text or another key.

@@ -19,6 +19,7 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn add(&mut self, text: &str) -> Result<(), UnusableKey> {
+        let text = text.trim();
         if let Some(public) = text.strip_prefix(PUBLIC) {
             let public = decode(public)?;
             if public.len() != PUBLIC_BYTES {

@@ -15,4 +15,4 @@ mod webhook;
 
 pub use error::StandardWebhookError;
 pub(crate) use webhook::{Genuine, STANDARD, SVIX};
-pub use webhook::{SIGNATURES_MAX, StandardVerifier, TIMESTAMP_AGE_SECONDS_MAX, sign};
+pub use webhook::{PUBLIC_SIGNATURES_MAX, StandardVerifier, TIMESTAMP_AGE_SECONDS_MAX, sign};

@@ -196,7 +196,7 @@ fn address(form: &Form, name: &str) -> (Channel, Option<PersonalText>) {
         Some(_) => (Channel::Other, &*text),
         None => (Channel::Sms, &*text),
     };
-    (channel, Some(PersonalText::new(address)))
+    (channel, Some(json::personal(address)))
 }
 
 /// Calls carry the time in RFC 2822. Messages carry none that could be used: the carrier's has no time zone.
@@ -210,5 +210,5 @@ fn id(form: &Form, name: &str) -> Option<String> {
 }
 
 fn personal(form: &Form, name: &str) -> Option<PersonalText> {
-    form.text(name).map(|text| PersonalText::new(text.into_owned()))
+    form.text(name).map(|text| json::personal(&text))
 }

@@ -6,7 +6,8 @@
 use serde_json::Value;
 
 /// Names that end like this, in any case: `twilioAuthToken`, `twilioApiSecret`, `secret`.
-const ENDINGS: [&str; 11] = [
+const ENDINGS: [&str; 13] = [
+    "accesskey",
     "accountsid",
     "apikey",
     "apisecret",
@@ -17,11 +18,12 @@ const ENDINGS: [&str; 11] = [
     "password",
     "privatekey",
     "secret",
+    "secretkey",
     "authorization",
 ];
 /// Whole names: `monitor` holds links that listen to and steer the running call; `headers` are sent to servers, often
 /// with a token in them.
-const NAMES: [&str; 5] = ["monitor", "listenUrl", "controlUrl", "headers", "credential"];
+const NAMES: [&str; 6] = ["token", "monitor", "listenUrl", "controlUrl", "headers", "credential"];
 
 /// Removes every field whose name says that it is secret.
 pub(super) fn redact(value: &mut Value) {

@@ -59,8 +59,17 @@ fn parameters(body: &[u8]) -> BTreeSet<(String, String)> {
 
 #[test]
 fn a_body_with_one_byte_changed_is_refused() {
+    // The same body by another URL or signature is no other case.
+    let mut seen = BTreeSet::new();
     for request in accepted().filter(|request| signs_its_body(request)) {
         let (posted, verifier) = (request.posted(), request.verifier());
+        if !seen.insert((
+            request.provider.as_str(),
+            request.verifier.plan.is_some(),
+            posted.body.clone(),
+        )) {
+            continue;
+        }
         let is_form = request.provider == Provider::Twilio && !posted.body.starts_with(b"{");
         for body in changed_once(&posted.body) {
             if is_form && parameters(&body) == parameters(&posted.body) {

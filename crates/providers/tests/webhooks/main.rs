@@ -8,6 +8,7 @@
 mod changed;
 mod events;
 mod recorded;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
