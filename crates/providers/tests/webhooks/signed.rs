@@ -17,6 +17,8 @@ use secrecy::SecretString;
 
 use crate::{Expect, recorded};
 
+type Outcome = Result<Vec<Event>, WebhookError>;
+
 const SECONDS: &str = "1772446540";
 const ID: &str = "msg_1";
 const URL: &str = "https://hooks.example.com/webhooks/x?tenant=t_1001";
@@ -42,7 +44,7 @@ fn headers(headers: &[(&str, &str)]) -> HeaderMap {
     headers.iter().map(header).collect()
 }
 
-fn verify(verifier: &Verifier, headers: &HeaderMap, url: &str, body: &[u8]) -> Result<Vec<Event>, WebhookError> {
+fn verify(verifier: &Verifier, headers: &HeaderMap, url: &str, body: &[u8]) -> Outcome {
     let request = Request {
         method: "POST",
         url,
@@ -58,7 +60,7 @@ fn base64(bytes: impl AsRef<[u8]>) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
-fn by_sendgrid(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
+fn by_sendgrid(body: &[u8]) -> Outcome {
     use base64::Engine as _;
     let public = base64::engine::general_purpose::STANDARD.decode(SENDGRID_KEY).unwrap();
     let (scalar, random) = (hex::decode(SENDGRID_SCALAR).unwrap(), SystemRandom::new());
@@ -86,16 +88,16 @@ fn standard_verifier() -> Verifier {
     Verifier::StandardWebhooks(StandardVerifier::new(&[secret(STANDARD_SECRET)]).unwrap())
 }
 
-fn by_standard_webhooks(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
+fn by_standard_webhooks(body: &[u8]) -> Outcome {
     verify(&standard_verifier(), &standard_headers(ID, SECONDS, body), URL, body)
 }
 
-fn by_resend(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
+fn by_resend(body: &[u8]) -> Outcome {
     let verifier = Verifier::Resend(ResendVerifier::new(&[secret(STANDARD_SECRET)]).unwrap());
     verify(&verifier, &standard_headers(ID, SECONDS, body), URL, body)
 }
 
-fn by_twilio(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
+fn by_twilio(body: &[u8]) -> Outcome {
     let signature = twilio::sign(&secret(TOKEN), URL, body).unwrap();
     let headers = headers(&[
         (twilio::SIGNATURE_HEADER, &signature),
@@ -105,7 +107,7 @@ fn by_twilio(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
     verify(&verifier, &headers, URL, body)
 }
 
-fn by_vapi(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
+fn by_vapi(body: &[u8]) -> Outcome {
     let key = hmac::Key::new(hmac::HMAC_SHA256, TOKEN.as_bytes());
     let tag = hmac::sign(&key, &[SECONDS.as_bytes(), b".", body].concat());
     let headers = headers(&[("x-signature", &hex::encode(tag)), ("x-timestamp", SECONDS)]);
@@ -113,13 +115,13 @@ fn by_vapi(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
     verify(&verifier, &headers, URL, body)
 }
 
-fn by_green_api(body: &[u8]) -> Result<Vec<Event>, WebhookError> {
+fn by_green_api(body: &[u8]) -> Outcome {
     let settings = &recorded(Provider::GreenApi, "incoming_text").verifier;
     let headers = headers(&[("authorization", "Bearer fixture-webhook-token-0001")]);
     verify(&settings.verifier(Provider::GreenApi), &headers, URL, body)
 }
 
-const SIGNERS: [fn(&[u8]) -> Result<Vec<Event>, WebhookError>; 6] = [
+const SIGNERS: [fn(&[u8]) -> Outcome; 6] = [
     by_sendgrid,
     by_standard_webhooks,
     by_resend,
