@@ -92,9 +92,12 @@ fn by_standard_webhooks(body: &[u8]) -> Outcome {
     verify(&standard_verifier(), &standard_headers(ID, SECONDS, body), URL, body)
 }
 
+fn resend_verifier() -> Verifier {
+    Verifier::Resend(ResendVerifier::new(&[secret(STANDARD_SECRET)]).unwrap())
+}
+
 fn by_resend(body: &[u8]) -> Outcome {
-    let verifier = Verifier::Resend(ResendVerifier::new(&[secret(STANDARD_SECRET)]).unwrap());
-    verify(&verifier, &standard_headers(ID, SECONDS, body), URL, body)
+    verify(&resend_verifier(), &standard_headers(ID, SECONDS, body), URL, body)
 }
 
 fn by_twilio(body: &[u8]) -> Outcome {
@@ -379,4 +382,68 @@ fn a_wrong_signature_is_told_before_a_stale_time() {
         outcome,
         Err(WebhookError::StandardWebhooks(StandardWebhookError::SignatureWrong))
     );
+}
+
+#[test]
+fn what_the_provider_names_is_itself_whatever_else_is_said() {
+    let identity = |by: fn(&[u8]) -> Outcome, body: &str| by(body.as_bytes()).unwrap()[0].identity.clone();
+    let check = |by, one: &str, same: &str, other: &str| {
+        assert_eq!(identity(by, one), identity(by, same), "{one} {same}");
+        assert_ne!(identity(by, one), identity(by, other), "{one} {other}");
+    };
+    check(
+        by_sendgrid,
+        r#"[{"event":"open","sg_event_id":"e1"}]"#,
+        r#"[{"event":"open","sg_event_id":"e1","ip":"192.0.2.1"}]"#,
+        r#"[{"event":"open","sg_event_id":"e2"}]"#,
+    );
+    check(
+        by_sendgrid,
+        r#"[{"event":"open"}]"#,
+        r#"[{"event":"open"},{"event":"click"}]"#,
+        r#"[{"event":"open","ip":"192.0.2.1"}]"#,
+    );
+    check(
+        by_twilio,
+        "MessageSid=SM1&MessageStatus=sent",
+        "MessageStatus=sent&New=1&MessageSid=SM1",
+        "MessageSid=SM1&MessageStatus=delivered",
+    );
+    check(
+        by_twilio,
+        "CallSid=CA1&SequenceNumber=1&CallStatus=ringing",
+        "CallSid=CA1&SequenceNumber=1&CallStatus=ringing&New=1",
+        "CallSid=CA1&SequenceNumber=2&CallStatus=ringing",
+    );
+    check(
+        by_green_api,
+        r#"{"typeWebhook":"outgoingMessageStatus","idMessage":"1","status":"sent","timestamp":1}"#,
+        r#"{"typeWebhook":"outgoingMessageStatus","idMessage":"1","status":"sent","timestamp":2}"#,
+        r#"{"typeWebhook":"outgoingMessageStatus","idMessage":"1","status":"read","timestamp":1}"#,
+    );
+    check(
+        by_vapi,
+        r#"{"message":{"type":"status-update","status":"ringing","call":{"id":"1"},"timestamp":1}}"#,
+        r#"{"message":{"type":"status-update","status":"ringing","call":{"id":"1"},"timestamp":2}}"#,
+        r#"{"message":{"type":"status-update","status":"ended","call":{"id":"1"},"timestamp":1}}"#,
+    );
+    check(
+        by_vapi,
+        r#"{"message":{"type":"transcript","call":{"id":"1"},"timestamp":1}}"#,
+        r#"{"message":{"type":"transcript","call":{"id":"1"},"timestamp":1,"new":1}}"#,
+        r#"{"message":{"type":"transcript","call":{"id":"1"},"timestamp":2}}"#,
+    );
+}
+
+#[test]
+fn the_id_in_the_header_names_what_svix_delivers_and_neither_time_nor_body_does() {
+    for verifier in [standard_verifier(), resend_verifier()] {
+        let identity = |id, timestamp, body: &[u8]| {
+            let events = verify(&verifier, &standard_headers(id, timestamp, body), URL, body).unwrap();
+            events[0].identity.clone()
+        };
+        let (one, other) = (br#"{"type":"email.sent"}"#, br#"{"type":"email.sent","data":{}}"#);
+        assert_eq!(identity("msg_1", SECONDS, one), identity("msg_1", "1772446600", other));
+        assert_ne!(identity("msg_1", SECONDS, one), identity("msg_2", SECONDS, one));
+    }
 }
