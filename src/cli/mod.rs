@@ -13,6 +13,7 @@ mod pages;
 mod payload;
 mod queues;
 mod reach;
+mod schedules;
 mod tenant;
 mod why;
 
@@ -89,6 +90,8 @@ enum Command {
         #[command(subcommand)]
         command: Option<queues::Command>,
     },
+    /// What starts by the clock: when, when next, and when it last did as far as the queue knows.
+    Schedules,
     /// Jobs that have not ended, and why they wait.
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -175,6 +178,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Endpoint(command) => endpoint::run(command, &settings).await,
         Command::Key(command) => key::run(command, &settings).await,
         Command::Queues { command } => queues::run(command, &settings).await,
+        Command::Schedules => schedules::run(&settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Dead(command) => dead::run(command, &settings).await,
         Command::Dev | Command::Web | Command::Worker | Command::Clock | Command::Migrate | Command::Doctor => {

@@ -3,6 +3,7 @@
 
 mod app;
 mod cli;
+mod clock;
 mod crash;
 mod dead_letters;
 mod documents;

@@ -175,6 +175,11 @@ impl TestApp {
         self.workers.len() - 1
     }
 
+    /// Starts a clock.
+    pub(crate) fn start_clock(&self) -> Program {
+        self.serving.start("clock")
+    }
+
     pub(crate) fn web(&self) -> &Program {
         &self.web
     }
