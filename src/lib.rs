@@ -14,6 +14,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connect;
+pub mod correlation;
 pub mod dev;
 pub mod intake;
 pub mod ops;

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use axum::serve::Listener;
+use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::api::{self, Api};
 use crate::config::Settings;
+use crate::correlation;
 use crate::intake::endpoints::Endpoints;
 use crate::intake::{self, Intake};
 use crate::ops::metrics::Figures;
@@ -41,14 +42,16 @@ const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that answers requests.
 pub fn router(store: &Store, queue: &Client, endpoints: Arc<Endpoints>, figures: Figures) -> Router {
-    intake::router(Intake::new(queue.clone(), endpoints))
-        .merge(api::router(Api { store: store.clone() }))
+    api::router(Api { store: store.clone() })
         .merge(ops::router(Ops {
             store: store.clone(),
             queue: queue.clone(),
             figures,
         }))
         .fallback(async || Problem::new(Code::NotFound, "The README and /openapi.json name all addresses."))
+        .layer(middleware::from_fn(correlation::on_answers))
+        // Intake looks after its ids itself: they go into its jobs.
+        .merge(intake::router(Intake::new(queue.clone(), endpoints)))
         .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "/openapi.json names the methods."))
 }
 

@@ -106,7 +106,7 @@ impl Crew {
             announced_for(settings.job_lease),
         );
         beside.push(tokio::spawn(announcing));
-        tracing::info!(session = %card.session, queues = ?card.queues, "Working.");
+        tracing::info!(session = %card.session, queues = card.serves(), "Working.");
         Ok(Self {
             backend,
             clock,

@@ -11,6 +11,7 @@ use crate::scale::Scale;
 pub(crate) struct Report {
     section: &'static str,
     load_before: String,
+    ticks_before: Ticks,
     columns: Vec<&'static str>,
     rows: Vec<Vec<String>>,
     notes: Vec<String>,
@@ -21,6 +22,7 @@ impl Report {
         Self {
             section,
             load_before: load_average(),
+            ticks_before: Ticks::now(),
             columns: columns.to_vec(),
             rows: Vec::new(),
             notes: Vec::new(),
@@ -47,10 +49,13 @@ impl Report {
             "Load of the machine before and after: {} · {load_after}",
             self.load_before
         );
+        let stolen = Ticks::now().stolen_since(self.ticks_before);
+        println!("Taken by other machines of the same host meanwhile: {stolen:.1} % (above 5, measure again).");
         let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
         let document = json!({
             "section": self.section, "at": chrono::Utc::now(), "cores": cores,
-            "load_before": self.load_before, "load_after": load_after, "notes": self.notes, "figures": figures,
+            "load_before": self.load_before, "load_after": load_after,
+            "stolen_percent": stolen, "notes": self.notes, "figures": figures,
         });
         let path = path(self.section, if scale.alone { "tiny.json" } else { "json" });
         std::fs::create_dir_all(path.parent().context("a file has a folder")?)?;
@@ -71,6 +76,36 @@ fn path(section: &str, ending: &str) -> PathBuf {
 fn load_average() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// What the processors did since they started, in ticks: all of it, and what the host gave to others although we wanted it.
+#[derive(Clone, Copy, Default)]
+struct Ticks {
+    all: u64,
+    stolen: u64,
+}
+
+impl Ticks {
+    fn now() -> Self {
+        let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+        let ticks: Vec<u64> = stat
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(1)
+            .take(8)
+            .filter_map(|ticks| ticks.parse().ok())
+            .collect();
+        Self {
+            all: ticks.iter().sum(),
+            stolen: ticks.get(7).copied().unwrap_or(0),
+        }
+    }
+
+    fn stolen_since(self, before: Self) -> f64 {
+        100.0 * (self.stolen - before.stolen) as f64 / (self.all - before.all).max(1) as f64
+    }
 }
 
 fn table(columns: &[&str], rows: &[Vec<String>]) -> String {

@@ -25,9 +25,9 @@ pub(crate) struct Scale {
 impl Scale {
     pub(crate) const FULL: Self = Self {
         alone: false,
-        requests: 200_000,
-        warm_requests: 10_000,
-        pairs: 5,
+        requests: 100_000,
+        warm_requests: 5_000,
+        pairs: 9,
         repeats: 3,
         jobs: 100_000,
         pick_ups: 250,

@@ -23,7 +23,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
         let query = Query::<T>::from_request_parts(parts, state).await;
         query
             .map(|Query(parameters)| Self(parameters))
-            .map_err(|error| Problem::new(Code::ParameterInvalid, format!("{}.", error.body_text())))
+            .map_err(|error| Problem::new(Code::ParameterInvalid, fault(&error.body_text())))
+    }
+}
+
+/// The library's words about a query (`…: limit: invalid digit found in string`) in ours: the parameter and what it must
+/// be. Its value is not repeated.
+fn fault(text: &str) -> String {
+    let text = text.rsplit_once("query string: ").map_or(text, |(_, fault)| fault);
+    let (name, why) = text.split_once(": ").unwrap_or(("", text));
+    match why.strip_prefix("unknown field ") {
+        Some(rest) => match rest.split_once(", expected ") {
+            Some((unknown, known)) => format!("There is no parameter {unknown} here, only {known}."),
+            None => format!("There is no parameter {rest} here."),
+        },
+        None if name.is_empty() => format!("The query cannot be read: {why}."),
+        None => format!("`{name}` must be a whole number."),
     }
 }
 
@@ -46,4 +61,39 @@ pub(super) fn cursor(given: Option<&str>) -> Result<Option<Cursor>, Problem> {
         )
     };
     given.map(|text| text.parse().map_err(broken)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use axum::http::Request;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Asked {
+        #[expect(dead_code, reason = "only parsed")]
+        limit: Option<u32>,
+        #[expect(dead_code, reason = "only parsed")]
+        cursor: Option<String>,
+    }
+
+    #[tokio::test]
+    async fn a_query_that_cannot_be_read_names_the_parameter_and_not_its_value() {
+        for (query, expected) in [
+            ("limit=ten", "`limit` must be a whole number."),
+            ("limit=-1", "`limit` must be a whole number."),
+            ("limit=", "`limit` must be a whole number."),
+            ("limit=99999999999", "`limit` must be a whole number."),
+            (
+                "limits=1",
+                "There is no parameter `limits` here, only `limit` or `cursor`.",
+            ),
+        ] {
+            let request = Request::get(format!("/?{query}")).body(()).unwrap();
+            let (mut parts, ()) = request.into_parts();
+            let refused = Parameters::<Asked>::from_request_parts(&mut parts, &()).await;
+            assert_eq!(refused.err().unwrap().detail, expected, "{query}");
+        }
+    }
 }

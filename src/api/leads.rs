@@ -13,6 +13,7 @@ use super::cursor::{Parameters, limit};
 use crate::problem::Problem;
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Hot {
     /// Only leads with at least this score; 1 when not given.

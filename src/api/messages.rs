@@ -15,6 +15,7 @@ use super::cursor::{Parameters, cursor, limit};
 use crate::problem::{Code, Problem};
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct List {
     /// Only messages sent through this provider.
@@ -30,6 +31,7 @@ pub(super) struct List {
 }
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Events {
     /// Go on where an earlier answer ended: its `next_cursor`.
@@ -122,8 +124,12 @@ pub(super) async fn list(
 
 async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, Problem> {
     let status = asked.status.as_deref().map(str::parse).transpose();
-    let status =
-        status.map_err(|_| Problem::new(Code::ParameterInvalid, "`status` is not one that a message can have."))?;
+    let status = status.map_err(|_| {
+        Problem::new(
+            Code::ParameterInvalid,
+            "`status` must be queued, sent, delivered, opened, clicked, bounced or complained.",
+        )
+    })?;
     let filter = MessageFilter {
         provider: asked.provider,
         status,

@@ -7,7 +7,8 @@ use utoipa::{Modify, OpenApi};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "relais", description = "A queue-driven backend for business messaging"),
-    paths(super::leads::hot, super::messages::list, super::messages::show, super::messages::events, webhook),
+    paths(super::leads::hot, super::messages::list, super::messages::show, super::messages::events, webhook, health, ready,
+        metrics),
     modifiers(&ApiKey)
 )]
 struct Description;
@@ -43,6 +44,24 @@ impl Modify for ApiKey {
     ))]
 #[expect(dead_code, reason = "describes intake's route, which takes every provider")]
 fn webhook() {}
+
+/// The process is alive, whatever it depends on.
+#[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, description = "Alive")))]
+#[expect(dead_code, reason = "describes a route of another module")]
+fn health() {}
+
+/// Whether store and queue can be reached.
+#[utoipa::path(get, path = "/ready", tag = "operations", responses(
+    (status = 200, description = "Both answer"),
+    (status = 503, description = "`store` or `queue` is `unreachable`")))]
+#[expect(dead_code, reason = "describes a route of another module")]
+fn ready() {}
+
+/// Figures of this process and of the queue.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, description = "The text format of Prometheus", content_type = "text/plain")))]
+#[expect(dead_code, reason = "describes a route of another module")]
+fn metrics() {}
 
 pub(crate) async fn json() -> Json<utoipa::openapi::OpenApi> {
     Json(Description::openapi())

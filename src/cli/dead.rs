@@ -47,6 +47,7 @@ pub(super) enum Command {
     /// Run dead letters again, with all their attempts. Exit status 1 if one of the ids is not a dead letter.
     ///
     /// Examples: relais dead retry 0b81…   ·   relais dead retry --all --kind record_email_event --limit 10
+    #[command(override_usage = "relais dead retry ID…\n       relais dead retry --all [--kind KIND] [--limit N] …")]
     Retry(Selection),
     /// Replace a dead letter's payload. What its kind cannot read is refused; what changed is printed.
     ///
@@ -62,6 +63,7 @@ pub(super) enum Command {
         reveal: bool,
     },
     /// Remove dead letters for good. Exit status 1 if one of the ids is not a dead letter.
+    #[command(override_usage = "relais dead delete ID…\n       relais dead delete --all [--kind KIND] [--limit N] …")]
     Delete(Selection),
     /// Print dead letters with payload and failed attempts, one JSON object a line.
     Export {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::backend::{Backend, Finding, FindingLevel, Worker};
+use queue::backend::{Backend, Counts, Finding, FindingLevel, Worker};
 use queue::{Clock, Queue};
 use serde_json::json;
 use store::Store;
@@ -123,10 +123,34 @@ async fn look_through(backend: Arc<dyn Backend>, findings: &mut Findings) -> Res
     );
     let workers = backend.workers(Clock::System.now()).await?;
     for queue in Queue::ALL {
-        let finding = served(queue, backend.counts(queue).await?.ready, &workers);
+        let counts = backend.counts(queue).await?;
+        let finding = served(queue, counts.ready, &workers);
         findings.0.push(Looked { at: "workers", finding });
+        stands_still(queue, &counts, findings);
     }
     Ok(())
+}
+
+/// What waits for somebody to decide.
+fn stands_still(queue: Queue, counts: &Counts, findings: &mut Findings) {
+    let mut warn = |text: String| findings.add("queue", FindingLevel::Warning, text);
+    if counts.paused {
+        warn(format!(
+            "{queue} is paused; `relais queues resume {queue}` lets it flow"
+        ));
+    }
+    if counts.parked > 0 {
+        let parked = counts.parked;
+        warn(format!(
+            "{parked} parked in {queue}, for want of a worker that knows their kind or key; `relais jobs list --state parked`"
+        ));
+    }
+    if counts.dead > 0 {
+        warn(format!(
+            "{} dead in {queue}; `relais dead list --queue {queue}`",
+            counts.dead
+        ));
+    }
 }
 
 /// An idle queue that nobody serves is a risk; one where work waits is a fault.
@@ -144,7 +168,8 @@ fn served(queue: Queue, ready: u64, workers: &[Worker]) -> Finding {
             FindingLevel::Fault,
             format!("nobody serves {queue}, and {ready} jobs wait; start `relais worker`"),
         ),
-        (serving, _) => (FindingLevel::Good, format!("{serving} serve {queue}")),
+        (1, _) => (FindingLevel::Good, format!("one worker serves {queue}")),
+        (serving, _) => (FindingLevel::Good, format!("{serving} workers serve {queue}")),
     };
     Finding { level, text }
 }
@@ -183,6 +208,21 @@ const fn name(level: FindingLevel) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_still_is_said() {
+        let mut findings = Findings::default();
+        let counts = Counts {
+            parked: 2,
+            dead: 3,
+            paused: true,
+            ..Counts::default()
+        };
+        stands_still(Queue::Default, &counts, &mut findings);
+        assert_eq!(findings.0.len(), 3);
+        stands_still(Queue::Bulk, &Counts::default(), &mut findings);
+        assert_eq!(findings.0.len(), 3, "nothing to say about a queue that flows");
+    }
 
     #[test]
     fn work_that_waits_where_nobody_works_is_a_fault() {

@@ -44,18 +44,26 @@ pub(super) async fn live(
     filter: &Filter,
     limit: usize,
     cursor: Option<String>,
-) -> Result<Page, QueueError> {
+) -> anyhow::Result<Page> {
     let mut page = Page {
         items: Vec::new(),
-        next_cursor: cursor,
+        next_cursor: cursor.clone(),
     };
     loop {
         let request = filter.request(page.next_cursor.as_deref(), limit - page.items.len());
-        let read = backend.list(request).await?;
+        let read = backend
+            .list(request)
+            .await
+            .map_err(|error| fault(error, cursor.as_ref()))?;
         if took_all(&mut page, read, filter, limit) {
-            return Ok(page);
+            break;
         }
     }
+    if page.next_cursor.is_some() {
+        let behind = backend.list(filter.request(page.next_cursor.as_deref(), 1)).await?;
+        ends_here(&mut page, &behind);
+    }
+    Ok(page)
 }
 
 /// A page of dead letters.
@@ -64,17 +72,44 @@ pub(super) async fn dead(
     filter: &Filter,
     limit: usize,
     cursor: Option<String>,
-) -> Result<Page, QueueError> {
+) -> anyhow::Result<Page> {
     let mut page = Page {
         items: Vec::new(),
-        next_cursor: cursor,
+        next_cursor: cursor.clone(),
     };
     loop {
         let request = filter.request(page.next_cursor.as_deref(), limit - page.items.len());
-        let read = backend.list_dead(request).await?;
+        let read = backend
+            .list_dead(request)
+            .await
+            .map_err(|error| fault(error, cursor.as_ref()))?;
         if took_all(&mut page, read, filter, limit) {
-            return Ok(page);
+            break;
         }
+    }
+    if page.next_cursor.is_some() {
+        let behind = backend
+            .list_dead(filter.request(page.next_cursor.as_deref(), 1))
+            .await?;
+        ends_here(&mut page, &behind);
+    }
+    Ok(page)
+}
+
+/// What a queue refuses that answers otherwise is the cursor that somebody gave.
+fn fault(error: QueueError, cursor: Option<&String>) -> anyhow::Error {
+    match (&error, cursor) {
+        (QueueError::Broken(_), Some(_)) => {
+            anyhow::anyhow!("`--cursor` is not one that this list printed; without it the list begins at its start")
+        }
+        _ => error.into(),
+    }
+}
+
+/// A cursor behind which there is nothing any more is no promise of more.
+fn ends_here(page: &mut Page, behind: &Page) {
+    if behind.items.is_empty() && behind.next_cursor.is_none() {
+        page.next_cursor = None;
     }
 }
 

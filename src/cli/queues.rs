@@ -88,7 +88,7 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker]) -> Answ
         .map(|worker| {
             [
                 worker.name.clone(),
-                served(worker),
+                worker.serves(),
                 time(worker.started_at),
                 worker.session.to_string(),
             ]
@@ -107,20 +107,10 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker]) -> Answ
         .iter()
         .map(|worker| {
             json!({
-                "session": worker.session, "name": worker.name, "queues": served(worker),
+                "session": worker.session, "name": worker.name, "queues": worker.serves(),
                 "started_at": time(worker.started_at),
             })
         })
         .collect();
     Answer::new(json!({ "items": items, "workers": workers }), words)
-}
-
-/// As in the setting: `urgent=16,default=32`.
-fn served(worker: &Worker) -> String {
-    worker
-        .queues
-        .iter()
-        .map(|(queue, slots)| format!("{queue}={slots}"))
-        .collect::<Vec<_>>()
-        .join(",")
 }

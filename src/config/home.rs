@@ -31,7 +31,7 @@ impl Home {
         let home = Self {
             directory: parent.join(DIRECTORY),
         };
-        fs::create_dir_all(&home.directory)?;
+        make_private(&home.directory)?;
         match open_new(&home.keys_file()) {
             Ok(mut file) => file.write_all(Keyring::generate("dev").as_bytes())?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -73,6 +73,15 @@ impl Home {
     }
 }
 
+/// Makes a directory that only its owner may enter: the database in it holds what people were sent.
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Makes a file that only its owner may read; fails if there is one.
 fn open_new(path: &Path) -> io::Result<fs::File> {
     let mut options = OpenOptions::new();
@@ -97,6 +106,16 @@ mod tests {
         Home::make(parent.path()).unwrap();
         let again = Home::find(parent.path()).unwrap();
         assert_eq!(fs::read(again.keys_file()).unwrap(), keys);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_home_is_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let parent = tempfile::tempdir().unwrap();
+        let home = Home::make(parent.path()).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(home.directory()), mode(&home.keys_file())), (0o700, 0o600));
     }
 
     #[test]

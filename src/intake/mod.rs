@@ -12,19 +12,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use domain::EndpointId;
 use queue::{Client, Receipt};
 use uuid::Uuid;
 
+use crate::correlation;
 use crate::problem::{Code, Problem};
 use endpoints::{Endpoints, Known};
 use meter::Meter;
-
-/// Follows a request from intake to provider: taken from the caller if it is a UUID, else drawn.
-pub const CORRELATION_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What intake works with; one per runtime.
 pub struct Intake {
@@ -61,7 +59,7 @@ async fn receive(
 ) -> Response {
     let started = std::time::Instant::now();
     let (head, body) = request.into_parts();
-    let correlation = correlation(&head.headers);
+    let correlation = correlation::of(&head.headers);
     let mut response = match accept(&intake, &provider, &endpoint, &head.headers, body, correlation).await {
         Ok(receipt) => {
             tracing::info!(
@@ -79,10 +77,7 @@ async fn receive(
         }
     };
     intake.meter.answered(response.status(), started.elapsed());
-    let mut text = uuid::Uuid::encode_buffer();
-    if let Ok(value) = HeaderValue::from_str(correlation.hyphenated().encode_lower(&mut text)) {
-        response.headers_mut().insert(CORRELATION_HEADER, value);
-    }
+    correlation::mark(&mut response, correlation);
     response
 }
 
@@ -135,11 +130,4 @@ fn accepted(receipt: &Receipt) -> Response {
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-fn correlation(headers: &HeaderMap) -> Uuid {
-    let given = headers.get(CORRELATION_HEADER).and_then(|value| value.to_str().ok());
-    given
-        .and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| uuid::Builder::from_random_bytes(rand::random()).into_uuid())
 }

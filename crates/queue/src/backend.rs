@@ -376,6 +376,15 @@ pub struct Worker {
     pub started_at: Millis,
 }
 
+impl Worker {
+    /// The queues it serves, as in the setting: `urgent=16,default=32`.
+    #[must_use]
+    pub fn serves(&self) -> String {
+        let served = self.queues.iter().map(|(queue, slots)| format!("{queue}={slots}"));
+        served.collect::<Vec<_>>().join(",")
+    }
+}
+
 /// A figure summed over all processes and for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Counter {

@@ -175,10 +175,15 @@ impl fmt::Debug for JobId {
     }
 }
 
+/// A text that is not a job's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a job's id is a UUID, as `relais jobs list` and every 202 print it")]
+pub struct NoJobId;
+
 impl std::str::FromStr for JobId {
-    type Err = uuid::Error;
+    type Err = NoJobId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        text.parse().map(Self).map_err(|_| NoJobId)
     }
 }

@@ -27,19 +27,10 @@ struct Shelf {
 }
 
 /// A queue in this process. Clones are handles on the same jobs.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Memory {
     shelf: Arc<Mutex<Shelf>>,
     wakes: Arc<[Arc<Notify>; 3]>,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            shelf: Arc::default(),
-            wakes: Arc::default(),
-        }
-    }
 }
 
 impl Memory {

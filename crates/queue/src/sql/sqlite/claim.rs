@@ -36,15 +36,16 @@ FROM ring CROSS JOIN queue_ready run ON run.lane = $1 AND run.tenant = ring.tena
 WHERE ring.k = 1 OR ring.tenant <> ring.first
 ORDER BY ring.k, run.pos";
 
-/// Runs of which nothing is left: `[index of the tenant, pos]`.
-const WHOLE: &str = "
+/// The runs that are cut, as they were: `[index of the tenant, pos]`.
+const CUT: &str = "
     DELETE FROM queue_ready WHERE (lane, tenant, pos) IN (
         SELECT $1, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1 FROM json_each($3))";
 
-/// Runs that are cut from the front: `[index of the tenant, pos, jobs taken]`.
-const FRONT: &str = "
-    UPDATE queue_ready SET pos = pos + (cut.value ->> 2), n = n - (cut.value ->> 2) FROM json_each($3) AS cut
-    WHERE lane = $1 AND tenant = substr($2, 16 * (cut.value ->> 0) + 1, 16) AND pos = cut.value ->> 1";
+/// What is left of them: `[index of the tenant, pos, n]`. Not an UPDATE with a join: SQLite would look at every run of the
+/// lane to find these, and the longer the queue the slower every claim.
+const REST: &str = "
+    INSERT INTO queue_ready (lane, tenant, pos, n)
+    SELECT $1, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 2 FROM json_each($3)";
 
 const LEASE: &str = "INSERT INTO queue_leases (lane, session, until, runs) VALUES ($1, $2, $3, $4) RETURNING id";
 
@@ -154,27 +155,24 @@ fn share_out(picked: &[(i64, Uuid, i64, i64, bool)], ring: Ring, want: i64) -> (
 
 async fn cut_off(connection: &mut SqliteConnection, lane: i16, cuts: &[Cut]) -> Result<(), sqlx::Error> {
     let tenants = packed(cuts.iter().map(|cut| &cut.tenant));
-    let (mut whole, mut front) = (Vec::new(), Vec::new());
-    for (index, cut) in cuts.iter().enumerate() {
-        if cut.take == cut.n {
-            whole.push((index, cut.pos));
-        } else {
-            front.push((index, cut.pos, cut.take));
-        }
-    }
-    if !whole.is_empty() {
-        sqlx::query(WHOLE)
+    let whole: Vec<_> = cuts.iter().enumerate().map(|(index, cut)| (index, cut.pos)).collect();
+    let rest: Vec<_> = cuts
+        .iter()
+        .enumerate()
+        .filter(|(_, cut)| cut.take < cut.n)
+        .map(|(index, cut)| (index, cut.pos + cut.take, cut.n - cut.take))
+        .collect();
+    sqlx::query(CUT)
+        .bind(lane)
+        .bind(&tenants)
+        .bind(json(&whole)?)
+        .execute(&mut *connection)
+        .await?;
+    if !rest.is_empty() {
+        sqlx::query(REST)
             .bind(lane)
             .bind(&tenants)
-            .bind(json(&whole)?)
-            .execute(&mut *connection)
-            .await?;
-    }
-    if !front.is_empty() {
-        sqlx::query(FRONT)
-            .bind(lane)
-            .bind(&tenants)
-            .bind(json(&front)?)
+            .bind(json(&rest)?)
             .execute(connection)
             .await?;
     }
