@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::backend::{Added, BATCH_MAX, Backend, NewJob, QueueError};
 use crate::clock::Clock;
@@ -16,6 +17,10 @@ pub const ADD_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// How many jobs may wait for an add to begin; more are refused at once, so that memory stays bounded.
 const WAITING_MAX: usize = 16 * BATCH_MAX;
+
+/// So many jobs are worth a second call beside the one that is under way; fewer wait for its end, because a call's own cost
+/// is that of several jobs.
+const SECOND_FLIGHT_JOBS: usize = 32;
 
 type Answer = oneshot::Sender<Result<Added, QueueError>>;
 
@@ -48,30 +53,28 @@ impl Adder {
 }
 
 async fn collect(backend: Arc<dyn Backend>, clock: Clock, mut receiver: mpsc::Receiver<(NewJob, Answer)>) {
-    let flights = Arc::new(Semaphore::new(backend.flights().adds));
-    loop {
-        let flight = Arc::clone(&flights)
-            .acquire_owned()
-            .await
-            .expect("this semaphore is never closed");
-        let mut waiting = Vec::new();
-        if receiver.recv_many(&mut waiting, BATCH_MAX).await == 0 {
-            return;
+    let flights_max = backend.flights().adds;
+    let mut flights = JoinSet::new();
+    let mut waiting = Vec::new();
+    let mut open = true;
+    while open || !waiting.is_empty() || !flights.is_empty() {
+        let room = BATCH_MAX - waiting.len();
+        tokio::select! {
+            Some(_) = flights.join_next() => {}
+            received = receiver.recv_many(&mut waiting, room), if open && room > 0 => open = received > 0,
         }
-        // Who has given up was told to ask again. Adding for them first would make everybody behind them give up too.
-        waiting.retain(|(_, answer)| !answer.is_closed());
-        if waiting.is_empty() {
-            continue;
+        let may_fly = flights.is_empty() || flights.len() < flights_max && waiting.len() >= SECOND_FLIGHT_JOBS;
+        if may_fly {
+            // Who has given up was told to ask again. Adding for them first would make everybody behind them give up too.
+            waiting.retain(|(_, answer)| !answer.is_closed());
+            if !waiting.is_empty() {
+                flights.spawn(fly(Arc::clone(&backend), clock.clone(), std::mem::take(&mut waiting)));
+            }
         }
-        let (backend, clock) = (Arc::clone(&backend), clock.clone());
-        tokio::spawn(async move {
-            fly(&*backend, &clock, waiting).await;
-            drop(flight);
-        });
     }
 }
 
-async fn fly(backend: &dyn Backend, clock: &Clock, waiting: Vec<(NewJob, Answer)>) {
+async fn fly(backend: Arc<dyn Backend>, clock: Clock, waiting: Vec<(NewJob, Answer)>) {
     let (jobs, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
     let result = tokio::time::timeout(ADD_TIMEOUT, backend.add(&jobs, clock.now())).await;
     let result = result.unwrap_or_else(|_| Err(QueueError::Unavailable("no answer in time".into())));
