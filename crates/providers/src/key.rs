@@ -27,6 +27,10 @@ impl UnusableKey {
 pub(crate) struct HmacKeys(Vec<Key>);
 
 impl HmacKeys {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn add(&mut self, algorithm: Algorithm, secret: &[u8]) -> Result<(), UnusableKey> {
         if secret.is_empty() {
             return Err(UnusableKey::EMPTY);
@@ -58,7 +62,8 @@ impl fmt::Debug for HmacKeys {
     }
 }
 
-fn tag(key: &Key, parts: &[&[u8]]) -> Tag {
+/// What `key` signs `parts` with, one after another.
+pub(crate) fn tag(key: &Key, parts: &[&[u8]]) -> Tag {
     let mut context = Context::with_key(key);
     for part in parts {
         context.update(part);

@@ -9,11 +9,11 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use domain::{EmailAddress, EmailEvent, EmailEventRecord, PersonalText};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
 
 use super::error::EmailWebhookError;
 use super::identity::Source;
 use super::time;
+use crate::refusal::Unreadable;
 
 /// The longest name of a provider.
 pub const PROVIDER_BYTES_MAX: usize = 64;
@@ -26,7 +26,8 @@ pub const URL_BYTES_MAX: usize = 2_048;
 
 /// Reads `body`, which was signed at `sent_at`.
 pub(super) fn read(body: &[u8], sent_at: DateTime<Utc>) -> Result<EmailEventRecord, EmailWebhookError> {
-    let mut fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| unreadable_body(&error))?;
+    let mut fields: Fields<'_> =
+        serde_json::from_slice(body).map_err(|error| Unreadable::body(&error, "must be a JSON object"))?;
     if let Some(field) = fields.twice {
         return Err(unreadable(field, "is given twice"));
     }
@@ -243,17 +244,6 @@ fn unreadable(field: Field, reason: impl Into<Cow<'static, str>>) -> EmailWebhoo
         field: field.name(),
         reason: reason.into(),
     }
-}
-
-/// Where it stops being JSON, but not what stands there.
-fn unreadable_body(error: &serde_json::Error) -> EmailWebhookError {
-    let reason = match error.classify() {
-        Category::Data => "must be a JSON object".into(),
-        Category::Io | Category::Syntax | Category::Eof => {
-            format!("is not valid JSON: line {}, column {}", error.line(), error.column()).into()
-        }
-    };
-    EmailWebhookError::Unreadable { field: "body", reason }
 }
 
 impl<'de> Deserialize<'de> for Fields<'de> {

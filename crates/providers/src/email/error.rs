@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::webhook::TIMESTAMP_AGE_SECONDS_MAX;
+use crate::refusal::{Stale, Unreadable};
 
 /// Why a request was refused, in the order in which it is checked. No variant repeats what the request contained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +37,20 @@ pub enum EmailWebhookError {
         /// What is wrong with it, to be read after the field's name.
         reason: Cow<'static, str>,
     },
+}
+
+impl From<Stale> for EmailWebhookError {
+    fn from(stale: Stale) -> Self {
+        Self::TimestampStale {
+            age_seconds: stale.age_seconds,
+        }
+    }
+}
+
+impl From<Unreadable> for EmailWebhookError {
+    fn from(Unreadable { field, reason }: Unreadable) -> Self {
+        Self::Unreadable { field, reason }
+    }
 }
 
 fn stale(age_seconds: i64) -> String {

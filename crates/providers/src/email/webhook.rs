@@ -5,13 +5,13 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use domain::EmailEventRecord;
 use http::{HeaderMap, HeaderValue};
-use ring::hmac::{Context, HMAC_SHA256, Key};
+use ring::hmac::{HMAC_SHA256, Key};
 use secrecy::{ExposeSecret as _, SecretString};
-use subtle::ConstantTimeEq as _;
 
 use super::error::EmailWebhookError;
 use super::{body, time};
 use crate::Verified;
+use crate::key::{HmacKeys, tag};
 
 /// The header with the signature.
 pub const SIGNATURE_HEADER: &str = "X-Signature";
@@ -30,7 +30,7 @@ const SIGNATURE_BYTES: usize = 32;
 /// instructions ring takes half the time or less.
 #[derive(Clone)]
 pub struct EmailVerifier {
-    keys: Vec<Key>,
+    secrets: HmacKeys,
 }
 
 impl EmailVerifier {
@@ -38,10 +38,12 @@ impl EmailVerifier {
     ///
     /// An empty secret is left out, because everybody knows it. Without any secret, every request is refused.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Self {
-        let secrets = secrets.into_iter().filter(|secret| !secret.expose_secret().is_empty());
-        Self {
-            keys: secrets.map(key).collect(),
+        let mut keys = HmacKeys::default();
+        for secret in secrets {
+            // The only one that is refused is the empty one.
+            let _ = keys.add(HMAC_SHA256, secret.expose_secret().as_bytes());
         }
+        Self { secrets: keys }
     }
 
     /// Checks and reads one request: its headers, and its body exactly as it came in.
@@ -58,7 +60,7 @@ impl EmailVerifier {
         let signature = header(headers, SIGNATURE_HEADER)?.as_bytes();
         let signature = decode(signature).ok_or(EmailWebhookError::SignatureMalformed)?;
         let timestamp = header(headers, TIMESTAMP_HEADER)?;
-        if !self.vouches(&signature, timestamp.as_bytes(), body) {
+        if !self.secrets.vouch(&[timestamp.as_bytes(), b".", body], &[signature]) {
             return Err(EmailWebhookError::SignatureWrong);
         }
         let sent_at = timestamp
@@ -66,18 +68,8 @@ impl EmailVerifier {
             .ok()
             .and_then(time::parse)
             .ok_or(EmailWebhookError::TimestampMalformed)?;
-        // Whole seconds, the fraction dropped: senders who write unix seconds dropped theirs too.
-        let age_seconds = now.signed_duration_since(sent_at).num_seconds();
-        if age_seconds.abs() > TIMESTAMP_AGE_SECONDS_MAX {
-            return Err(EmailWebhookError::TimestampStale { age_seconds });
-        }
+        time::check_fresh(sent_at, now, TIMESTAMP_AGE_SECONDS_MAX)?;
         body::read(body, sent_at).map(Verified::vouch)
-    }
-
-    fn vouches(&self, signature: &[u8; SIGNATURE_BYTES], timestamp: &[u8], body: &[u8]) -> bool {
-        self.keys
-            .iter()
-            .any(|key| tag(key, timestamp, body).as_ref().ct_eq(signature).into())
     }
 }
 
@@ -86,26 +78,15 @@ impl fmt::Debug for EmailVerifier {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("EmailVerifier")
-            .field("secrets", &self.keys.len())
+            .field("secrets", &self.secrets.len())
             .finish()
     }
 }
 
 /// What a sender puts into `X-Signature` for a body that it sends with `timestamp` in `X-Timestamp`.
 pub fn sign(secret: &SecretString, timestamp: &str, body: &[u8]) -> String {
-    hex::encode(tag(&key(secret), timestamp.as_bytes(), body))
-}
-
-fn key(secret: &SecretString) -> Key {
-    Key::new(HMAC_SHA256, secret.expose_secret().as_bytes())
-}
-
-fn tag(key: &Key, timestamp: &[u8], body: &[u8]) -> ring::hmac::Tag {
-    let mut context = Context::with_key(key);
-    context.update(timestamp);
-    context.update(b".");
-    context.update(body);
-    context.sign()
+    let key = Key::new(HMAC_SHA256, secret.expose_secret().as_bytes());
+    hex::encode(tag(&key, &[timestamp.as_bytes(), b".", body]))
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<&'a HeaderValue, EmailWebhookError> {
