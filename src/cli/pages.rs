@@ -45,25 +45,7 @@ pub(super) async fn live(
     limit: usize,
     cursor: Option<String>,
 ) -> anyhow::Result<Page> {
-    let mut page = Page {
-        items: Vec::new(),
-        next_cursor: cursor.clone(),
-    };
-    loop {
-        let request = filter.request(page.next_cursor.as_deref(), limit - page.items.len());
-        let read = backend
-            .list(request)
-            .await
-            .map_err(|error| fault(error, cursor.as_ref()))?;
-        if took_all(&mut page, read, filter, limit) {
-            break;
-        }
-    }
-    if page.next_cursor.is_some() {
-        let behind = backend.list(filter.request(page.next_cursor.as_deref(), 1)).await?;
-        ends_here(&mut page, &behind);
-    }
-    Ok(page)
+    fill(filter, limit, cursor, async |request| backend.list(request).await).await
 }
 
 /// A page of dead letters.
@@ -73,24 +55,29 @@ pub(super) async fn dead(
     limit: usize,
     cursor: Option<String>,
 ) -> anyhow::Result<Page> {
+    fill(filter, limit, cursor, async |request| backend.list_dead(request).await).await
+}
+
+/// Reads until a page is full or the list ends.
+async fn fill(
+    filter: &Filter,
+    limit: usize,
+    cursor: Option<String>,
+    read: impl AsyncFn(ListRequest<'_>) -> Result<Page, QueueError>,
+) -> anyhow::Result<Page> {
     let mut page = Page {
         items: Vec::new(),
         next_cursor: cursor.clone(),
     };
     loop {
         let request = filter.request(page.next_cursor.as_deref(), limit - page.items.len());
-        let read = backend
-            .list_dead(request)
-            .await
-            .map_err(|error| fault(error, cursor.as_ref()))?;
-        if took_all(&mut page, read, filter, limit) {
+        let part = read(request).await.map_err(|error| fault(error, cursor.as_ref()))?;
+        if took_all(&mut page, part, filter, limit) {
             break;
         }
     }
     if page.next_cursor.is_some() {
-        let behind = backend
-            .list_dead(filter.request(page.next_cursor.as_deref(), 1))
-            .await?;
+        let behind = read(filter.request(page.next_cursor.as_deref(), 1)).await?;
         ends_here(&mut page, &behind);
     }
     Ok(page)

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
-use queue::backend::{Backend, ClaimRequest, NewJob, Outcome, Reason, Settle};
+use queue::backend::{Backend, ClaimRequest, NewJob, Outcome, Reason};
 use queue::envelope::{Envelope, seal_payload};
 use queue::sql::{SqlOptions, SqlQueue};
 use queue::{JobId, Queue};
@@ -116,17 +116,14 @@ impl Installation {
         let claimed = queue.claim(&request).await.unwrap().jobs;
         let settles: Vec<_> = claimed
             .iter()
-            .map(|job| Settle {
-                id: job.id,
-                tenant: job.tenant,
-                crashes: job.crashes,
-                attempts: job.attempts,
-                ticket: job.ticket,
-                added_on: 0,
-                outcome: Outcome::Dead {
-                    reason: Reason::Attempts,
-                    error: Some("the provider said no".into()),
-                },
+            .map(|job| {
+                job.ended(
+                    0,
+                    Outcome::Dead {
+                        reason: Reason::Attempts,
+                        error: Some("the provider said no".into()),
+                    },
+                )
             })
             .collect();
         let finished: Vec<_> = claimed.iter().map(|job| job.ticket.claim).collect();

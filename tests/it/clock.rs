@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use jobs::PurgeQueue;
 use jobs::schedule::{ALL, Make, Missed, Schedule, Tick, Tz};
-use queue::backend::{Backend, ClaimRequest, Outcome, Settle};
+use queue::backend::{Backend, ClaimRequest, Outcome};
 use queue::{Client, Clock, JobId, Queue};
 use relais::clock::keeper::{Keeper, TRY_AGAIN_AFTER};
 use relais::clock::plan;
@@ -121,15 +121,7 @@ async fn run_all(queue: &dyn Backend, now: Tick) -> Vec<JobId> {
         let settles: Vec<_> = claims
             .jobs
             .iter()
-            .map(|job| Settle {
-                id: job.id,
-                tenant: job.tenant,
-                crashes: job.crashes,
-                attempts: job.attempts,
-                ticket: job.ticket,
-                added_on: queue::clock::day(now * 1000),
-                outcome: Outcome::Done,
-            })
+            .map(|job| job.ended(queue::clock::day(now * 1000), Outcome::Done))
             .collect();
         let finished: Vec<_> = claims.jobs.iter().map(|job| job.ticket.claim).collect();
         queue

@@ -118,6 +118,22 @@ pub struct Claimed {
     pub body: Vec<u8>,
 }
 
+impl Claimed {
+    /// How its run ended. `added_on` is the day of its envelope.
+    #[must_use]
+    pub const fn ended(&self, added_on: i32, outcome: Outcome) -> Settle {
+        Settle {
+            id: self.id,
+            tenant: self.tenant,
+            crashes: self.crashes,
+            attempts: self.attempts,
+            ticket: self.ticket,
+            added_on,
+            outcome,
+        }
+    }
+}
+
 /// Proof of a claim. Worth nothing once the lease is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {

@@ -106,15 +106,7 @@ impl Held {
         let kind = envelope.map_or_else(|| "unreadable".to_owned(), |envelope| envelope.kind.to_owned());
         let added_on = envelope.map_or(0, |envelope| day(envelope.created_at));
         let correlation = envelope.map_or(Uuid::nil(), |envelope| envelope.correlation);
-        let settle = Settle {
-            id: claimed.id,
-            tenant: claimed.tenant,
-            crashes: claimed.crashes,
-            attempts: claimed.attempts,
-            ticket: claimed.ticket,
-            added_on,
-            outcome,
-        };
+        let settle = claimed.ended(added_on, outcome);
         // Nobody listens only once the pump is gone; the lease will end by itself then.
         drop(self.done.send(Finished {
             settle,

@@ -234,3 +234,20 @@ async fn many_processes_at_once_hand_out_each_job_once() {
     ids.dedup();
     assert_eq!(ids.len(), total);
 }
+
+/// A replica that becomes the master may not have heard of the last claims; what it then counts on from is behind.
+#[tokio::test]
+async fn a_claim_counter_that_went_back_issues_no_number_again() {
+    let redis = fresh();
+    let queue = open(&redis);
+    fill(&queue, &jobs(1, 4)).await;
+    let before = claim(&queue, 2).await;
+    let counter = format!("{{{}:default}}:seq", redis.prefix());
+    run(redis.url(), redis::cmd("SET").arg(&counter).arg(1));
+    let later = queue.claim(&request(0, 2, NOW + 1)).await.unwrap().jobs;
+    assert_eq!((before.len(), later.len()), (2, 2));
+    assert!(later[0].ticket.claim > before[0].ticket.claim);
+    for claimed in [&before, &later] {
+        assert_eq!(settle(&queue, claimed, Outcome::Done).await, [true; 2]);
+    }
+}

@@ -71,23 +71,7 @@ pub(crate) async fn claim(queue: &RedisQueue, want: usize) -> Vec<Claimed> {
 }
 
 pub(crate) fn ending(claimed: &Claimed, outcome: Outcome) -> Settle {
-    let Claimed {
-        id,
-        tenant,
-        crashes,
-        attempts,
-        ticket,
-        ..
-    } = *claimed;
-    Settle {
-        id,
-        tenant,
-        crashes,
-        attempts,
-        ticket,
-        added_on: 0,
-        outcome,
-    }
+    claimed.ended(0, outcome)
 }
 
 pub(crate) async fn settle(queue: &RedisQueue, claimed: &[Claimed], outcome: Outcome) -> Vec<bool> {

@@ -66,15 +66,7 @@ fn request(want: usize, until: Millis) -> ClaimRequest {
 }
 
 fn settle(job: &Claimed, outcome: Outcome) -> Settle {
-    Settle {
-        id: job.id,
-        tenant: job.tenant,
-        crashes: job.crashes,
-        attempts: job.attempts,
-        ticket: job.ticket,
-        added_on: day(NOW),
-        outcome,
-    }
+    job.ended(day(NOW), outcome)
 }
 
 async fn is_consistent(queue: &SqlQueue) {

@@ -297,15 +297,10 @@ impl Fixture {
 
 /// What a worker hands back for a job it claimed.
 pub(crate) fn settle(claimed: &Claimed, outcome: Outcome) -> Settle {
-    Settle {
-        id: claimed.id,
-        tenant: claimed.tenant,
-        crashes: claimed.crashes,
-        attempts: claimed.attempts,
-        ticket: claimed.ticket,
-        added_on: Envelope::decode(&claimed.body).map_or(0, |envelope| day(envelope.created_at)),
+    claimed.ended(
+        Envelope::decode(&claimed.body).map_or(0, |envelope| day(envelope.created_at)),
         outcome,
-    }
+    )
 }
 
 /// An answer that uses up an attempt.

@@ -224,25 +224,33 @@ async fn bury(
     reason: Reason,
     now: Millis,
 ) -> Result<(), sqlx::Error> {
-    const STEPS: [&str; 5] = [
+    // [seq, crashes]
+    const NOTE: &str = "INSERT INTO queue_errors (id, attempt, at, error)
+        SELECT j.id, j.attempts + 1, $2, 'the worker died under it ' || (i.value ->> 1) || ' times'
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0";
+    const STEPS: [&str; 4] = [
         "INSERT INTO queue_dead (id, queue, crashes, attempts, died_at, tenant, reason, body)
-            SELECT id, queue, crashes + 1, attempts, $2, tenant, $4, body
-            FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))",
-        "INSERT INTO queue_errors (id, attempt, at, error)
-            SELECT id, attempts + 1, $2, 'the worker died under it ' || (crashes + 1) || ' times'
-            FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1)) AND $4 = 'poison'",
-        "UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (SELECT value FROM json_each($1))",
+            SELECT j.id, j.queue, i.value ->> 1, j.attempts, $2, j.tenant, $4, j.body
+            FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0",
+        "UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (SELECT value ->> 0 FROM json_each($1))",
         "DELETE FROM queue_cancels WHERE id IN (
-            SELECT id FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1)))",
-        "DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))",
+            SELECT id FROM queue_jobs WHERE seq IN (SELECT value ->> 0 FROM json_each($1)))",
+        "DELETE FROM queue_jobs WHERE seq IN (SELECT value ->> 0 FROM json_each($1))",
     ];
     if jobs.is_empty() {
         return Ok(());
     }
-    let seqs = json(&jobs.iter().map(|job| job.seq).collect::<Vec<_>>())?;
+    let input = json(&jobs.iter().map(|job| (job.seq, job.crashes)).collect::<Vec<_>>())?;
+    if reason == Reason::Poison {
+        sqlx::query(NOTE)
+            .bind(&input)
+            .bind(now)
+            .execute(&mut *connection)
+            .await?;
+    }
     for step in STEPS {
         sqlx::query(step)
-            .bind(&seqs)
+            .bind(&input)
             .bind(now)
             .bind(day(now))
             .bind(reason.name())
