@@ -243,7 +243,7 @@ async fn a_claim_counter_that_went_back_issues_no_number_again() {
     fill(&queue, &jobs(1, 4)).await;
     let before = claim(&queue, 2).await;
     let counter = format!("{{{}:default}}:seq", redis.prefix());
-    run(redis.url(), redis::cmd("SET").arg(&counter).arg(1));
+    run(redis.url(), redis::cmd("DEL").arg(&counter));
     let later = queue.claim(&request(0, 2, NOW + 1)).await.unwrap().jobs;
     assert_eq!((before.len(), later.len()), (2, 2));
     assert!(later[0].ticket.claim > before[0].ticket.claim);
