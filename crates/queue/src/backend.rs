@@ -21,7 +21,11 @@
 //! smaller groups ([`LANE_SLOTS`]): whatever keeps killing workers soon runs alone, and its neighbours of the first
 //! crash are not charged for the next.
 //!
-//! **Fairness.** Within a lane, claims go round the tenants that have work ready; a lone tenant gets everything.
+//! **Fairness.** Within a lane, claims go round the tenants that have work ready; a lone tenant gets everything. Jobs of
+//! one tenant that name a limit key wait apart and have a turn of their own, so a closed key holds up nobody else.
+//!
+//! **Limits and lines** stand in [`flow`](crate::flow). A job behind the head of its line is `Behind`: neither ready nor
+//! scheduled, and made ready by the call that ends the head. A job under a closed key is ready, and not claimed.
 
 use std::sync::Arc;
 
@@ -30,6 +34,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::clock::Millis;
+use crate::flow::{Key, Keys, Limit, LimitState};
 use crate::job::{JobId, Queue};
 
 /// How many crashes make a job dead with reason `poison`.
@@ -69,6 +74,8 @@ pub struct NewJob {
     pub tenant: Uuid,
     /// When it may start; the past means now.
     pub run_at: Millis,
+    /// What else holds it back.
+    pub keys: Keys,
     /// An encoded [`Envelope`](crate::envelope::Envelope).
     pub body: Vec<u8>,
 }
@@ -114,6 +121,8 @@ pub struct Claimed {
     pub attempts: u16,
     /// What to show when it is settled.
     pub ticket: Ticket,
+    /// What else held it back; they have to be let go when it is settled.
+    pub keys: Keys,
     /// The encoded envelope.
     pub body: Vec<u8>,
 }
@@ -121,13 +130,14 @@ pub struct Claimed {
 impl Claimed {
     /// How its run ended. `added_on` is the day of its envelope.
     #[must_use]
-    pub const fn ended(&self, added_on: i32, outcome: Outcome) -> Settle {
+    pub fn ended(&self, added_on: i32, outcome: Outcome) -> Settle {
         Settle {
             id: self.id,
             tenant: self.tenant,
             crashes: self.crashes,
             attempts: self.attempts,
             ticket: self.ticket,
+            keys: self.keys.clone(),
             added_on,
             outcome,
         }
@@ -150,6 +160,9 @@ pub struct Claims {
     pub jobs: Vec<Claimed>,
     /// More may be ready in this lane: claim again without waiting for a wake-up.
     pub more: bool,
+    /// When the next closed limit key of the queue opens by itself, if jobs wait for it: claim again then. Nobody is woken
+    /// for it.
+    pub opens_at: Option<Millis>,
 }
 
 /// How one run ended.
@@ -165,6 +178,8 @@ pub struct Settle {
     pub attempts: u16,
     /// The proof.
     pub ticket: Ticket,
+    /// Its keys, as claimed.
+    pub keys: Keys,
     /// The day on which the job was added; a key that ends on a later day must be remembered from then.
     pub added_on: i32,
     /// How it ended.
@@ -182,6 +197,8 @@ pub enum Outcome {
         run_at: Millis,
         /// What went wrong, if this run counts as an attempt.
         error: Option<String>,
+        /// The whole limit key of the job, if it has one, is closed until `run_at` too.
+        cool: bool,
     },
     /// Never run it again by itself. With an error, one attempt more is used up.
     Dead {
@@ -273,6 +290,8 @@ pub struct Counts {
     pub running: u64,
     /// Wait behind a gate.
     pub parked: u64,
+    /// Wait behind the head of their line.
+    pub behind: u64,
     /// Dead letters.
     pub dead: u64,
     /// Nothing is claimed while this is set.
@@ -303,6 +322,11 @@ pub enum State {
         /// What it waits for.
         gate: String,
     },
+    /// Waits for the head of its line.
+    Behind {
+        /// That job, alive or, in a line that [holds](crate::flow::AfterDeath::Hold), dead.
+        head: JobId,
+    },
     /// A dead letter.
     Dead {
         /// Why.
@@ -327,6 +351,8 @@ pub struct Kept {
     pub crashes: u8,
     /// Where it is.
     pub state: State,
+    /// What else holds it back.
+    pub keys: Keys,
     /// The encoded envelope.
     pub body: Vec<u8>,
     /// What went wrong so far, oldest first; only filled by [`Backend::find`].
@@ -462,7 +488,8 @@ pub trait Backend: Send + Sync + 'static {
     /// Keeps jobs durably; the answers are in the order of `jobs`. Ids may occur twice in one call.
     async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError>;
 
-    /// Takes jobs of one lane, going round its tenants. Takes nothing while the queue is paused.
+    /// Takes jobs of one lane, going round its tenants, no more of a limit key than it allows. Takes nothing while the
+    /// queue is paused.
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError>;
 
     /// Writes down how runs ended (all of `queue`); `false` = the claim was not held any more, nothing happened.
@@ -500,6 +527,15 @@ pub trait Backend: Send + Sync + 'static {
     /// Makes all jobs behind these gates ready; answers how many.
     async fn unpark(&self, queue: Queue, gates: &[String], now: Millis) -> Result<u64, QueueError>;
 
+    /// Sets what a limit key of a queue allows from now on; `None` removes its limit and what it has reserved or cooled.
+    async fn set_limit(&self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) -> Result<(), QueueError>;
+
+    /// The limit keys of a queue that have a limit, are cooled or are in use, in the order of their names.
+    async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError>;
+
+    /// How many jobs wait behind each gate of a queue.
+    async fn gates(&self, queue: Queue) -> Result<Vec<(String, u64)>, QueueError>;
+
     /// Stops or resumes claims from a queue.
     async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError>;
 
@@ -526,7 +562,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError>;
 
     /// Makes a dead letter ready again with all its attempts and no crashes; its errors stay. `body` replaces the envelope.
-    /// `false` = no such dead letter.
+    /// One with an order key takes its place in its line: the head's if the line held for it, else the last. `false` = no
+    /// such dead letter.
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError>;
 
     /// Replaces the envelope of a dead letter. `false` = no such dead letter.
@@ -563,8 +600,8 @@ pub trait Backend: Send + Sync + 'static {
 pub(crate) fn claim_again(error: QueueError) -> Result<Claims, QueueError> {
     tracing::debug!(%error, "A claim failed after its settle; claiming again.");
     Ok(Claims {
-        jobs: Vec::new(),
         more: true,
+        ..Claims::default()
     })
 }
 

@@ -10,6 +10,7 @@ use crate::add::Adder;
 use crate::backend::{Added, Backend, NewJob, QueueError};
 use crate::clock::{Clock, Millis, millis};
 use crate::envelope::{Envelope, seal_payload};
+use crate::flow::{Key, Keys, Order};
 use crate::job::{Job, JobId};
 use crate::tally::Tally;
 
@@ -108,6 +109,13 @@ impl Client {
             queue: J::POLICY.queue,
             tenant: origin.tenant,
             run_at,
+            keys: Keys {
+                limit: job.limit_key().as_deref().and_then(Key::new),
+                order: job.order_key().as_deref().and_then(Key::new).map(|key| Order {
+                    key,
+                    after_death: J::AFTER_DEATH,
+                }),
+            },
             body,
         })
     }

@@ -10,6 +10,7 @@ use sha1::{Digest as _, Sha1};
 use uuid::Uuid;
 
 use crate::backoff::Backoff;
+use crate::flow::AfterDeath;
 
 /// The queues of an installation, most pressing first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +104,21 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// while the first lives and for at least 7 days after it ended.
     fn unique(&self) -> String;
 
+    /// The limit that this job counts under, for example the provider account it uses; made a [`Key`](crate::flow::Key).
+    /// Shown to operators: no personal data.
+    fn limit_key(&self) -> Option<String> {
+        None
+    }
+
+    /// The line this job stands in: jobs of one tenant, queue and order key run one at a time, in the order of being
+    /// added. Shown to operators: no personal data.
+    fn order_key(&self) -> Option<String> {
+        None
+    }
+
+    /// What becomes of its line when such a job dies as its head.
+    const AFTER_DEATH: AfterDeath = AfterDeath::GoOn;
+
     /// Does the work. May run twice; may run late.
     fn run(self, ctx: &Self::Ctx, attempt: &Attempt) -> impl Future<Output = Result<(), JobError>> + Send;
 }
@@ -125,7 +141,8 @@ pub struct Attempt {
 pub enum JobError {
     /// Try again after the policy's back-off; costs an attempt.
     Retry(Box<dyn std::error::Error + Send + Sync>),
-    /// The other side said when; honoured up to [`RETRY_AFTER_MAX`], costs no attempt.
+    /// The other side said when; honoured up to [`RETRY_AFTER_MAX`], costs no attempt, and closes the job's whole limit
+    /// key until then.
     RetryAfter(Duration),
     /// Not my turn; costs no attempt.
     Snooze(Duration),

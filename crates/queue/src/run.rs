@@ -116,14 +116,17 @@ pub(crate) fn decide(
         Err(JobError::Retry(error)) => Outcome::Later {
             run_at: now + millis(policy.backoff.wait(attempts.into(), dice)),
             error: Some(chain(&*error)),
+            cool: false,
         },
         Err(JobError::RetryAfter(wait)) => Outcome::Later {
             run_at: now + millis(wait.min(RETRY_AFTER_MAX)),
             error: None,
+            cool: true,
         },
         Err(JobError::Snooze(wait)) => Outcome::Later {
             run_at: now + millis(wait),
             error: None,
+            cool: false,
         },
         Err(JobError::Dead(why)) => Outcome::Dead {
             reason: Reason::Refused,

@@ -230,12 +230,15 @@ fn tell(shared: &Shared, finished: &Finished, held: bool) {
         Outcome::Later {
             run_at,
             error: Some(error),
+            ..
         } => {
             let wait_ms = run_at - shared.clock.now();
             tracing::warn!(parent: span(), wait_ms, %error, "Job failed; it will run again.");
             "retried"
         }
-        Outcome::Later { run_at, error: None } => {
+        Outcome::Later {
+            run_at, error: None, ..
+        } => {
             let wait_ms = run_at - shared.clock.now();
             tracing::info!(parent: span(), wait_ms, "Job put off without a charge.");
             "snoozed"

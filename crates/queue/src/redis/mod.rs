@@ -75,6 +75,7 @@ use crate::backend::{
     Page, Purged, QueueError, Settle, Sweep, Worker,
 };
 use crate::clock::{DAY_MS, Millis, day};
+use crate::flow::{Key, Limit, LimitState};
 use crate::job::{JobId, Queue};
 
 /// Jobs kept in Redis.
@@ -181,6 +182,24 @@ impl Backend for RedisQueue {
         Ok(unparked)
     }
 
+    async fn set_limit(
+        &self,
+        _queue: Queue,
+        _key: &Key,
+        _limit: Option<Limit>,
+        _now: Millis,
+    ) -> Result<(), QueueError> {
+        Err(QueueError::Broken("limits are not kept here yet".into()))
+    }
+
+    async fn limits(&self, _queue: Queue, _now: Millis) -> Result<Vec<LimitState>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    async fn gates(&self, _queue: Queue) -> Result<Vec<(String, u64)>, QueueError> {
+        Ok(Vec::new())
+    }
+
     async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
         let mut command = PAUSE.on(self.tag(queue));
         self.link.run(&PAUSE, command.arg(u8::from(paused))).await
@@ -195,6 +214,7 @@ impl Backend for RedisQueue {
             running,
             parked,
             dead,
+            behind: 0,
             paused,
         })
     }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::link::misunderstood;
 use crate::backend::{Failure, Kept, QueueError, Reason, State};
 use crate::clock::Millis;
+use crate::flow::Keys;
 use crate::job::{JobId, Queue};
 
 /// What changes while a job lives, in front of its envelope; `HEAD_BYTES` of `prelude.lua`.
@@ -84,6 +85,7 @@ fn read(queue: Queue, id: &[u8], mut body: Vec<u8>, state: &str, details: [&[u8]
         attempts,
         crashes,
         state,
+        keys: Keys::default(),
         body,
         errors: Vec::new(),
     })

@@ -14,6 +14,7 @@ use crate::backend::{
     Settle, Sweep, Ticket, cut_error,
 };
 use crate::clock::{Millis, day, millis};
+use crate::flow::Keys;
 use crate::job::{JobId, Queue};
 
 /// What is kept as the last failure of a job whose workers died.
@@ -207,7 +208,7 @@ impl Endings {
 fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
     let (name, time, text, error) = match &settle.outcome {
         Outcome::Done => unreachable!("those are sent in groups"),
-        Outcome::Later { run_at, error } => ("later", *run_at, "", error.as_deref()),
+        Outcome::Later { run_at, error, .. } => ("later", *run_at, "", error.as_deref()),
         Outcome::Dead { reason, error } => ("dead", now, reason.name(), error.as_deref()),
         Outcome::Park { gate } => ("park", now, gate.as_str(), None),
         Outcome::Release => ("release", now, "", None),
@@ -255,12 +256,14 @@ fn read_step(answer: Value, queue: Queue, lane: u8) -> Option<(Claims, Vec<usize
             crashes: lane,
             attempts: head.attempts,
             ticket,
+            keys: Keys::default(),
             body,
         })
     });
     let claims = Claims {
         jobs: jobs.collect(),
         more: more == Value::Int(1),
+        opens_at: None,
     };
     Some((claims, redis::from_redis_value(refused).ok()?))
 }

@@ -14,6 +14,7 @@ use crate::backend::{
     QueueError, Settle, Sweep, Worker,
 };
 use crate::clock::Millis;
+use crate::flow::{Key, Limit, LimitState};
 use crate::job::{JobId, Queue};
 
 /// Asks the one of the two that it is.
@@ -94,6 +95,24 @@ impl Backend for SqlQueue {
 
     async fn unpark(&self, queue: Queue, gates: &[String], _now: Millis) -> Result<u64, QueueError> {
         each!(self, store => store.unpark(queue, gates).await)
+    }
+
+    async fn set_limit(
+        &self,
+        _queue: Queue,
+        _key: &Key,
+        _limit: Option<Limit>,
+        _now: Millis,
+    ) -> Result<(), QueueError> {
+        Err(QueueError::Broken("limits are not kept here yet".into()))
+    }
+
+    async fn limits(&self, _queue: Queue, _now: Millis) -> Result<Vec<LimitState>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    async fn gates(&self, _queue: Queue) -> Result<Vec<(String, u64)>, QueueError> {
+        Ok(Vec::new())
     }
 
     async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::pool::broken;
 use crate::backend::{Failure, Kept, Reason, State};
 use crate::clock::Millis;
+use crate::flow::Keys;
 use crate::job::{JobId, Queue};
 
 /// A live job, with what says whether it waits.
@@ -74,6 +75,7 @@ impl JobRow {
             attempts: attempts(self.attempts)?,
             crashes: crashes(self.crashes)?,
             state,
+            keys: Keys::default(),
             body: self.body,
             errors: Vec::new(),
         })
@@ -93,6 +95,7 @@ impl DeadRow {
                 reason,
                 died_at: self.died_at,
             },
+            keys: Keys::default(),
             body: self.body,
             errors: Vec::new(),
         })

@@ -44,6 +44,7 @@ pub(super) async fn counts(connection: &mut PgConnection, queue: Queue) -> Resul
         running: figure(running),
         parked: figure(parked),
         dead: figure(dead),
+        behind: 0,
         paused,
     })
 }

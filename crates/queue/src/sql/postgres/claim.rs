@@ -8,6 +8,7 @@ use super::super::ring::{Ring, Visit, lane};
 use super::super::rows::attempts;
 use super::super::texts::paused;
 use crate::backend::{ClaimRequest, Claimed, Claims, Ticket};
+use crate::flow::Keys;
 use crate::job::JobId;
 
 /// `$1` lane, `$2` tenant served last, `$3` jobs wanted, `$4` jobs per tenant and visit, `$5` end of the lease, `$6` tenants
@@ -117,12 +118,17 @@ pub(super) async fn claim(
                     claim,
                     seq: row.try_get("seq")?,
                 },
+                keys: Keys::default(),
                 body: row.try_get("body")?,
             })
         })
         .collect::<Result<Vec<_>, sqlx::Error>>()?;
     Ok(Outcome {
-        claims: Claims { jobs, more },
+        claims: Claims {
+            jobs,
+            more,
+            opens_at: None,
+        },
         visit,
     })
 }

@@ -86,8 +86,8 @@ impl PostgresQueue {
             }
         }
         Ok(Claims {
-            jobs: Vec::new(),
             more: true,
+            ..Claims::default()
         })
     }
 

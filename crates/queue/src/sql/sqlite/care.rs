@@ -41,6 +41,7 @@ pub(super) async fn counts(connection: &mut SqliteConnection, queue: Queue) -> R
         running: figure(running),
         parked: figure(parked),
         dead: figure(dead),
+        behind: 0,
         paused,
     })
 }

@@ -9,6 +9,7 @@ use super::super::rows::attempts;
 use super::super::texts::paused;
 use super::{json, number, packed};
 use crate::backend::{ClaimRequest, Claimed, Claims, Ticket};
+use crate::flow::Keys;
 use crate::job::JobId;
 
 /// `$1` lane, `$2` tenant served last, `$3` jobs wanted, `$4` jobs per tenant and visit, `$5` runs per visit, `$6` the
@@ -84,7 +85,10 @@ pub(super) async fn claim(
     let (cuts, visit, more) = share_out(&picked, ring, number(request.want));
     if cuts.is_empty() {
         return Ok(Outcome {
-            claims: Claims { jobs: Vec::new(), more },
+            claims: Claims {
+                more,
+                ..Claims::default()
+            },
             visit,
         });
     }
@@ -116,12 +120,17 @@ pub(super) async fn claim(
                     claim,
                     seq: row.try_get("seq")?,
                 },
+                keys: Keys::default(),
                 body: row.try_get("body")?,
             })
         })
         .collect::<Result<Vec<_>, sqlx::Error>>()?;
     Ok(Outcome {
-        claims: Claims { jobs, more },
+        claims: Claims {
+            jobs,
+            more,
+            opens_at: None,
+        },
         visit,
     })
 }

@@ -1,0 +1,290 @@
+//! What holds a job back beside its time: the limit it counts under, and the job of its conversation that goes first.
+//!
+//! **Limits.** A job may name a *limit key*, for example the provider account it will use. Everything about a key holds
+//! for all workers together, within one queue. A key's *concurrency* is how many of its jobs are under leases; it is read
+//! from the leases, so it cannot leak. A key's *rate* is kept by the generic cell rate algorithm (GCRA): one instant per
+//! key, the *theoretical arrival time*, says when the next start is allowed, so a key that is closed knows when it opens,
+//! and until then nothing of it is claimed, looked at or put back. A key can also be *cooled*: closed until an instant
+//! that a provider named. A key without a limit is always open.
+//!
+//! **Order.** A job may name an *order key*, for example its conversation. Jobs of one tenant, queue and order key stand
+//! in one *line* in the order of being added; the first of the line is its *head*, and only the head may start. It stays
+//! the head while it runs, waits for its retry, is taken back from a crashed worker or is parked. Its end lets the next
+//! one follow. What its death means is told by [`AfterDeath`]. A job that is added to start later joins its line when
+//! its time has come.
+
+use std::fmt;
+use std::time::Duration;
+
+use sha1::{Digest as _, Sha1};
+
+use crate::clock::Millis;
+
+/// The most bytes of a key.
+pub const KEY_BYTES_MAX: usize = 100;
+
+/// How many bytes of a key that is too long stay readable.
+const KEY_BYTES_READABLE: usize = 80;
+
+/// A name that jobs share. Shown to operators, so it must hold no personal data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Box<str>);
+
+impl Key {
+    /// The key of that name. A name of more than [`KEY_BYTES_MAX`] bytes is cut and ends with its digest, so that two of
+    /// them stay two; control characters become `_`. `None` if the name is empty.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        if name.is_empty() {
+            return None;
+        }
+        let clean: String = name.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+        if clean.len() <= KEY_BYTES_MAX {
+            return Some(Self(clean.into()));
+        }
+        let end = (0..=KEY_BYTES_READABLE).rev().find(|end| clean.is_char_boundary(*end));
+        let digest = Sha1::digest(name.as_bytes());
+        let digest = u64::from_be_bytes(digest[..8].try_into().expect("8 of 20 bytes"));
+        Some(Self(format!("{}#{digest:016x}", &clean[..end.unwrap_or(0)]).into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What becomes of a line when its head dies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterDeath {
+    /// The next one follows; the dead letter, if it is retried, goes to the end of the line.
+    #[default]
+    GoOn,
+    /// The line waits until the dead letter is retried (it is still the head) or removed.
+    Hold,
+}
+
+/// A job's place in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Which line of its tenant and queue.
+    pub key: Key,
+    /// What becomes of the line if this job dies as its head.
+    pub after_death: AfterDeath,
+}
+
+/// What holds a job back beside its time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// The limit it counts under.
+    pub limit: Option<Key>,
+    /// Its line.
+    pub order: Option<Order>,
+}
+
+impl Keys {
+    /// Nothing holds it back.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        self.limit.is_none() && self.order.is_none()
+    }
+}
+
+/// How much of a key may happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limit {
+    /// Starts per time.
+    pub rate: Option<Rate>,
+    /// Jobs under leases at once; 0 lets none start.
+    pub concurrency: Option<u32>,
+}
+
+/// At most `count` starts in every span of length `per`, evenly spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    count: u32,
+    per: Duration,
+}
+
+/// The longest span of a rate.
+const RATE_SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a key stays closed at least where its tolerance allows it, so that fast keys open for several jobs at once.
+const PAUSE_MAX_US: i64 = 10_000;
+
+impl Rate {
+    /// `None` if `count` is 0, or `per` is not between a millisecond and a day, or there would be more than one start per
+    /// microsecond.
+    #[must_use]
+    pub fn new(count: u32, per: Duration) -> Option<Self> {
+        let spans = Duration::from_millis(1)..=RATE_SPAN_MAX;
+        (count > 0 && spans.contains(&per) && u128::from(count) <= per.as_micros()).then_some(Self { count, per })
+    }
+
+    /// How many starts.
+    #[must_use]
+    pub const fn count(self) -> u32 {
+        self.count
+    }
+
+    /// In which time.
+    #[must_use]
+    pub const fn per(self) -> Duration {
+        self.per
+    }
+
+    /// From one start to the next, in microseconds; rounded up.
+    #[must_use]
+    pub fn interval_us(self) -> i64 {
+        i64::try_from(self.per.as_micros().div_ceil(u128::from(self.count))).unwrap_or(i64::MAX)
+    }
+
+    /// How far the schedule may run ahead, in microseconds: a twenty-fifth of the starts of one span. So much can be
+    /// caught up after a late start, and so many more than `count` may start within one span.
+    #[must_use]
+    pub fn tolerance_us(self) -> i64 {
+        i64::from(self.count / 25) * self.interval_us()
+    }
+}
+
+/// The rate of one key at work. `arrival_us` is the theoretical arrival time in microseconds; 0 for a key that was never
+/// used. The Redis scripts compute the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gcra {
+    /// From one start to the next.
+    pub interval_us: i64,
+    /// How far the schedule may run ahead.
+    pub tolerance_us: i64,
+}
+
+impl From<Rate> for Gcra {
+    fn from(rate: Rate) -> Self {
+        Self {
+            interval_us: rate.interval_us(),
+            tolerance_us: rate.tolerance_us(),
+        }
+    }
+}
+
+impl Gcra {
+    /// How many may start now.
+    #[must_use]
+    pub fn allows(self, arrival_us: i64, now: Millis) -> u64 {
+        let now_us = now.saturating_mul(1000);
+        let ahead = arrival_us.max(now_us) - now_us;
+        if ahead > self.tolerance_us {
+            return 0;
+        }
+        ((self.tolerance_us - ahead) / self.interval_us + 1).unsigned_abs()
+    }
+
+    /// The arrival time after `started` more have started.
+    #[must_use]
+    pub fn after(self, arrival_us: i64, started: u64, now: Millis) -> i64 {
+        let started = i64::try_from(started).unwrap_or(i64::MAX);
+        arrival_us
+            .max(now.saturating_mul(1000))
+            .saturating_add(self.interval_us.saturating_mul(started))
+    }
+
+    /// When a key that is closed opens. A little later than the first start would be allowed, as far as that can be
+    /// caught up, so that it opens for several.
+    #[must_use]
+    pub fn opens_at(self, arrival_us: i64) -> Millis {
+        let pause = (self.tolerance_us / 2).min(PAUSE_MAX_US);
+        let opens = arrival_us - self.tolerance_us + pause;
+        opens.div_euclid(1000) + i64::from(opens.rem_euclid(1000) > 0)
+    }
+
+    /// The arrival time to go on with when the key gets this rate instead of another: what was reserved under a slower
+    /// one does not hold it up.
+    #[must_use]
+    pub fn instead(self, arrival_us: i64, now: Millis) -> i64 {
+        arrival_us.min(now.saturating_mul(1000) + self.interval_us)
+    }
+}
+
+/// A limit key as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitState {
+    /// The key.
+    pub key: Key,
+    /// What was set; empty if nothing was, and the key is only cooled or in use.
+    pub limit: Limit,
+    /// Its jobs under leases.
+    pub running: u64,
+    /// Closed by its rate until then.
+    pub rate_opens_at: Option<Millis>,
+    /// Cooled until then.
+    pub cooled_until: Option<Millis>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_key_that_is_too_long_stays_itself_and_one_of_its_kind() {
+        let long = |end: &str| Key::new(&format!("{}{end}", "é".repeat(80))).expect("not empty");
+        assert!(long("a").as_str().len() <= KEY_BYTES_MAX);
+        assert_eq!(long("a"), long("a"));
+        assert_ne!(long("a"), long("b"));
+        assert_eq!(Key::new(""), None);
+        assert_eq!(Key::new("a\nb").expect("not empty").as_str(), "a_b");
+    }
+
+    /// Starts as early as it is allowed whenever the key opens, each time as many as allowed, noticing `late` too late.
+    fn starts(rate: Rate, late: impl Fn(usize) -> i64, span_ms: i64) -> Vec<i64> {
+        let gcra = Gcra::from(rate);
+        let (mut arrival, mut now, mut starts) = (0, 1_000_000, Vec::new());
+        let end = now + span_ms;
+        while now < end {
+            let allowed = gcra.allows(arrival, now);
+            starts.extend(std::iter::repeat_n(now, usize::try_from(allowed).expect("small")));
+            arrival = gcra.after(arrival, allowed, now);
+            now = gcra.opens_at(arrival).max(now + 1) + late(starts.len());
+        }
+        starts
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_sees_more_than_a_twenty_fifth_above_the_rate(
+            count in 1u32..5000, per_ms in 100u64..5000, late in 0i64..5
+        ) {
+            let rate = Rate::new(count, Duration::from_millis(per_ms)).expect("a rate");
+            let per = i64::try_from(per_ms).expect("small");
+            let starts = starts(rate, |n| if n % 3 == 0 { late } else { 0 }, per * 4);
+            let most = count as usize + count as usize / 25;
+            for (index, first) in starts.iter().enumerate() {
+                let within = starts[index..].iter().take_while(|start| **start < first + per).count();
+                prop_assert!(within <= most, "{within} of {count} in {per_ms} ms");
+            }
+        }
+
+        #[test]
+        fn a_late_start_is_caught_up_within_the_tolerance(count in 100u32..5000, late in 0i64..3) {
+            let rate = Rate::new(count, Duration::from_secs(1)).expect("a rate");
+            let starts = starts(rate, |_| late, 10_000);
+            prop_assert!(starts.len() as f64 >= f64::from(count) * 10.0 * 0.95, "{} of {count} a second", starts.len());
+        }
+
+        #[test]
+        fn a_closed_key_is_open_when_it_says(count in 1u32..5000, arrival in 0i64..10_000_000, now in 0i64..10_000) {
+            let gcra = Gcra::from(Rate::new(count, Duration::from_secs(1)).expect("a rate"));
+            if gcra.allows(arrival, now) == 0 {
+                let opens = gcra.opens_at(arrival);
+                prop_assert!(opens > now);
+                prop_assert!(gcra.allows(arrival, opens) > 0);
+            }
+        }
+    }
+}
