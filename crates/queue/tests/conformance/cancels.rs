@@ -4,7 +4,7 @@ use queue::Queue;
 use queue::backend::{Added, CRASHES_MAX, Cancelled, Counts, Outcome, Reason, State};
 use queue::clock::DAY_MS;
 
-use crate::support::fixture::{Fixture, LEASE_MS, failed};
+use crate::support::fixture::{Fixture, LEASE_MS, failed, put_off};
 
 async fn cancel(fixture: &Fixture, id: queue::JobId) -> Cancelled {
     fixture.queue.cancel(id, fixture.now()).await.unwrap()
@@ -257,7 +257,7 @@ pub(crate) async fn a_cancelled_run_that_would_go_on_is_dead_instead(fixture: &F
     let run_at = fixture.now();
     let outcomes = [
         Outcome::Release,
-        Outcome::Later { run_at, error: None },
+        put_off(run_at),
         failed(run_at, "no"),
         Outcome::Park { gate: "kind:x".into() },
     ];

@@ -5,7 +5,7 @@ use queue::backend::{CRASH_BACKOFF, Counts, Outcome, Reason, State, Worker};
 use queue::clock::millis;
 use uuid::Uuid;
 
-use crate::support::fixture::{Fixture, LEASE_MS, SESSION, failed};
+use crate::support::fixture::{Fixture, LEASE_MS, SESSION, failed, put_off};
 
 pub(crate) async fn a_lease_holds_to_its_end(fixture: &Fixture) {
     let claimed = fixture.running("a").await;
@@ -183,9 +183,7 @@ pub(crate) async fn what_was_settled_before_the_crash_is_not_touched_by_it(fixtu
     let run_at = fixture.now() + 2 * LEASE_MS;
     fixture.settle_part(&claimed[0], Outcome::Done).await;
     fixture.settle_part(&claimed[1], failed(run_at, "no")).await;
-    fixture
-        .settle_part(&claimed[2], Outcome::Later { run_at, error: None })
-        .await;
+    fixture.settle_part(&claimed[2], put_off(run_at)).await;
     fixture
         .settle_part(
             &claimed[3],

@@ -6,7 +6,7 @@ use queue::backend::{Kept, ListRequest, NewJob, Outcome, Reason, State};
 use queue::clock::DAY_MS;
 use queue::{JobId, Queue};
 
-use crate::support::fixture::{Fixture, OTHER_TENANT, TENANT};
+use crate::support::fixture::{Fixture, OTHER_TENANT, TENANT, failed};
 
 /// All pages of a list, and how many there were.
 async fn pages(fixture: &Fixture, request: ListRequest<'_>, dead: bool) -> (Vec<Kept>, usize) {
@@ -45,13 +45,7 @@ async fn some_of_everything(fixture: &Fixture) -> BTreeMap<JobId, &'static str> 
             }),
         ),
         ("parked", Some(Outcome::Park { gate: "kind:x".into() })),
-        (
-            "scheduled",
-            Some(Outcome::Later {
-                run_at: fixture.now() + DAY_MS,
-                error: Some("no".into()),
-            }),
-        ),
+        ("scheduled", Some(failed(fixture.now() + DAY_MS, "no"))),
         ("running", None),
     ] {
         let jobs = fixture.jobs(5, name);
@@ -87,6 +81,7 @@ fn name(state: &State) -> &'static str {
         State::Scheduled { .. } => "scheduled",
         State::Running { .. } => "running",
         State::Parked { .. } => "parked",
+        State::Behind { .. } => "behind",
         State::Dead { .. } => "dead",
     }
 }

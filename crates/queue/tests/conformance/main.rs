@@ -19,6 +19,8 @@ mod fairness;
 mod fleet;
 mod keys;
 mod leases;
+mod limits;
+mod lines;
 mod lists;
 mod races;
 mod schedules;
@@ -260,5 +262,46 @@ promises! {
         a_cancel_and_a_claim_at_once_never_both_have_the_job,
         two_retries_of_one_dead_letter_at_once_make_one_job,
         an_unpark_by_every_process_at_once_lets_each_job_out_once,
+    }
+    limits {
+        a_key_without_a_limit_holds_nothing_back,
+        no_more_than_its_concurrency_runs_of_a_key,
+        every_end_of_a_run_makes_room,
+        a_crash_gives_its_room_back_when_the_lease_has_ended,
+        a_stale_finish_makes_no_room,
+        a_concurrency_of_nothing_lets_none_start,
+        a_closed_key_holds_up_nobody_else,
+        tenants_share_a_key_and_take_turns,
+        processes_share_a_key,
+        a_rate_is_used_up_and_never_exceeded,
+        a_slow_rate_lets_one_start_at_a_time,
+        a_rate_is_kept_by_all_processes_together,
+        rate_and_concurrency_of_a_key_both_hold,
+        a_provider_that_says_when_closes_its_whole_key,
+        a_key_is_cooled_for_the_longest_time_that_was_said,
+        a_changed_limit_counts_at_once,
+        limits_are_shown_as_they_stand,
+        a_job_keeps_its_key_whatever_happens_to_it,
+        a_waiting_job_of_a_closed_key_can_be_cancelled,
+        a_scheduled_job_counts_under_its_key_when_it_is_due,
+        many_keys_are_all_served,
+    }
+    lines {
+        jobs_of_a_line_start_one_at_a_time_in_order,
+        what_is_added_later_stands_behind,
+        lines_do_not_wait_for_each_other,
+        who_waits_says_behind_whom,
+        a_head_stays_the_head_until_it_has_ended,
+        a_crash_keeps_the_order,
+        a_dead_head_lets_the_others_go_on,
+        a_poisoned_head_lets_the_others_go_on,
+        a_line_that_holds_waits_for_its_dead_head,
+        a_line_that_holds_goes_on_when_its_dead_head_is_removed,
+        a_cancelled_head_lets_the_next_follow,
+        a_job_for_later_joins_its_line_when_it_is_due,
+        a_job_for_later_may_be_cancelled_before_it_joins,
+        a_line_may_stand_under_a_limit,
+        a_long_line_is_worked_off,
+        adds_and_ends_at_once_leave_nobody_behind,
     }
 }

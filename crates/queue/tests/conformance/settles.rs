@@ -3,7 +3,7 @@
 use queue::backend::{ERROR_CHARS_MAX, Failure, Outcome, Reason, State};
 use queue::clock::DAY_MS;
 
-use crate::support::fixture::{Fixture, failed, settle};
+use crate::support::fixture::{Fixture, failed, put_off, settle};
 
 pub(crate) async fn done_ends_the_job_and_its_key_stays_known(fixture: &Fixture) {
     let claimed = fixture.running("a").await;
@@ -84,7 +84,7 @@ pub(crate) async fn an_error_is_cut_at_its_limit_in_characters(fixture: &Fixture
 pub(crate) async fn later_without_an_error_costs_nothing(fixture: &Fixture) {
     let claimed = fixture.running("a").await;
     let run_at = fixture.now() + 500;
-    assert!(fixture.settle(&claimed, Outcome::Later { run_at, error: None }).await);
+    assert!(fixture.settle(&claimed, put_off(run_at)).await);
     let kept = fixture.kept(claimed.id).await;
     assert_eq!(
         (kept.attempts, kept.state, kept.errors),
@@ -203,11 +203,7 @@ pub(crate) async fn what_costs_nothing_keeps_the_attempts_used_up(fixture: &Fixt
     fixture.sweep().await;
     let run_at = fixture.now();
     let gate = || "kind:a".to_owned();
-    for outcome in [
-        Outcome::Release,
-        Outcome::Later { run_at, error: None },
-        Outcome::Park { gate: gate() },
-    ] {
+    for outcome in [Outcome::Release, put_off(run_at), Outcome::Park { gate: gate() }] {
         let claimed = fixture.claim_one().await;
         assert_eq!(claimed.attempts, 1);
         assert!(fixture.settle(&claimed, outcome).await);
@@ -230,7 +226,7 @@ pub(crate) async fn a_job_stays_in_the_lane_of_its_crashes(fixture: &Fixture) {
     let run_at = fixture.now();
     let outcomes = [
         Outcome::Release,
-        Outcome::Later { run_at, error: None },
+        put_off(run_at),
         failed(run_at, "no"),
         Outcome::Park { gate: gate() },
     ];
@@ -277,7 +273,7 @@ pub(crate) async fn one_call_settles_every_outcome(fixture: &Fixture) {
     let outcomes = [
         Outcome::Done,
         failed(run_at, "no"),
-        Outcome::Later { run_at, error: None },
+        put_off(run_at),
         Outcome::Dead {
             reason: Reason::Refused,
             error: Some("never".into()),

@@ -3,7 +3,7 @@
 use queue::Backend;
 use queue::backend::{Counts, Kept, Outcome, Reason};
 
-use crate::support::fixture::{Fixture, LEASE_MS, failed, settle};
+use crate::support::fixture::{Fixture, LEASE_MS, failed, put_off, settle};
 
 /// Every way a run may end, for trying them all with a claim that is gone.
 fn every_outcome(fixture: &Fixture) -> [Outcome; 6] {
@@ -11,7 +11,7 @@ fn every_outcome(fixture: &Fixture) -> [Outcome; 6] {
     [
         Outcome::Done,
         failed(run_at, "stale"),
-        Outcome::Later { run_at, error: None },
+        put_off(run_at),
         Outcome::Dead {
             reason: Reason::Refused,
             error: Some("stale".into()),

@@ -3,7 +3,7 @@
 use queue::backend::{Counts, Outcome, Reason, State};
 use queue::{JobId, Queue};
 
-use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, SESSION, TENANT};
+use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, SESSION, TENANT, put_off};
 
 pub(crate) async fn counts_are_exact_in_every_state(fixture: &Fixture) {
     assert_eq!(fixture.counts().await, Counts::default());
@@ -40,13 +40,7 @@ pub(crate) async fn counts_are_exact_in_every_state(fixture: &Fixture) {
             },
             3,
         ),
-        (
-            Outcome::Later {
-                run_at: fixture.now() + 5000,
-                error: None,
-            },
-            2,
-        ),
+        (put_off(fixture.now() + 5000), 2),
         (Outcome::Release, 1),
     ] {
         for _ in 0..number {
@@ -58,6 +52,7 @@ pub(crate) async fn counts_are_exact_in_every_state(fixture: &Fixture) {
         scheduled: 6,
         running: 3,
         parked: 2,
+        behind: 0,
         dead: 3,
         paused: false,
     };

@@ -28,8 +28,11 @@ use support::fixture::Fixture;
 use world::World;
 
 /// What must come about in the sequences together, or they show less than they should.
-const SCENES: [&str; 11] = [
+const SCENES: [&str; 14] = [
+    "a key closed for a time",
+    "a line that holds",
     "attempts",
+    "behind another",
     "cancelled while it ran",
     "crash after a failure",
     "duplicate of a job that ended",

@@ -1,14 +1,16 @@
 //! What can happen.
 
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
-use queue::Millis;
 use queue::clock::DAY_MS;
+use queue::{Limit, Millis, Rate};
 
 use crate::scripted::Answer;
 
 /// How many keys there are: few, so that they meet again.
-pub(crate) const KEYS: u8 = 6;
+pub(crate) const KEYS: u8 = 12;
 /// How many worker processes there are.
 pub(crate) const WORKERS: usize = 3;
 
@@ -61,6 +63,10 @@ pub(crate) enum Operation {
     Cancel {
         key: u8,
     },
+    /// What the one limit key allows.
+    Limit {
+        limit: Option<Limit>,
+    },
     Unpark,
     RetryDead {
         key: u8,
@@ -80,6 +86,16 @@ fn answer() -> impl Strategy<Value = Answer> {
         1 => Just(Answer::Dead),
         1 => Just(Answer::UnknownKind),
         1 => Just(Answer::Leave),
+    ]
+}
+
+fn limit() -> impl Strategy<Value = Option<Limit>> {
+    let rate = |count| Rate::new(count, Duration::from_secs(1));
+    prop_oneof![
+        1 => Just(None),
+        3 => (0u32..3).prop_map(|most| Some(Limit { rate: None, concurrency: Some(most) })),
+        2 => (1u32..4).prop_map(move |count| Some(Limit { rate: rate(count), concurrency: None })),
+        1 => Just(Some(Limit { rate: rate(50), concurrency: Some(2) })),
     ]
 }
 
@@ -104,6 +120,7 @@ fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(by, dice)| Operation::Rest { by, dice }),
         1 => prop::bool::weighted(0.2).prop_map(|paused| Operation::Pause { paused }),
         1 => key().prop_map(|key| Operation::Cancel { key }),
+        2 => limit().prop_map(|limit| Operation::Limit { limit }),
         1 => Just(Operation::Unpark),
         1 => key().prop_map(|key| Operation::RetryDead { key }),
         1 => key().prop_map(|key| Operation::DeleteDead { key }),

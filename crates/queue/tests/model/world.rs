@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, NewJob, Settle, State};
 use queue::clock::DAY_MS;
-use queue::{Backend, JobId, Queue};
+use queue::{AfterDeath, Backend, JobId, Key, Keys, Order, Queue};
 use uuid::Uuid;
 
 use crate::operations::{KEYS, Operation, WORKERS};
@@ -42,6 +42,35 @@ fn tenant(key: u8) -> Uuid {
 
 fn id(key: u8) -> JobId {
     Theatre::id(tenant(key), &key.to_string())
+}
+
+/// The one limit key.
+fn cap() -> Key {
+    Key::new("cap").unwrap()
+}
+
+/// Tenant 1's jobs stand in a line that goes on, tenant 2's in one that holds and counts under the limit, tenant 3's only
+/// count under it; every fourth job is free.
+fn keys_of(key: u8) -> Keys {
+    let line = |after_death| {
+        let key = Key::new("line")?;
+        Some(Order { key, after_death })
+    };
+    match key % 3 {
+        _ if key % 4 == 3 => Keys::default(),
+        0 => Keys {
+            limit: None,
+            order: line(AfterDeath::GoOn),
+        },
+        1 => Keys {
+            limit: Some(cap()),
+            order: line(AfterDeath::Hold),
+        },
+        _ => Keys {
+            limit: Some(cap()),
+            order: None,
+        },
+    }
 }
 
 impl World {
@@ -88,6 +117,15 @@ impl World {
                     self.seen.insert("cancelled while it ran");
                 }
             }
+            Operation::Limit { limit } => {
+                let (limit, now) = (*limit, self.fixture.now());
+                self.fixture
+                    .queue
+                    .set_limit(Queue::Default, &cap(), limit, now)
+                    .await
+                    .unwrap();
+                self.model.set_limit(Queue::Default, &cap(), limit, now);
+            }
             Operation::Unpark => self.unpark().await,
             Operation::RetryDead { key } => {
                 let real = self
@@ -107,17 +145,21 @@ impl World {
     }
 
     async fn add(&mut self, keys: &[u8], delay: i64, twice: bool) {
-        let run_at = self.fixture.now() + delay;
+        let now = self.fixture.now();
         let jobs: Vec<_> = keys
             .iter()
             .map(|key| {
                 let (id, tenant) = (id(*key), tenant(*key));
                 let body = self.theatre.body(id, &key.to_string());
+                let keys = keys_of(*key);
+                // When one that starts later joins its line depends on who looks when, so it is no matter of this test.
+                let run_at = if keys.order.is_some() { now } else { now + delay };
                 NewJob {
                     id,
                     queue: Queue::Default,
                     tenant,
                     run_at,
+                    keys,
                     body,
                 }
             })
@@ -153,7 +195,25 @@ impl World {
             until,
             now,
         };
+        let cap = cap();
+        let allowed = self.model.allows(Queue::Default, &cap, now);
+        let opens_at = self.model.opens_at(Queue::Default, now);
         let claims = self.handles[worker].claim(&request).await.unwrap();
+        let under_cap = claims
+            .jobs
+            .iter()
+            .filter(|job| job.keys.limit.as_ref() == Some(&cap))
+            .count();
+        assert!(under_cap <= allowed, "{under_cap} started where {allowed} were allowed");
+        if let Some(opens_at) = opens_at.filter(|_| !self.model.paused(Queue::Default)) {
+            self.seen.insert("a key closed for a time");
+            // It may have room for fewer than wait, then it opens when one ends, or for more than a claim wanted.
+            assert!(
+                claims.opens_at.is_none_or(|told| told >= opens_at),
+                "{:?}, not {opens_at}",
+                claims.opens_at
+            );
+        }
         let paused = self.model.paused(Queue::Default);
         assert!(claims.jobs.len() <= want);
         assert!(!paused || claims.jobs.is_empty(), "the queue is paused");
@@ -172,9 +232,9 @@ impl World {
                 (job.attempts, job.crashes, job.tenant),
                 (entry.attempts, entry.crashes, entry.tenant)
             );
-            assert_eq!(job.body, entry.body);
+            assert_eq!((&job.keys, &job.body), (&entry.keys, &entry.body));
             assert!(job.attempts < ATTEMPTS, "it has used up its attempts");
-            self.model.take(job.id, job.ticket.claim, session, until);
+            self.model.take(job.id, job.ticket.claim, session, until, now);
         }
         if let Some(first) = claims.jobs.first() {
             assert!(claims.jobs.iter().all(|job| job.ticket.claim == first.ticket.claim));
@@ -185,7 +245,9 @@ impl World {
         }
         if claims.jobs.len() < want && !claims.more && !paused {
             let left = self.model.jobs.values().filter(|entry| entry.state == State::Ready);
-            let left = left.filter(|entry| entry.may_start(Queue::Default, lane, now)).count();
+            let closed = self.model.allows(Queue::Default, &cap, now) == 0;
+            let left = left.filter(|entry| entry.may_start(Queue::Default, lane, now));
+            let left = left.filter(|entry| entry.keys.limit.is_none() || !closed).count();
             assert_eq!(left, 0, "a claim came back short and said that there was no more");
         }
         self.held[worker].extend(claims.jobs);
@@ -282,6 +344,8 @@ impl World {
             .extend(self.model.jobs.values().filter_map(|entry| match &entry.state {
                 State::Dead { reason, .. } => Some(reason.name()),
                 State::Parked { .. } => Some("parked"),
+                State::Behind { head } if self.model.jobs[head].is_dead() => Some("a line that holds"),
+                State::Behind { .. } => Some("behind another"),
                 State::Running { .. } if entry.crashes > 0 && entry.attempts > 0 => Some("crash after a failure"),
                 _ => None,
             }));
@@ -298,10 +362,14 @@ impl World {
             "ready: {real:?}, listed {listed:?}"
         );
         assert_eq!(
-            (real.running, real.parked),
-            (listed.running, listed.parked),
-            "running, parked"
+            (real.running, real.parked, real.behind),
+            (listed.running, listed.parked, listed.behind),
+            "running, parked, behind"
         );
+        let limits = self.fixture.queue.limits(Queue::Default, now).await.unwrap();
+        assert_eq!(limits, self.model.limits(Queue::Default, now));
+        let gates = self.fixture.queue.gates(Queue::Default).await.unwrap();
+        assert_eq!(gates, self.model.parked(Queue::Default));
         assert_eq!((real.dead, real.paused), (listed.dead, listed.paused), "dead, paused");
         join_all((0..KEYS).map(|key| self.compare_job(id(key), now))).await;
     }
@@ -334,7 +402,7 @@ impl World {
             "{id}: attempts, crashes"
         );
         assert!(real.attempts <= ATTEMPTS);
-        assert_eq!(real.tenant, entry.tenant);
+        assert_eq!((real.tenant, &real.keys), (entry.tenant, &entry.keys));
         assert!(real.body == entry.body, "{id}: its body");
         let mut errors = real.errors;
         for (error, listed) in errors
@@ -357,8 +425,12 @@ impl World {
             self.perform(&Operation::Crash { worker }).await;
         }
         self.perform(&Operation::Pause { paused: false }).await;
+        self.perform(&Operation::Limit { limit: None }).await;
         self.perform(&Operation::Unpark).await;
-        for _ in 0..4 {
+        for _ in 0..2 * KEYS {
+            for key in 0..KEYS {
+                self.perform(&Operation::DeleteDead { key }).await;
+            }
             self.perform(&Operation::Wait { by: DAY_MS }).await;
             self.perform(&Operation::Sweep { dice: 1.0 }).await;
             self.compare().await;

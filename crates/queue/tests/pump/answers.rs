@@ -242,6 +242,7 @@ pub(crate) async fn bytes_that_are_no_job_are_dead_as_they_are(fixture: &Fixture
         queue: Queue::Default,
         tenant: TENANT,
         run_at: 0,
+        keys: queue::Keys::default(),
         body: body.clone(),
     };
     assert_eq!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use queue::backend::{Added, ClaimRequest, Claimed, Claims, Counts, Kept, NewJob, Outcome, Purged, Settle, Sweep};
 use queue::clock::{DAY_MS, day, millis};
 use queue::envelope::Envelope;
-use queue::{Backend, Clock, JobId, LEASE, Millis, Queue};
+use queue::{AfterDeath, Backend, Clock, JobId, Key, Keys, LEASE, Limit, Millis, Order, Queue, Rate};
 use uuid::Uuid;
 
 use super::memory::Memory;
@@ -108,6 +108,7 @@ impl Fixture {
             queue: Queue::Default,
             tenant,
             run_at: self.now(),
+            keys: Keys::default(),
             body: self.body(key),
         }
     }
@@ -124,6 +125,35 @@ impl Fixture {
             run_at,
             ..self.job(key)
         }
+    }
+
+    /// A job that counts under a limit key.
+    pub(crate) fn limited(&self, limit: &str, key: &str) -> NewJob {
+        let keys = Keys {
+            limit: Key::new(limit),
+            order: None,
+        };
+        NewJob {
+            keys,
+            ..self.job(&format!("{limit} {key}"))
+        }
+    }
+
+    /// A job of a line.
+    pub(crate) fn ordered(&self, line: &str, after_death: AfterDeath, key: &str) -> NewJob {
+        let order = Key::new(line).map(|key| Order { key, after_death });
+        NewJob {
+            keys: Keys { limit: None, order },
+            ..self.job(&format!("{line} {key}"))
+        }
+    }
+
+    pub(crate) async fn set_limit(&self, key: &str, limit: Option<Limit>) {
+        let key = Key::new(key).unwrap();
+        self.queue
+            .set_limit(Queue::Default, &key, limit, self.now())
+            .await
+            .unwrap();
     }
 
     pub(crate) fn jobs(&self, count: usize, name: &str) -> Vec<NewJob> {
@@ -167,7 +197,8 @@ impl Fixture {
     pub(crate) async fn claim_from(&self, lane: u8, want: usize) -> Vec<Claimed> {
         let mut jobs = Vec::new();
         while jobs.len() < want {
-            let Claims { jobs: got, more } = self.queue.claim(&self.request(lane, want - jobs.len())).await.unwrap();
+            let Claims { jobs: got, more, .. } =
+                self.queue.claim(&self.request(lane, want - jobs.len())).await.unwrap();
             jobs.extend(got);
             if !more {
                 break;
@@ -303,11 +334,37 @@ pub(crate) fn settle(claimed: &Claimed, outcome: Outcome) -> Settle {
     )
 }
 
+/// An answer that costs nothing.
+pub(crate) fn put_off(run_at: Millis) -> Outcome {
+    Outcome::Later {
+        run_at,
+        error: None,
+        cool: false,
+    }
+}
+
+/// At most so many at once.
+pub(crate) fn at_once(most: u32) -> Option<Limit> {
+    Some(Limit {
+        rate: None,
+        concurrency: Some(most),
+    })
+}
+
+/// At most so many starts a second.
+pub(crate) fn a_second(starts: u32) -> Option<Limit> {
+    Some(Limit {
+        rate: Rate::new(starts, Duration::from_secs(1)),
+        concurrency: None,
+    })
+}
+
 /// An answer that uses up an attempt.
 pub(crate) fn failed(run_at: Millis, error: &str) -> Outcome {
     Outcome::Later {
         run_at,
         error: Some(error.to_owned()),
+        cool: false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The [model](super::model) as a backend: shows that the suites ask for nothing impossible, and lets them be written
 //! and broken without a database.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use queue::backend::{
     Added, BATCH_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
     Page, Purged, Settle, Sweep, Ticket, Worker,
 };
-use queue::{Backend, JobId, Millis, Queue, QueueError};
+use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Queue, QueueError};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -61,7 +61,7 @@ impl Memory {
 }
 
 impl Shelf {
-    /// The ready jobs of a lane by tenant, oldest first.
+    /// The jobs of a lane whose time has come by tenant, oldest first, without those of closed keys.
     fn waiting(&self, request: &ClaimRequest) -> BTreeMap<Uuid, Vec<JobId>> {
         let mut waiting: Vec<_> = self
             .model
@@ -70,12 +70,23 @@ impl Shelf {
             .filter(|(_, entry)| entry.may_start(request.queue, request.lane, request.now))
             .map(|(id, entry)| (entry.order, entry.tenant, *id))
             .collect();
+        let allowed = self.allowed(request);
+        waiting.retain(|(_, _, id)| allowed[&self.model.jobs[id].keys.limit] > 0);
         waiting.sort_unstable();
         let mut tenants: BTreeMap<Uuid, Vec<JobId>> = BTreeMap::new();
         waiting
             .into_iter()
             .for_each(|(_, tenant, id)| tenants.entry(tenant).or_default().push(id));
         tenants
+    }
+
+    /// How many of each limit key may start.
+    fn allowed(&self, request: &ClaimRequest) -> HashMap<Option<Key>, usize> {
+        let keys: BTreeSet<_> = self.model.jobs.values().map(|entry| &entry.keys.limit).collect();
+        let allows = |key: &Key| self.model.allows(request.queue, key, request.now);
+        keys.into_iter()
+            .map(|key| (key.clone(), key.as_ref().map_or(usize::MAX, allows)))
+            .collect()
     }
 
     /// Goes round the tenants, one job each, from the one after the tenant served last.
@@ -94,18 +105,30 @@ impl Shelf {
             .collect();
         let want = request.want.min(BATCH_MAX);
         let mut picked = Vec::new();
+        let mut allowed = self.allowed(request);
+        let mut served = None;
         while picked.len() < want && !ring.is_empty() {
             ring.retain_mut(|(tenant, ids)| {
                 if picked.len() == want {
                     return true;
                 }
-                let next = ids.next();
+                let next = ids.find(|id| {
+                    let left = allowed
+                        .get_mut(&self.model.jobs[*id].keys.limit)
+                        .expect("every key is in it");
+                    let may = *left > 0;
+                    *left = left.saturating_sub(1);
+                    may
+                });
                 if let Some(id) = next {
                     picked.push(*id);
-                    self.served.insert((request.queue, request.lane), *tenant);
+                    served = Some(*tenant);
                 }
                 next.is_some()
             });
+        }
+        if let Some(tenant) = served {
+            self.served.insert((request.queue, request.lane), tenant);
         }
         picked
     }
@@ -157,11 +180,12 @@ impl Backend for Memory {
         if shelf.model.paused(request.queue) {
             return Ok(Claims::default());
         }
+        shelf.model.promote(request.queue, request.now);
         shelf.claims += 1;
         let claim = shelf.claims;
         let mut jobs = Vec::new();
         for id in shelf.pick(request) {
-            shelf.model.take(id, claim, request.session, request.until);
+            shelf.model.take(id, claim, request.session, request.until, request.now);
             let entry = &shelf.model.jobs[&id];
             jobs.push(Claimed {
                 id,
@@ -170,11 +194,13 @@ impl Backend for Memory {
                 crashes: entry.crashes,
                 attempts: entry.attempts,
                 ticket: Ticket { claim, seq: 0 },
+                keys: entry.keys.clone(),
                 body: entry.body.clone(),
             });
         }
         let more = !shelf.waiting(request).is_empty();
-        Ok(Claims { jobs, more })
+        let opens_at = shelf.model.opens_at(request.queue, request.now);
+        Ok(Claims { jobs, more, opens_at })
     }
 
     async fn settle(
@@ -212,6 +238,20 @@ impl Backend for Memory {
         let unparked = self.shelf().model.unpark(queue, gates);
         self.wake(queue);
         Ok(unparked)
+    }
+
+    async fn set_limit(&self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) -> Result<(), QueueError> {
+        self.shelf().model.set_limit(queue, key, limit, now);
+        self.wake(queue);
+        Ok(())
+    }
+
+    async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {
+        Ok(self.shelf().model.limits(queue, now))
+    }
+
+    async fn gates(&self, queue: Queue) -> Result<Vec<(String, u64)>, QueueError> {
+        Ok(self.shelf().model.parked(queue))
     }
 
     async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {

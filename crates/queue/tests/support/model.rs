@@ -3,14 +3,15 @@
 //! A rule that leaves a choice (which of the ready jobs a claim takes, where a crash's back-off falls) is given the choice
 //! that was made, and says whether it was allowed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use queue::backend::{
     Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, Failure, KNOWN_DAYS, Kept, NewJob, Outcome,
     Reason, Settle, State, Sweep, cut_error,
 };
 use queue::clock::{DAY_MS, day, millis};
-use queue::{JobId, Millis, Queue};
+use queue::flow::Gcra;
+use queue::{AfterDeath, JobId, Key, Keys, Limit, LimitState, Millis, Queue};
 use uuid::Uuid;
 
 /// What is noted for a job that workers died under too often; the words are the backend's own.
@@ -24,6 +25,7 @@ pub(crate) struct Entry {
     pub(crate) attempts: u16,
     pub(crate) crashes: u8,
     pub(crate) state: State,
+    pub(crate) keys: Keys,
     pub(crate) body: Vec<u8>,
     pub(crate) errors: Vec<Failure>,
     /// Cancelled while it ran.
@@ -62,11 +64,56 @@ impl Entry {
             attempts: self.attempts,
             crashes: self.crashes,
             state: self.state.clone(),
+            keys: self.keys.clone(),
             body: self.body.clone(),
             errors: self.errors.clone(),
         }
     }
 }
+
+/// What is kept about a limit key.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gate {
+    limit: Limit,
+    arrival_us: i64,
+    cooled_until: Millis,
+}
+
+impl Gate {
+    fn gcra(&self) -> Option<Gcra> {
+        self.limit.rate.map(Gcra::from)
+    }
+
+    /// How many may start, if `running` do.
+    fn allows(&self, running: usize, now: Millis) -> usize {
+        let room = self
+            .limit
+            .concurrency
+            .map_or(usize::MAX, |most| (most as usize).saturating_sub(running));
+        let rate = self.gcra().map_or(u64::MAX, |gcra| gcra.allows(self.arrival_us, now));
+        let cooled = self.cooled_until > now;
+        if cooled {
+            0
+        } else {
+            room.min(usize::try_from(rate).unwrap_or(usize::MAX))
+        }
+    }
+
+    /// Until when it is closed whatever ends.
+    fn opens_at(&self, now: Millis) -> Option<Millis> {
+        let rate = self.rate_opens_at(now);
+        let cooled = Some(self.cooled_until).filter(|until| *until > now);
+        rate.max(cooled)
+    }
+
+    fn rate_opens_at(&self, now: Millis) -> Option<Millis> {
+        let gcra = self.gcra().filter(|gcra| gcra.allows(self.arrival_us, now) == 0)?;
+        Some(gcra.opens_at(self.arrival_us))
+    }
+}
+
+/// Whose line: its queue, tenant and order key.
+type Line = (Queue, Uuid, Key);
 
 /// What the promise about keys of ended jobs says at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +136,9 @@ pub(crate) struct Model {
     /// Until when worker sessions are announced.
     pub(crate) sessions: HashMap<Uuid, Millis>,
     paused: BTreeSet<Queue>,
+    gates: BTreeMap<(Queue, Key), Gate>,
+    /// Heads first.
+    lines: BTreeMap<Line, VecDeque<JobId>>,
     next_order: u64,
 }
 
@@ -120,6 +170,7 @@ impl Model {
             attempts: 0,
             crashes: 0,
             state,
+            keys: job.keys.clone(),
             body: job.body.clone(),
             errors: Vec::new(),
             cancelled: false,
@@ -129,6 +180,9 @@ impl Model {
             self.jobs.insert(job.id, entry).is_none(),
             "a key that lives was taken for new"
         );
+        if job.run_at <= now {
+            self.make_ready(job.id);
+        }
     }
 
     /// Keeps a job; a key is known for exactly [`KNOWN_DAYS`] after the day of its end.
@@ -145,9 +199,149 @@ impl Model {
     }
 
     /// Puts a job that may start under a lease.
-    pub(crate) fn take(&mut self, id: JobId, claim: i64, session: Uuid, until: Millis) {
+    pub(crate) fn take(&mut self, id: JobId, claim: i64, session: Uuid, until: Millis, now: Millis) {
+        if matches!(self.jobs[&id].state, State::Scheduled { .. }) {
+            self.make_ready(id);
+        }
         let entry = self.jobs.get_mut(&id).expect("only a known job is taken");
+        assert!(!matches!(entry.state, State::Behind { .. }), "another job goes first");
         entry.state = State::Running { claim, session, until };
+        if let Some(key) = &entry.keys.limit
+            && let Some(gate) = self.gates.get_mut(&(entry.queue, key.clone()))
+            && let Some(gcra) = gate.gcra()
+        {
+            gate.arrival_us = gcra.after(gate.arrival_us, 1, now);
+        }
+    }
+
+    /// How many jobs of a limit key may start now.
+    pub(crate) fn allows(&self, queue: Queue, key: &Key, now: Millis) -> usize {
+        let running = self.running(queue, key);
+        self.gates
+            .get(&(queue, key.clone()))
+            .map_or(usize::MAX, |gate| gate.allows(running, now))
+    }
+
+    /// When the first closed key with ready jobs opens by itself.
+    pub(crate) fn opens_at(&self, queue: Queue, now: Millis) -> Option<Millis> {
+        let waits = |key: &Key| {
+            let mut jobs = self.jobs.values();
+            jobs.any(|entry| {
+                entry.state == State::Ready && entry.queue == queue && entry.keys.limit.as_ref() == Some(key)
+            })
+        };
+        let closed = self.gates.iter().filter(|((of, key), _)| *of == queue && waits(key));
+        closed.filter_map(|(_, gate)| gate.opens_at(now)).min()
+    }
+
+    fn running(&self, queue: Queue, key: &Key) -> usize {
+        let mut running = 0;
+        for entry in self
+            .jobs
+            .values()
+            .filter(|entry| entry.queue == queue && entry.claim().is_some())
+        {
+            running += usize::from(entry.keys.limit.as_ref() == Some(key));
+        }
+        running
+    }
+
+    pub(crate) fn set_limit(&mut self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) {
+        let place = (queue, key.clone());
+        let Some(limit) = limit else {
+            self.gates.remove(&place);
+            return;
+        };
+        let gate = self.gates.entry(place).or_default();
+        gate.limit = limit;
+        match gate.gcra() {
+            Some(gcra) => gate.arrival_us = gcra.instead(gate.arrival_us, now),
+            None => gate.arrival_us = 0,
+        }
+    }
+
+    pub(crate) fn limits(&self, queue: Queue, now: Millis) -> Vec<LimitState> {
+        let used = self
+            .jobs
+            .values()
+            .filter(|entry| entry.queue == queue && entry.claim().is_some());
+        let mut keys: BTreeSet<Key> = used.filter_map(|entry| entry.keys.limit.clone()).collect();
+        let set = |gate: &Gate| gate.limit != Limit::default() || gate.cooled_until > now;
+        let known = self.gates.iter().filter(|((of, _), gate)| *of == queue && set(gate));
+        keys.extend(known.map(|((_, key), _)| key.clone()));
+        let state = |key: Key| {
+            let gate = self.gates.get(&(queue, key.clone())).copied().unwrap_or_default();
+            LimitState {
+                limit: gate.limit,
+                running: self.running(queue, &key) as u64,
+                rate_opens_at: gate.rate_opens_at(now),
+                cooled_until: Some(gate.cooled_until).filter(|until| *until > now),
+                key,
+            }
+        };
+        keys.into_iter().map(state).collect()
+    }
+
+    /// Jobs per gate, by name.
+    pub(crate) fn parked(&self, queue: Queue) -> Vec<(String, u64)> {
+        let mut gates: BTreeMap<String, u64> = BTreeMap::new();
+        for entry in self.jobs.values().filter(|entry| entry.queue == queue) {
+            if let State::Parked { gate } = &entry.state {
+                *gates.entry(gate.clone()).or_default() += 1;
+            }
+        }
+        gates.into_iter().collect()
+    }
+
+    fn line(&self, id: JobId) -> Option<Line> {
+        let entry = self.jobs.get(&id)?;
+        let order = entry.keys.order.as_ref()?;
+        Some((entry.queue, entry.tenant, order.key.clone()))
+    }
+
+    /// Its time has come: ready, or behind the head of its line.
+    fn make_ready(&mut self, id: JobId) {
+        let order = self.order();
+        let mut state = State::Ready;
+        if let Some(line) = self.line(id) {
+            let line = self.lines.entry(line).or_default();
+            if !line.contains(&id) {
+                line.push_back(id);
+            }
+            if line[0] != id {
+                state = State::Behind { head: line[0] };
+            }
+        }
+        let entry = self.jobs.get_mut(&id).expect("it lives");
+        entry.state = state;
+        entry.order = order;
+    }
+
+    /// Takes a job out of its line; the next one follows if it was the head.
+    fn leave_line(&mut self, id: JobId) {
+        let Some(key) = self.line(id) else { return };
+        let Some(line) = self.lines.get_mut(&key) else { return };
+        let was_head = line.front() == Some(&id);
+        line.retain(|other| *other != id);
+        let waiting: Vec<_> = line.iter().copied().collect();
+        let Some(head) = waiting.first().copied().filter(|_| was_head) else {
+            return;
+        };
+        for other in waiting {
+            let entry = self.jobs.get_mut(&other).expect("it lives");
+            entry.state = State::Behind { head };
+        }
+        self.make_ready(head);
+    }
+
+    /// Makes it a dead letter.
+    fn die(&mut self, id: JobId, reason: Reason, now: Millis) {
+        let entry = self.jobs.get_mut(&id).expect("it lives");
+        entry.state = State::Dead { reason, died_at: now };
+        let holds = matches!(&entry.keys.order, Some(order) if order.after_death == AfterDeath::Hold);
+        if !holds {
+            self.leave_line(id);
+        }
     }
 
     pub(crate) fn paused(&self, queue: Queue) -> bool {
@@ -163,13 +357,13 @@ impl Model {
     }
 
     pub(crate) fn settle(&mut self, settle: &Settle, now: Millis) -> bool {
-        let order = self.order();
         let Some(entry) = self.jobs.get_mut(&settle.id) else {
             return false;
         };
         if entry.claim() != Some(settle.ticket.claim) {
             return false;
         }
+        let queue = entry.queue;
         let error = match &settle.outcome {
             Outcome::Later { error, .. } | Outcome::Dead { error, .. } => error.as_deref(),
             _ => None,
@@ -185,29 +379,25 @@ impl Model {
         match &settle.outcome {
             Outcome::Done => self.end(settle.id, now),
             Outcome::Later { .. } | Outcome::Park { .. } | Outcome::Release if entry.cancelled => {
-                entry.state = State::Dead {
-                    reason: Reason::Cancelled,
-                    died_at: now,
-                };
+                self.die(settle.id, Reason::Cancelled, now);
             }
             Outcome::Later { run_at, .. } => entry.state = State::Scheduled { run_at: *run_at },
-            Outcome::Dead { reason, .. } => {
-                entry.state = State::Dead {
-                    reason: *reason,
-                    died_at: now,
-                }
-            }
+            Outcome::Dead { reason, .. } => self.die(settle.id, *reason, now),
             Outcome::Park { gate } => entry.state = State::Parked { gate: gate.clone() },
-            Outcome::Release => {
-                entry.state = State::Ready;
-                entry.order = order;
-            }
+            Outcome::Release => self.make_ready(settle.id),
+        }
+        if let Outcome::Later { run_at, cool: true, .. } = settle.outcome
+            && let Some(key) = settle.keys.limit.clone()
+        {
+            let gate = self.gates.entry((queue, key)).or_default();
+            gate.cooled_until = gate.cooled_until.max(run_at);
         }
         true
     }
 
     /// Ends the job; its key stays.
     fn end(&mut self, id: JobId, now: Millis) {
+        self.leave_line(id);
         self.jobs.remove(&id);
         self.ended.insert(id, now);
     }
@@ -238,47 +428,16 @@ impl Model {
 
     /// Promotes what is due and takes back what is under an ended lease; a lease that ends exactly `now` has ended.
     pub(crate) fn sweep(&mut self, queue: Queue, now: Millis, dice: f64) -> Sweep {
-        let mut swept = Sweep::default();
-        for entry in self.jobs.values_mut().filter(|entry| entry.queue == queue) {
-            match entry.state {
-                State::Scheduled { run_at } if run_at <= now => {
-                    entry.state = State::Ready;
-                    entry.order = self.next_order;
-                    self.next_order += 1;
-                    swept.promoted += 1;
-                }
-                State::Running { until, session, .. } if until <= now => {
-                    let lives = self.sessions.get(&session).is_some_and(|announced| *announced > now);
-                    entry.crashes += u8::from(!lives);
-                    if entry.cancelled {
-                        entry.state = State::Dead {
-                            reason: Reason::Cancelled,
-                            died_at: now,
-                        };
-                    } else if entry.crashes >= CRASHES_MAX {
-                        let error = POISON.to_owned();
-                        entry.errors.push(Failure {
-                            attempt: entry.attempts + 1,
-                            at: now,
-                            error,
-                        });
-                        entry.state = State::Dead {
-                            reason: Reason::Poison,
-                            died_at: now,
-                        };
-                        swept.poisoned += 1;
-                    } else if lives {
-                        // At once, or with the next sweep.
-                        entry.state = State::Scheduled { run_at: now };
-                        swept.unheard += 1;
-                    } else {
-                        let wait = millis(CRASH_BACKOFF.wait(entry.crashes.into(), dice));
-                        entry.state = State::Scheduled { run_at: now + wait };
-                        swept.rescued += 1;
-                    }
-                }
-                _ => {}
-            }
+        let mut swept = Sweep {
+            promoted: self.promote(queue, now),
+            ..Sweep::default()
+        };
+        let ended = self.jobs.iter().filter_map(|(id, entry)| match entry.state {
+            State::Running { until, session, .. } if entry.queue == queue && until <= now => Some((*id, session)),
+            _ => None,
+        });
+        for (id, session) in ended.collect::<Vec<_>>() {
+            self.take_back(id, session, now, dice, &mut swept);
         }
         let due = self
             .jobs
@@ -292,17 +451,54 @@ impl Model {
         swept
     }
 
-    pub(crate) fn unpark(&mut self, queue: Queue, gates: &[String]) -> u64 {
-        let mut unparked = 0;
-        for entry in self.jobs.values_mut().filter(|entry| entry.queue == queue) {
-            if matches!(&entry.state, State::Parked { gate } if gates.contains(gate)) {
-                entry.state = State::Ready;
-                entry.order = self.next_order;
-                self.next_order += 1;
-                unparked += 1;
-            }
+    /// Makes ready what is due, the longest due first; answers how many.
+    pub(crate) fn promote(&mut self, queue: Queue, now: Millis) -> usize {
+        let due = self.jobs.iter().filter_map(|(id, entry)| match entry.state {
+            State::Scheduled { run_at } if entry.queue == queue && run_at <= now => Some((run_at, entry.order, *id)),
+            _ => None,
+        });
+        let mut due: Vec<_> = due.collect();
+        due.sort_unstable();
+        due.iter().for_each(|(_, _, id)| self.make_ready(*id));
+        due.len()
+    }
+
+    /// Takes a job back from a lease that has ended.
+    fn take_back(&mut self, id: JobId, session: Uuid, now: Millis, dice: f64, swept: &mut Sweep) {
+        let lives = self.sessions.get(&session).is_some_and(|announced| *announced > now);
+        let entry = self.jobs.get_mut(&id).expect("it lives");
+        entry.crashes += u8::from(!lives);
+        if entry.cancelled {
+            self.die(id, Reason::Cancelled, now);
+        } else if entry.crashes >= CRASHES_MAX {
+            let (attempt, error) = (entry.attempts + 1, POISON.to_owned());
+            entry.errors.push(Failure {
+                attempt,
+                at: now,
+                error,
+            });
+            self.die(id, Reason::Poison, now);
+            swept.poisoned += 1;
+        } else if lives {
+            // At once, or with the next sweep.
+            entry.state = State::Scheduled { run_at: now };
+            swept.unheard += 1;
+        } else {
+            let wait = millis(CRASH_BACKOFF.wait(entry.crashes.into(), dice));
+            entry.state = State::Scheduled { run_at: now + wait };
+            swept.rescued += 1;
         }
-        unparked
+    }
+
+    pub(crate) fn unpark(&mut self, queue: Queue, gates: &[String]) -> u64 {
+        let behind = |entry: &Entry| matches!(&entry.state, State::Parked { gate } if gates.contains(gate));
+        let waiting = self
+            .jobs
+            .iter()
+            .filter(|(_, entry)| entry.queue == queue && behind(entry));
+        let ids: Vec<_> = waiting.map(|(id, _)| *id).collect();
+        ids.iter().for_each(|id| self.make_ready(*id));
+        ids.len() as u64
     }
 
     pub(crate) fn cancel(&mut self, id: JobId, now: Millis) -> Cancelled {
@@ -329,18 +525,16 @@ impl Model {
     }
 
     pub(crate) fn retry_dead(&mut self, id: JobId, body: Option<&[u8]>) -> bool {
-        let order = self.order();
         let Some(entry) = self.jobs.get_mut(&id).filter(|entry| entry.is_dead()) else {
             return false;
         };
-        entry.state = State::Ready;
-        entry.order = order;
         entry.attempts = 0;
         entry.crashes = 0;
         entry.cancelled = false;
         if let Some(body) = body {
             entry.body = body.to_vec();
         }
+        self.make_ready(id);
         true
     }
 
@@ -355,6 +549,7 @@ impl Model {
     pub(crate) fn delete_dead(&mut self, id: JobId) -> bool {
         let dead = self.jobs.get(&id).is_some_and(Entry::is_dead);
         if dead {
+            self.leave_line(id);
             self.jobs.remove(&id);
             self.removed.insert(id);
         }
@@ -384,6 +579,7 @@ impl Model {
                 State::Scheduled { .. } => counts.scheduled += 1,
                 State::Running { .. } => counts.running += 1,
                 State::Parked { .. } => counts.parked += 1,
+                State::Behind { .. } => counts.behind += 1,
                 State::Dead { .. } => counts.dead += 1,
             }
         }

@@ -1,0 +1,428 @@
+//! Limit keys: how many at once, how many in a time, and who waits meanwhile.
+
+use std::collections::BTreeMap;
+
+use queue::backend::{Claimed, NewJob, Outcome, Reason, State};
+use queue::{Keys, Limit, LimitState, Millis, Queue, Rate};
+use uuid::Uuid;
+
+use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, TENANT, a_second, at_once, failed};
+
+fn limited_jobs(fixture: &Fixture, count: usize, limit: &str) -> Vec<NewJob> {
+    (0..count)
+        .map(|number| fixture.limited(limit, &number.to_string()))
+        .collect()
+}
+
+fn of_tenant(tenant: Uuid, fixture: &Fixture, limit: &str, key: &str) -> NewJob {
+    NewJob {
+        keys: fixture.limited(limit, key).keys,
+        ..fixture.job_of(tenant, key)
+    }
+}
+
+fn cooled(run_at: Millis) -> Outcome {
+    Outcome::Later {
+        run_at,
+        error: None,
+        cool: true,
+    }
+}
+
+async fn limits(fixture: &Fixture) -> Vec<LimitState> {
+    fixture.queue.limits(Queue::Default, fixture.now()).await.unwrap()
+}
+
+pub(crate) async fn a_key_without_a_limit_holds_nothing_back(fixture: &Fixture) {
+    fixture.add(&limited_jobs(fixture, 100, "free")).await;
+    let jobs = fixture.claim(100).await;
+    assert_eq!(jobs.len(), 100);
+    assert_eq!(jobs[0].keys, fixture.limited("free", "0").keys);
+    assert!(fixture.settle_all(&jobs, Outcome::Done).await.iter().all(|held| *held));
+    assert_eq!(limits(fixture).await, []);
+}
+
+pub(crate) async fn no_more_than_its_concurrency_runs_of_a_key(fixture: &Fixture) {
+    fixture.set_limit("few", at_once(3)).await;
+    fixture.add(&limited_jobs(fixture, 10, "few")).await;
+    assert_eq!(fixture.claim(2).await.len(), 2);
+    assert_eq!(fixture.claim(10).await.len(), 1);
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    assert_eq!(fixture.counts().await.ready, 7);
+}
+
+/// Each way of ending but one: what goes on later must not stand in the way of the others meanwhile.
+pub(crate) async fn every_end_of_a_run_makes_room(fixture: &Fixture) {
+    fixture.set_limit("one", at_once(1)).await;
+    fixture.add(&limited_jobs(fixture, 7, "one")).await;
+    let later = fixture.now() + 60_000;
+    let dead = Outcome::Dead {
+        reason: Reason::Refused,
+        error: None,
+    };
+    let ends = [
+        Outcome::Done,
+        failed(later, "no"),
+        dead,
+        Outcome::Park { gate: "g".to_owned() },
+        Outcome::Release,
+    ];
+    for end in ends {
+        let job = fixture.claim_one().await;
+        assert!(fixture.settle(&job, end).await);
+    }
+    let job = fixture.claim_one().await;
+    assert_eq!(limits(fixture).await[0].running, 1);
+    fixture.queue.cancel(job.id, fixture.now()).await.unwrap();
+    assert!(fixture.settle(&job, Outcome::Release).await);
+    assert_eq!(fixture.claim(10).await.len(), 1);
+}
+
+pub(crate) async fn a_crash_gives_its_room_back_when_the_lease_has_ended(fixture: &Fixture) {
+    fixture.set_limit("few", at_once(3)).await;
+    fixture.add(&limited_jobs(fixture, 10, "few")).await;
+    assert_eq!(fixture.claim(10).await.len(), 3);
+    fixture.advance(LEASE_MS + 1);
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    fixture.sweep().await;
+    assert_eq!(fixture.claim(10).await.len(), 3);
+    assert_eq!(limits(fixture).await[0].running, 3);
+}
+
+pub(crate) async fn a_stale_finish_makes_no_room(fixture: &Fixture) {
+    fixture.set_limit("one", at_once(1)).await;
+    fixture.add(&limited_jobs(fixture, 3, "one")).await;
+    let lost = fixture.claim_one().await;
+    fixture.crash().await;
+    let held = fixture.claim_one_from(0).await;
+    assert!(!fixture.settle(&lost, Outcome::Done).await);
+    assert_eq!(fixture.claim(10).await.len() + fixture.claim_from(1, 10).await.len(), 0);
+    assert!(fixture.settle(&held, Outcome::Done).await);
+    assert_eq!(fixture.claim(10).await.len() + fixture.claim_from(1, 10).await.len(), 1);
+}
+
+pub(crate) async fn a_concurrency_of_nothing_lets_none_start(fixture: &Fixture) {
+    fixture.set_limit("none", at_once(0)).await;
+    fixture.add(&limited_jobs(fixture, 3, "none")).await;
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    fixture.set_limit("none", None).await;
+    assert_eq!(fixture.claim(10).await.len(), 3);
+}
+
+pub(crate) async fn a_closed_key_holds_up_nobody_else(fixture: &Fixture) {
+    fixture.set_limit("closed", at_once(0)).await;
+    for jobs in limited_jobs(fixture, 5000, "closed").chunks(1000) {
+        fixture.add(jobs).await;
+    }
+    fixture.add(&fixture.jobs(50, "free")).await;
+    fixture.add(&limited_jobs(fixture, 50, "open")).await;
+    fixture.add_one(&fixture.job_of(OTHER_TENANT, "other")).await;
+    let jobs = fixture.claim(200).await;
+    assert_eq!(jobs.len(), 101);
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    assert_eq!(fixture.counts().await.ready, 5000);
+}
+
+pub(crate) async fn tenants_share_a_key_and_take_turns(fixture: &Fixture) {
+    fixture.set_limit("shared", at_once(2)).await;
+    for tenant in [TENANT, OTHER_TENANT] {
+        let jobs = (0..40).map(|number| of_tenant(tenant, fixture, "shared", &number.to_string()));
+        fixture.add(&jobs.collect::<Vec<_>>()).await;
+    }
+    let mut served: BTreeMap<Uuid, usize> = BTreeMap::new();
+    for _ in 0..20 {
+        let jobs = fixture.claim(10).await;
+        assert_eq!(jobs.len(), 2);
+        jobs.iter().for_each(|job| *served.entry(job.tenant).or_default() += 1);
+        fixture.settle_all(&jobs, Outcome::Done).await;
+    }
+    assert!(
+        served.len() == 2 && served.values().all(|jobs| *jobs >= 10),
+        "{served:?}"
+    );
+}
+
+pub(crate) async fn processes_share_a_key(fixture: &Fixture) {
+    fixture.set_limit("shared", at_once(5)).await;
+    fixture.add(&limited_jobs(fixture, 100, "shared")).await;
+    let mut handles = Vec::new();
+    for _ in 0..8 {
+        handles.push(fixture.another_handle().await);
+    }
+    let request = fixture.request(0, 3);
+    let claims = handles.iter().map(|handle| handle.claim(&request));
+    let claims = futures_util::future::join_all(claims).await;
+    let started: usize = claims.iter().map(|claims| claims.as_ref().unwrap().jobs.len()).sum();
+    assert!(started <= 5, "{started} at once");
+    assert_eq!(started + fixture.claim(10).await.len(), 5);
+}
+
+/// Starts of a key over ten seconds, looking whenever a claim said that the key opens.
+async fn starts(fixture: &Fixture, want: usize) -> Vec<Millis> {
+    let (began, mut starts) = (fixture.now(), Vec::new());
+    while fixture.now() < began + 10_000 {
+        let claims = fixture.queue.claim(&fixture.request(0, want)).await.unwrap();
+        starts.extend(claims.jobs.iter().map(|_| fixture.now()));
+        fixture.settle_all(&claims.jobs, Outcome::Done).await;
+        if claims.jobs.len() < want && !claims.more {
+            let opens_at = claims.opens_at.expect("a closed key with waiting jobs opens some time");
+            assert!(opens_at > fixture.now());
+            // Nobody looks at the very millisecond.
+            fixture.advance(opens_at + 2 - fixture.now());
+        }
+    }
+    starts
+}
+
+pub(crate) async fn a_rate_is_used_up_and_never_exceeded(fixture: &Fixture) {
+    fixture.set_limit("rate", a_second(100)).await;
+    for jobs in limited_jobs(fixture, 1500, "rate").chunks(500) {
+        fixture.add(jobs).await;
+    }
+    let starts = starts(fixture, 50).await;
+    assert!(starts.len() >= 950, "{} in ten seconds", starts.len());
+    for (index, first) in starts.iter().enumerate() {
+        let within = starts[index..]
+            .iter()
+            .take_while(|start| **start < first + 1000)
+            .count();
+        assert!(within <= 105, "{within} within a second");
+    }
+}
+
+pub(crate) async fn a_slow_rate_lets_one_start_at_a_time(fixture: &Fixture) {
+    fixture
+        .set_limit(
+            "slow",
+            Some(Limit {
+                rate: Rate::new(6, std::time::Duration::from_secs(60)),
+                concurrency: None,
+            }),
+        )
+        .await;
+    fixture.add(&limited_jobs(fixture, 5, "slow")).await;
+    let claims = fixture.queue.claim(&fixture.request(0, 5)).await.unwrap();
+    assert_eq!(claims.jobs.len(), 1);
+    let closed = fixture.queue.claim(&fixture.request(0, 5)).await.unwrap();
+    assert!(closed.jobs.is_empty() && !closed.more);
+    assert_eq!(closed.opens_at, Some(fixture.now() + 10_000));
+    fixture.advance(9_999);
+    assert_eq!(fixture.claim(5).await.len(), 0);
+    fixture.advance(1);
+    assert_eq!(fixture.claim(5).await.len(), 1);
+}
+
+pub(crate) async fn a_rate_is_kept_by_all_processes_together(fixture: &Fixture) {
+    fixture.set_limit("rate", a_second(10)).await;
+    fixture.add(&limited_jobs(fixture, 100, "rate")).await;
+    let another = fixture.another_handle().await;
+    let mut started = 0;
+    for _ in 0..100 {
+        let (one, other) = (fixture.request(0, 5), fixture.request(0, 5));
+        let (one, other) = tokio::join!(fixture.queue.claim(&one), another.claim(&other));
+        started += one.unwrap().jobs.len() + other.unwrap().jobs.len();
+        fixture.advance(20);
+    }
+    // Two seconds, and a claim that stepped aside for the other came 20 ms later.
+    assert!((19..=20).contains(&started), "{started} in two seconds");
+}
+
+pub(crate) async fn rate_and_concurrency_of_a_key_both_hold(fixture: &Fixture) {
+    let rate = a_second(100).unwrap().rate;
+    fixture
+        .set_limit(
+            "both",
+            Some(Limit {
+                rate,
+                concurrency: Some(2),
+            }),
+        )
+        .await;
+    fixture.add(&limited_jobs(fixture, 20, "both")).await;
+    let jobs = fixture.claim(10).await;
+    assert_eq!(jobs.len(), 2);
+    fixture.advance(1000);
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    fixture.settle_all(&jobs, Outcome::Done).await;
+    assert_eq!(fixture.claim(10).await.len(), 2);
+}
+
+pub(crate) async fn a_provider_that_says_when_closes_its_whole_key(fixture: &Fixture) {
+    fixture.add(&limited_jobs(fixture, 5, "account")).await;
+    fixture.add(&limited_jobs(fixture, 5, "another")).await;
+    let (one, other): (Vec<Claimed>, Vec<Claimed>) = fixture
+        .claim(2)
+        .await
+        .into_iter()
+        .partition(|job| job.keys == fixture.limited("account", "").keys);
+    let job = one.first().or(other.first()).unwrap();
+    let key = job.keys.limit.clone();
+    let until = fixture.now() + 30_000;
+    assert!(fixture.settle_part(job, cooled(until)).await);
+    let rest = fixture.claim(20).await;
+    assert!(
+        !rest.is_empty() && rest.iter().all(|job| job.keys.limit != key),
+        "its key is cooled"
+    );
+    let told = fixture.queue.claim(&fixture.request(0, 5)).await.unwrap();
+    assert_eq!(told.opens_at, Some(until));
+    fixture.advance(30_000);
+    fixture.sweep().await;
+    let later = fixture.claim(20).await;
+    assert!(
+        later.len() >= 4 && later.iter().all(|job| job.keys.limit == key),
+        "its time has come"
+    );
+}
+
+pub(crate) async fn a_key_is_cooled_for_the_longest_time_that_was_said(fixture: &Fixture) {
+    fixture.add(&limited_jobs(fixture, 4, "account")).await;
+    let jobs = fixture.claim(2).await;
+    let now = fixture.now();
+    assert!(fixture.settle_part(&jobs[0], cooled(now + 30_000)).await);
+    assert!(fixture.settle_part(&jobs[1], cooled(now + 10_000)).await);
+    assert_eq!(limits(fixture).await[0].cooled_until, Some(now + 30_000));
+    fixture.advance(20_000);
+    fixture.sweep().await;
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    fixture.advance(10_000);
+    fixture.sweep().await;
+    assert_eq!(fixture.claim(10).await.len(), 4);
+    assert_eq!(limits(fixture).await[0].cooled_until, None);
+}
+
+pub(crate) async fn a_changed_limit_counts_at_once(fixture: &Fixture) {
+    fixture.add(&limited_jobs(fixture, 50, "key")).await;
+    fixture.set_limit("key", at_once(1)).await;
+    assert_eq!(fixture.claim(10).await.len(), 1);
+    fixture.set_limit("key", at_once(4)).await;
+    assert_eq!(fixture.claim(10).await.len(), 3);
+    fixture.set_limit("key", at_once(2)).await;
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    let hourly = Rate::new(1, std::time::Duration::from_secs(3600));
+    fixture
+        .set_limit(
+            "key",
+            Some(Limit {
+                rate: hourly,
+                concurrency: None,
+            }),
+        )
+        .await;
+    assert_eq!(fixture.claim(10).await.len(), 1);
+    assert_eq!(fixture.claim(10).await.len(), 0);
+    fixture.set_limit("key", a_second(100)).await;
+    fixture.advance(100);
+    assert_eq!(fixture.claim(10).await.len(), 5, "the hour is forgotten");
+    fixture.set_limit("key", None).await;
+    assert!(fixture.claim(50).await.len() >= 30, "the limit was removed");
+    assert_eq!(fixture.counts().await.ready, 0);
+}
+
+pub(crate) async fn limits_are_shown_as_they_stand(fixture: &Fixture) {
+    let hourly = Limit {
+        rate: Rate::new(1, std::time::Duration::from_secs(3600)),
+        concurrency: Some(7),
+    };
+    fixture.set_limit("set", Some(hourly)).await;
+    fixture.add(&limited_jobs(fixture, 3, "set")).await;
+    fixture.add(&limited_jobs(fixture, 1, "used")).await;
+    assert_eq!(fixture.claim(10).await.len(), 2);
+    let shown = limits(fixture).await;
+    let names: Vec<_> = shown.iter().map(|state| state.key.as_str()).collect();
+    assert_eq!(names, ["set", "used"]);
+    assert_eq!((shown[0].limit, shown[0].running), (hourly, 1));
+    assert_eq!(shown[0].rate_opens_at, Some(fixture.now() + 3_600_000));
+    assert_eq!(
+        (shown[1].limit, shown[1].running, shown[1].rate_opens_at),
+        (Limit::default(), 1, None)
+    );
+    let other = fixture.queue.limits(Queue::Bulk, fixture.now()).await.unwrap();
+    assert_eq!(other, [], "limits are of one queue");
+}
+
+pub(crate) async fn a_job_keeps_its_key_whatever_happens_to_it(fixture: &Fixture) {
+    let job = fixture.limited("key", "it");
+    fixture.add_one(&job).await;
+    let check = async || assert_eq!(fixture.kept(job.id).await.keys, job.keys);
+    check().await;
+    let claimed = fixture.claim_one().await;
+    check().await;
+    assert!(fixture.settle(&claimed, failed(fixture.now() + 10, "no")).await);
+    check().await;
+    fixture.advance(10);
+    let claimed = fixture.claim_one().await;
+    assert!(fixture.settle(&claimed, Outcome::Park { gate: "g".to_owned() }).await);
+    check().await;
+    fixture
+        .queue
+        .unpark(Queue::Default, &["g".to_owned()], fixture.now())
+        .await
+        .unwrap();
+    fixture.claim_one().await;
+    fixture.crash().await;
+    let claimed = fixture.claim_one_from(1).await;
+    assert_eq!(claimed.keys, job.keys);
+    let dead = Outcome::Dead {
+        reason: Reason::Refused,
+        error: None,
+    };
+    assert!(fixture.settle(&claimed, dead).await);
+    check().await;
+    assert!(fixture.queue.retry_dead(job.id, None, fixture.now()).await.unwrap());
+    assert_eq!(fixture.claim_one().await.keys, job.keys);
+    fixture.set_limit("key", at_once(1)).await;
+    fixture.add_one(&fixture.limited("key", "next")).await;
+    assert_eq!(fixture.claim(5).await.len(), 0, "it runs and is counted");
+}
+
+pub(crate) async fn a_waiting_job_of_a_closed_key_can_be_cancelled(fixture: &Fixture) {
+    fixture.set_limit("closed", at_once(0)).await;
+    let jobs = limited_jobs(fixture, 3, "closed");
+    fixture.add(&jobs).await;
+    assert_eq!(fixture.claim(5).await.len(), 0);
+    for job in &jobs[..2] {
+        fixture.queue.cancel(job.id, fixture.now()).await.unwrap();
+    }
+    fixture.set_limit("closed", None).await;
+    assert_eq!(fixture.claim_one().await.id, jobs[2].id);
+    fixture.add_one(&fixture.limited("closed", "again")).await;
+    assert_eq!(fixture.claim(5).await.len(), 1);
+}
+
+pub(crate) async fn a_scheduled_job_counts_under_its_key_when_it_is_due(fixture: &Fixture) {
+    fixture.set_limit("one", at_once(1)).await;
+    let later = fixture.now() + 1000;
+    let jobs: Vec<_> = ["a", "b"]
+        .iter()
+        .map(|key| NewJob {
+            run_at: later,
+            ..fixture.limited("one", key)
+        })
+        .collect();
+    fixture.add(&jobs).await;
+    assert_eq!(fixture.kept(jobs[0].id).await.state, State::Scheduled { run_at: later });
+    fixture.advance(1000);
+    fixture.sweep().await;
+    assert_eq!(fixture.claim(5).await.len(), 1);
+    assert_eq!(fixture.counts().await.ready, 1);
+}
+
+pub(crate) async fn many_keys_are_all_served(fixture: &Fixture) {
+    let mut jobs = Vec::new();
+    for key in 0..200 {
+        fixture.set_limit(&format!("key {key}"), at_once(1)).await;
+        jobs.extend(limited_jobs(fixture, 3, &format!("key {key}")));
+    }
+    fixture.add(&jobs).await;
+    for _ in 0..3 {
+        let jobs = fixture.claim(1000).await;
+        assert_eq!(jobs.len(), 200);
+        let mut keys: Vec<&Keys> = jobs.iter().map(|job| &job.keys).collect();
+        keys.sort_by_key(|keys| keys.limit.clone());
+        keys.dedup();
+        assert_eq!(keys.len(), 200);
+        fixture.settle_all(&jobs, Outcome::Done).await;
+    }
+    assert_eq!(fixture.counts().await.ready, 0);
+}
