@@ -36,6 +36,7 @@ use uuid::Uuid;
 use crate::clock::Millis;
 use crate::flow::{Key, Keys, Limit, LimitState};
 use crate::job::{JobId, Queue};
+use crate::pauses::{Pause, Scope};
 
 /// How many crashes make a job dead with reason `poison`.
 pub const CRASHES_MAX: u8 = 3;
@@ -536,8 +537,15 @@ pub trait Backend: Send + Sync + 'static {
     /// How many jobs wait behind each gate of a queue.
     async fn gates(&self, queue: Queue) -> Result<Vec<(String, u64)>, QueueError>;
 
-    /// Stops or resumes claims from a queue.
-    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError>;
+    /// Keeps a pause. Only that of a queue stops claims by itself; the others are for the workers to heed
+    /// ([`pauses`](mod@crate::pauses)). What is paused already keeps its first pause.
+    async fn pause(&self, pause: &Pause) -> Result<(), QueueError>;
+
+    /// Ends a pause, if there is one.
+    async fn resume(&self, scope: &Scope) -> Result<(), QueueError>;
+
+    /// All pauses, in the order of their scopes.
+    async fn pauses(&self) -> Result<Vec<Pause>, QueueError>;
 
     /// Figures of a queue.
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError>;

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::backend::{BATCH_MAX, ClaimRequest, Claims, Outcome, QueueError, Settle};
 use crate::backoff::Backoff;
+use crate::clock::Millis;
 use crate::held::{Finished, Held};
 use crate::pump::{Holding, Mode, Shared};
 
@@ -31,6 +32,8 @@ pub(crate) struct StepLoop {
     unsettled: usize,
     /// The last claim was full, or somebody said that there is work.
     may_have_work: bool,
+    /// When a limit key opens for jobs that wait under it.
+    opens_at: Option<Millis>,
     failures: u32,
 }
 
@@ -47,6 +50,7 @@ impl StepLoop {
             finished: Vec::new(),
             unsettled: 0,
             may_have_work: true,
+            opens_at: None,
             failures: 0,
         }
     }
@@ -58,7 +62,9 @@ impl StepLoop {
                 let Ok(finished) = self.done.try_recv() else { break };
                 self.finished.push(finished);
             }
-            let claims = mode == Mode::Flow && self.may_have_work;
+            // The end of a job with keys may let another one start: that is claimed in the same call.
+            let lets_go = self.finished.iter().any(|finished| !finished.settle.keys.is_free());
+            let claims = mode == Mode::Flow && (self.may_have_work || lets_go);
             let want = if claims { self.slots().take(self.share) } else { 0 };
             if want > 0 || !self.finished.is_empty() {
                 self.step(want).await;
@@ -79,10 +85,15 @@ impl StepLoop {
         let shared = Arc::clone(&self.shared);
         let lane = usize::from(self.lane);
         let flows = mode == Mode::Flow;
+        let opens_in = self.opens_at.map_or(Millis::MAX, |at| at - shared.clock.now()).max(0);
         tokio::select! {
             Some(finished) = self.done.recv() => self.finished.push(finished),
             () = shared.wakes[lane].notified(), if flows && !self.may_have_work => self.may_have_work = true,
             () = shared.lanes[lane].freed(), if flows && self.may_have_work => {}
+            () = tokio::time::sleep(Duration::from_millis(opens_in.unsigned_abs())), if flows && self.opens_at.is_some() => {
+                self.may_have_work = true;
+                self.opens_at = None;
+            }
             Ok(()) = self.mode.changed() => {}
         }
     }
@@ -174,6 +185,7 @@ impl StepLoop {
         let got = claims.jobs.len();
         if want > 0 {
             self.may_have_work = claims.more || got == want;
+            self.opens_at = claims.opens_at;
             if claims.more {
                 // One wake-up reaches one loop: pass it on.
                 self.shared.wakes[usize::from(self.lane)].notify_one();

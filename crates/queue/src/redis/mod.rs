@@ -20,10 +20,10 @@
 //! | `cancelled` | set | running jobs that somebody cancelled |
 //! | `dead`, `dead:at`, `dead:errors` | hash, sorted set, hash | dead letters, when they died, their failures |
 //! | `seen:<day>`, `days` | set, set | ids that ended that day (also by dying); the days there are |
-//! | `paused` | flag | nothing is claimed |
+//! | `paused` | text | nothing is claimed; who paused it and when |
 //! | `wake` | list | at most one token: there may be work |
 //!
-//! The installation's own `{prefix}:counters` and `{prefix}:workers` are hashes under a tag of their own.
+//! The installation's own `{prefix}:counters`, `{prefix}:pauses` and `{prefix}:workers` are hashes under a tag of their own.
 //!
 //! # Who moves what
 //!
@@ -77,6 +77,7 @@ use crate::backend::{
 use crate::clock::{DAY_MS, Millis, day};
 use crate::flow::{Key, Limit, LimitState};
 use crate::job::{JobId, Queue};
+use crate::pauses::{Pause, Scope};
 
 /// Jobs kept in Redis.
 pub struct RedisQueue {
@@ -200,9 +201,43 @@ impl Backend for RedisQueue {
         Ok(Vec::new())
     }
 
-    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
-        let mut command = PAUSE.on(self.tag(queue));
-        self.link.run(&PAUSE, command.arg(u8::from(paused))).await
+    async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
+        if let Scope::Queue(queue) = pause.scope {
+            let mut command = PAUSE.on(self.tag(queue));
+            return self.link.run(&PAUSE, command.arg(pause.details())).await;
+        }
+        let mut command = redis::cmd("HSETNX");
+        command
+            .arg(self.pauses_key())
+            .arg(pause.scope.gate())
+            .arg(pause.details());
+        self.link.query::<()>(&command).await
+    }
+
+    async fn resume(&self, scope: &Scope) -> Result<(), QueueError> {
+        if let Scope::Queue(queue) = scope {
+            let mut command = PAUSE.on(self.tag(*queue));
+            return self.link.run(&PAUSE, command.arg("")).await;
+        }
+        let mut command = redis::cmd("HDEL");
+        command.arg(self.pauses_key()).arg(scope.gate());
+        self.link.query::<()>(&command).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, QueueError> {
+        let mut pauses = Vec::new();
+        for queue in Queue::ALL {
+            let mut command = redis::cmd("GET");
+            command.arg(format!("{}:paused", self.tag(queue)));
+            let details: Option<String> = self.link.query(&command).await?;
+            pauses.extend(details.and_then(|details| Pause::read(&Scope::Queue(queue).gate(), &details)));
+        }
+        let mut command = redis::cmd("HGETALL");
+        command.arg(self.pauses_key());
+        let others: Vec<(String, String)> = self.link.query(&command).await?;
+        pauses.extend(others.iter().filter_map(|(gate, details)| Pause::read(gate, details)));
+        pauses.sort_unstable_by(|one, other| one.scope.cmp(&other.scope));
+        Ok(pauses)
     }
 
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
@@ -365,6 +400,10 @@ impl Backend for RedisQueue {
 }
 
 impl RedisQueue {
+    fn pauses_key(&self) -> String {
+        format!("{}:pauses", self.installation)
+    }
+
     fn workers_key(&self) -> String {
         format!("{}:workers", self.installation)
     }

@@ -16,6 +16,7 @@ use crate::backend::{
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, LimitState};
 use crate::job::{JobId, Queue};
+use crate::pauses::{Pause, Scope};
 
 /// Asks the one of the two that it is.
 macro_rules! each {
@@ -115,8 +116,16 @@ impl Backend for SqlQueue {
         Ok(Vec::new())
     }
 
-    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
-        each!(self, store => store.set_paused(queue, paused).await)
+    async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
+        each!(self, store => store.pause(pause).await)
+    }
+
+    async fn resume(&self, scope: &Scope) -> Result<(), QueueError> {
+        each!(self, store => store.resume(scope).await)
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, QueueError> {
+        look!(self, connection => inspect::pauses(connection))
     }
 
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {

@@ -7,7 +7,8 @@ use super::rows::{self, DeadRow, ErrorRow, JobRow, LeasedRun};
 use super::texts::storable;
 use crate::backend::{BATCH_MAX, Counter, Kept, ListRequest, Page, Worker};
 use crate::clock::Millis;
-use crate::job::{JobId, Queue};
+use crate::job::JobId;
+use crate::pauses::{Pause, Scope};
 
 /// A connection to either database.
 pub(super) enum Connection<'a> {
@@ -206,12 +207,28 @@ pub(super) async fn workers(connection: Connection<'_>, now: Millis) -> Result<V
     Ok(rows.iter().filter_map(|info| serde_json::from_str(info).ok()).collect())
 }
 
-pub(super) async fn set_paused(connection: Connection<'_>, queue: Queue, paused: bool) -> Result<(), sqlx::Error> {
-    const STOP: &str = "INSERT INTO queue_control (name, value) VALUES ($1, '1') ON CONFLICT DO NOTHING";
-    const RESUME: &str = "DELETE FROM queue_control WHERE name = $1";
-    let statement = if paused { STOP } else { RESUME };
+pub(super) async fn pause(connection: Connection<'_>, pause: &Pause) -> Result<(), sqlx::Error> {
+    const STOP: &str = "INSERT INTO queue_control (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let (gate, details) = (pause.scope.gate(), pause.details());
     on!(connection, inner =>
-        sqlx::query(statement).bind(super::texts::paused(queue)).execute(inner).await.map(drop))
+        sqlx::query(STOP).bind(storable(&gate)).bind(storable(&details)).execute(inner).await.map(drop))
+}
+
+pub(super) async fn resume(connection: Connection<'_>, scope: &Scope) -> Result<(), sqlx::Error> {
+    const RESUME: &str = "DELETE FROM queue_control WHERE name = $1";
+    let gate = scope.gate();
+    on!(connection, inner => sqlx::query(RESUME).bind(storable(&gate)).execute(inner).await.map(drop))
+}
+
+pub(super) async fn pauses(connection: Connection<'_>) -> Result<Vec<Pause>, sqlx::Error> {
+    let rows: Vec<(String, String)> = on!(connection, inner =>
+        sqlx::query_as("SELECT name, value FROM queue_control").fetch_all(inner).await?);
+    let mut pauses: Vec<_> = rows
+        .iter()
+        .filter_map(|(gate, details)| Pause::read(gate, details))
+        .collect();
+    pauses.sort_unstable_by(|one, other| one.scope.cmp(&other.scope));
+    Ok(pauses)
 }
 
 /// Touches a table of ours, so that a database without them is not well.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::backend::cut_error;
 use crate::job::Queue;
+use crate::pauses::Scope;
 
 /// The part of an error that is kept. Postgres refuses a text with a zero byte, and then would for ever: the job would
 /// fail, fail to be settled, and come back.
@@ -22,7 +23,7 @@ pub(super) fn storable(text: &str) -> Cow<'_, str> {
 
 /// The name of the switch that stops claims from a queue.
 pub(super) fn paused(queue: Queue) -> String {
-    format!("paused:{queue}")
+    Scope::Queue(queue).gate()
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use queue::Queue;
 use queue::backend::{ClaimRequest, Outcome, State};
+use queue::{Pause, Queue, Scope};
 
-use crate::support::fixture::{Fixture, LEASE_MS, SESSION, settle};
+use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, SESSION, settle};
 
 pub(crate) async fn a_claim_says_everything_about_a_job(fixture: &Fixture) {
     let job = fixture.job("a");
@@ -128,7 +128,7 @@ pub(crate) async fn jobs_of_one_tenant_are_claimed_oldest_first(fixture: &Fixtur
 
 pub(crate) async fn nothing_is_claimed_while_the_queue_is_paused(fixture: &Fixture) {
     fixture.add_one(&fixture.job("before")).await;
-    fixture.queue.pause(Queue::Default, true).await.unwrap();
+    fixture.pause(Queue::Default, true).await;
     fixture.add_one(&fixture.job("while")).await;
     assert!(fixture.counts().await.paused);
     assert!(fixture.claim(10).await.is_empty());
@@ -138,14 +138,14 @@ pub(crate) async fn nothing_is_claimed_while_the_queue_is_paused(fixture: &Fixtu
         "a pause holds for every process"
     );
 
-    fixture.queue.pause(Queue::Default, false).await.unwrap();
+    fixture.pause(Queue::Default, false).await;
     assert!(!fixture.counts().await.paused);
     assert_eq!(fixture.claim(10).await.len(), 2);
 }
 
 pub(crate) async fn a_pause_holds_one_queue_only(fixture: &Fixture) {
-    fixture.queue.pause(Queue::Bulk, true).await.unwrap();
-    fixture.queue.pause(Queue::Bulk, true).await.unwrap();
+    fixture.pause(Queue::Bulk, true).await;
+    fixture.pause(Queue::Bulk, true).await;
     fixture.add_one(&fixture.job("a")).await;
     assert_eq!(fixture.claim(10).await.len(), 1);
     assert!(!fixture.counts().await.paused);
@@ -154,7 +154,7 @@ pub(crate) async fn a_pause_holds_one_queue_only(fixture: &Fixture) {
 
 pub(crate) async fn what_runs_is_settled_while_the_queue_is_paused(fixture: &Fixture) {
     let claimed = fixture.running("a").await;
-    fixture.queue.pause(Queue::Default, true).await.unwrap();
+    fixture.pause(Queue::Default, true).await;
     assert!(fixture.settle(&claimed, Outcome::Done).await);
 }
 
@@ -210,4 +210,38 @@ pub(crate) async fn a_step_may_claim_what_it_releases(fixture: &Fixture) {
         "the old claim is worth nothing"
     );
     assert!(fixture.settle(&again, Outcome::Done).await);
+}
+
+pub(crate) async fn pauses_say_what_since_when_and_by_whom(fixture: &Fixture) {
+    let scopes = [
+        Scope::Queue(Queue::Bulk),
+        Scope::Kind("send_otp".to_owned()),
+        Scope::Tenant(OTHER_TENANT),
+        Scope::Worker(SESSION),
+    ];
+    let pauses = scopes.map(|scope| fixture.a_pause(scope));
+    for pause in &pauses {
+        fixture.queue.pause(pause).await.unwrap();
+    }
+    let another = fixture.another_handle().await;
+    assert_eq!(another.pauses().await.unwrap(), pauses);
+    let later = Pause {
+        by: "another operator".to_owned(),
+        at: fixture.now() + 1,
+        ..pauses[0].clone()
+    };
+    another.pause(&later).await.unwrap();
+    another
+        .pause(&Pause {
+            scope: pauses[1].scope.clone(),
+            ..later
+        })
+        .await
+        .unwrap();
+    assert_eq!(fixture.queue.pauses().await.unwrap(), pauses, "the first pause counts");
+    for pause in &pauses[..3] {
+        fixture.queue.resume(&pause.scope).await.unwrap();
+        fixture.queue.resume(&pause.scope).await.unwrap();
+    }
+    assert_eq!(fixture.queue.pauses().await.unwrap(), pauses[3..]);
 }

@@ -331,12 +331,8 @@ pub(crate) async fn adds_and_ends_at_once_leave_nobody_behind(fixture: &Fixture)
     };
     let limit = crate::support::fixture::FAILURE_LIMIT;
     if tokio::time::timeout(limit, all).await.is_err() {
-        panic!(
-            "{} of {} ended; {:?}",
-            ended.lock().unwrap().len(),
-            LINES * EACH,
-            fixture.counts().await
-        );
+        let counts = fixture.counts().await;
+        panic!("{} of {} ended; {counts:?}", ended.lock().unwrap().len(), LINES * EACH);
     }
     let ended = ended.lock().unwrap();
     for name in 0..LINES {

@@ -88,6 +88,7 @@ promises! {
         nothing_is_claimed_while_the_queue_is_paused,
         a_pause_holds_one_queue_only,
         what_runs_is_settled_while_the_queue_is_paused,
+        pauses_say_what_since_when_and_by_whom,
         a_step_settles_and_claims,
         a_step_that_settles_nothing_held_still_claims,
         a_step_may_claim_what_it_releases,

@@ -162,9 +162,9 @@ pub(crate) async fn the_end_of_a_pause_wakes_who_waits(fixture: &Fixture) {
     let wake = fixture.queue.wakes(Queue::Default);
     fixture.add_one(&fixture.job("a")).await;
     is_told(&wake, async |_| {
-        fixture.queue.pause(Queue::Default, true).await.unwrap();
+        fixture.pause(Queue::Default, true).await;
         while wake.notified().now_or_never().is_some() {}
-        fixture.queue.pause(Queue::Default, false).await.unwrap();
+        fixture.pause(Queue::Default, false).await;
     })
     .await;
 }

@@ -107,7 +107,7 @@ impl World {
                 self.sweep(*dice).await;
             }
             Operation::Pause { paused } => {
-                self.fixture.queue.pause(Queue::Default, *paused).await.unwrap();
+                self.fixture.pause(Queue::Default, *paused).await;
                 self.model.pause(Queue::Default, *paused);
             }
             Operation::Cancel { key } => {

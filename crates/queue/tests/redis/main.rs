@@ -34,6 +34,7 @@ pub(crate) fn job(tenant: u128, key: usize) -> NewJob {
         queue: Queue::Default,
         tenant,
         run_at: NOW,
+        keys: queue::Keys::default(),
         body: format!("body {key}").into_bytes(),
     }
 }
@@ -85,6 +86,7 @@ pub(crate) fn every_outcome() -> [Outcome; 5] {
         Outcome::Later {
             run_at: NOW + 1000,
             error: Some("no".into()),
+            cool: false,
         },
         Outcome::Dead {
             reason: Reason::Refused,
@@ -161,7 +163,12 @@ pub(crate) async fn live_a_life(queue: &RedisQueue) {
     assert!(queue.ended(claimed[0].id).await.unwrap());
     assert_eq!(queue.cancel(claimed[2].id, NOW).await.unwrap(), Cancelled::Removed);
     assert!(!queue.delete_dead(claimed[2].id).await.unwrap());
-    queue.pause(Queue::Default, true).await.unwrap();
+    let pause = queue::Pause {
+        scope: queue::Scope::Queue(Queue::Default),
+        by: "an operator".to_owned(),
+        at: NOW,
+    };
+    queue.pause(&pause).await.unwrap();
     assert!(claim(queue, 10).await.is_empty());
-    queue.pause(Queue::Default, false).await.unwrap();
+    queue.resume(&pause.scope).await.unwrap();
 }

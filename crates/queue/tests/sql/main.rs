@@ -33,6 +33,7 @@ fn job(key: usize) -> NewJob {
         queue: Queue::Default,
         tenant,
         run_at: NOW,
+        keys: queue::Keys::default(),
         body: vec![7; 20],
     }
 }
@@ -241,6 +242,7 @@ async fn a_job_in_any_place_is_covered_once(url: &str) {
         Outcome::Later {
             run_at: NOW + 5,
             error: Some("no".into()),
+            cool: false,
         },
         Outcome::Dead {
             reason: queue::backend::Reason::Refused,
@@ -267,6 +269,7 @@ async fn a_job_in_any_place_is_covered_once(url: &str) {
         running: 15,
         parked: 1,
         dead: 1,
+        behind: 0,
         paused: false,
     };
     assert_eq!(queue.counts(Queue::Default).await.unwrap(), expected);
@@ -283,6 +286,7 @@ async fn what_a_database_cannot_store_does_not_come_back_for_ever(url: &str) {
             Outcome::Later {
                 run_at: NOW + 1,
                 error: Some("zero \0 byte".into()),
+                cool: false,
             },
         ),
         settle(
@@ -324,6 +328,7 @@ async fn keys_of_jobs_that_live_are_never_forgotten(url: &str) {
         Outcome::Later {
             run_at: later + 40 * DAY_MS,
             error: None,
+            cool: false,
         },
         Outcome::Dead {
             reason: queue::backend::Reason::Refused,

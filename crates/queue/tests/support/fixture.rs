@@ -7,7 +7,7 @@ use std::time::Duration;
 use queue::backend::{Added, ClaimRequest, Claimed, Claims, Counts, Kept, NewJob, Outcome, Purged, Settle, Sweep};
 use queue::clock::{DAY_MS, day, millis};
 use queue::envelope::Envelope;
-use queue::{AfterDeath, Backend, Clock, JobId, Key, Keys, LEASE, Limit, Millis, Order, Queue, Rate};
+use queue::{AfterDeath, Backend, Clock, JobId, Key, Keys, LEASE, Limit, Millis, Order, Pause, Queue, Rate, Scope};
 use uuid::Uuid;
 
 use super::memory::Memory;
@@ -145,6 +145,25 @@ impl Fixture {
         NewJob {
             keys: Keys { limit: None, order },
             ..self.job(&format!("{line} {key}"))
+        }
+    }
+
+    /// Stops claims from a queue, or resumes them.
+    pub(crate) async fn pause(&self, queue: Queue, paused: bool) {
+        let scope = Scope::Queue(queue);
+        if paused {
+            self.queue.pause(&self.a_pause(scope)).await.unwrap();
+        } else {
+            self.queue.resume(&scope).await.unwrap();
+        }
+    }
+
+    pub(crate) fn a_pause(&self, scope: Scope) -> Pause {
+        let by = "an operator".to_owned();
+        Pause {
+            scope,
+            by,
+            at: self.now(),
         }
     }
 

@@ -9,7 +9,7 @@ use queue::backend::{
     Added, BATCH_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
     Page, Purged, Settle, Sweep, Ticket, Worker,
 };
-use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Queue, QueueError};
+use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Pause, Queue, QueueError, Scope};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ struct Shelf {
     claims: i64,
     /// The tenant served last, by queue and lane.
     served: HashMap<(Queue, u8), Uuid>,
+    pauses: BTreeMap<Scope, Pause>,
     counters: HashMap<Counter, u64>,
     workers: BTreeMap<Uuid, (Worker, Millis)>,
     wakes: HashMap<Queue, Vec<Arc<Notify>>>,
@@ -254,10 +255,26 @@ impl Backend for Memory {
         Ok(self.shelf().model.parked(queue))
     }
 
-    async fn pause(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
-        self.shelf().model.pause(queue, paused);
-        self.wake(queue);
+    async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
+        let mut shelf = self.shelf();
+        if let Scope::Queue(queue) = pause.scope {
+            shelf.model.pause(queue, true);
+        }
+        shelf.pauses.entry(pause.scope.clone()).or_insert(pause.clone());
         Ok(())
+    }
+
+    async fn resume(&self, scope: &Scope) -> Result<(), QueueError> {
+        self.shelf().pauses.remove(scope);
+        if let Scope::Queue(queue) = scope {
+            self.shelf().model.pause(*queue, false);
+            self.wake(*queue);
+        }
+        Ok(())
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, QueueError> {
+        Ok(self.shelf().pauses.values().cloned().collect())
     }
 
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {

@@ -1,6 +1,6 @@
--- ARGV: 1 to stop claims, 0 to resume them.
-if ARGV[1] == '1' then
-  call('SET', queue .. ':paused', '1')
+-- ARGV: who stops claims and when, or '' to resume them. What is paused already keeps its first pause.
+if ARGV[1] ~= '' then
+  call('SETNX', queue .. ':paused', ARGV[1])
 else
   call('DEL', queue .. ':paused')
   wake()

@@ -23,6 +23,7 @@ use crate::backend::{Added, Cancelled, Claims, Counter, Counts, Finding, NewJob,
 use crate::backend::{CRASHES_MAX, ClaimRequest, Purged};
 use crate::clock::Millis;
 use crate::job::{JobId, Queue};
+use crate::pauses::{Pause, Scope};
 
 /// The planner's estimates are made for tables that keep their size. Ours are empty now and full in a minute, and a plan
 /// that sorts all runs of a tenant to find the first is ruinous, so the ways to it are closed, and every plan is made
@@ -133,10 +134,17 @@ impl PostgresQueue {
         }
     }
 
-    pub(super) async fn set_paused(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
+    pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
+        call!(self.pool, connection => inspect::pause(inspect::Connection::Postgres(connection), pause))
+    }
+
+    pub(super) async fn resume(&self, scope: &Scope) -> Result<(), QueueError> {
         call!(self.pool, connection => async {
-            inspect::set_paused(inspect::Connection::Postgres(&mut *connection), queue, paused).await?;
-            wake::tell(connection, queue).await
+            inspect::resume(inspect::Connection::Postgres(&mut *connection), scope).await?;
+            match scope {
+                Scope::Queue(queue) => wake::tell(connection, *queue).await,
+                _ => Ok(()),
+            }
         })
     }
 

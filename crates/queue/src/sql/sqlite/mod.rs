@@ -28,6 +28,7 @@ use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter,
 use crate::backend::{Purged, QueueError, Settle, Sweep};
 use crate::clock::Millis;
 use crate::job::{JobId, Queue};
+use crate::pauses::{Pause, Scope};
 
 /// How long SQLite waits by itself for another process that writes.
 const BUSY_LIMIT: Duration = Duration::from_millis(50);
@@ -203,10 +204,15 @@ impl SqliteQueue {
         }
     }
 
-    pub(super) async fn set_paused(&self, queue: Queue, paused: bool) -> Result<(), QueueError> {
-        write!(self, connection =>
-            inspect::set_paused(inspect::Connection::Sqlite(connection), queue, paused))?;
-        self.wakes.ring(queue);
+    pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
+        write!(self, connection => inspect::pause(inspect::Connection::Sqlite(connection), pause))
+    }
+
+    pub(super) async fn resume(&self, scope: &Scope) -> Result<(), QueueError> {
+        write!(self, connection => inspect::resume(inspect::Connection::Sqlite(connection), scope))?;
+        if let Scope::Queue(queue) = scope {
+            self.wakes.ring(*queue);
+        }
         Ok(())
     }
 
