@@ -596,6 +596,9 @@ pub trait Backend: Send + Sync + 'static {
     /// it again until nothing goes any more.
     async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError>;
 
+    /// Drops its connections; the next calls make new ones.
+    async fn reconnect(&self) {}
+
     /// Whether it answers.
     async fn ping(&self) -> Result<(), QueueError>;
 

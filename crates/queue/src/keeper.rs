@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::backend::{BATCH_MAX, QueueError};
 use crate::clock::{Millis, millis};
+use crate::health::{Health, STILL_AFTER_MS};
 use crate::held::{Held, Stop};
 use crate::pump::{Mode, Shared};
 
@@ -51,6 +52,8 @@ async fn round(shared: &Shared, flows: bool, tick: u32) -> Result<(), QueueError
     if flows {
         sweep(shared, tick).await?;
     }
+    shared.pulse.reached(shared.clock.now());
+    look(shared, flows).await?;
     shared.tally.hand_over(&*shared.backend).await
 }
 
@@ -82,6 +85,31 @@ async fn sweep(shared: &Shared, tick: u32) -> Result<(), QueueError> {
             .add(shared.settings.queue, "any", "unheard", unheard as u64);
     }
     if swept.promoted + swept.unheard > 0 || tick.is_multiple_of(LOOK_EVERY) {
+        shared.wakes.iter().for_each(|wake| wake.notify_one());
+    }
+    Ok(())
+}
+
+/// Finds out whether nothing is claimed because there is nothing, as soon as nothing has been for a while.
+async fn look(shared: &Shared, flows: bool) -> Result<(), QueueError> {
+    let now = shared.clock.now();
+    if !flows || !shared.lanes[0].is_free() {
+        shared.pulse.moved(now);
+    }
+    if now - shared.pulse.last_moved() < STILL_AFTER_MS / 3 {
+        return Ok(());
+    }
+    let queue = shared.settings.queue;
+    let counts = shared.backend.counts(queue).await?;
+    let limits = if counts.ready > 0 {
+        shared.backend.limits(queue, now).await?
+    } else {
+        Vec::new()
+    };
+    shared.pulse.looked(&counts, &limits, now);
+    if let Health::Still { ready, .. } = shared.pulse.judge(now) {
+        tracing::warn!(%queue, ready, "Jobs are ready and none is claimed; connecting to the queue anew.");
+        shared.backend.reconnect().await;
         shared.wakes.iter().for_each(|wake| wake.notify_one());
     }
     Ok(())

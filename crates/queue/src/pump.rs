@@ -21,11 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
 use crate::backend::{BATCH_MAX, Backend, CRASHES_MAX, LANE_SLOTS};
 use crate::clock::{Clock, Millis, millis};
+use crate::health::{Health, Pulse};
 use crate::held::{Held, Stop};
 use crate::job::{JobId, Queue};
 use crate::keeper;
@@ -76,8 +77,7 @@ pub(crate) struct Shared {
     /// When the keeper should sweep next because a job of this process is due then.
     pub(crate) due: AtomicI64,
     pub(crate) due_moved: Notify,
-    /// When a call of a loop last succeeded.
-    pub(crate) progress: AtomicI64,
+    pub(crate) pulse: Pulse,
     /// By job and claim: the same job may be here twice, lost under one claim and claimed again under another.
     running: Mutex<HashMap<(JobId, i64), Weak<Held>>>,
     holdings: Mutex<HashMap<i64, Holding>>,
@@ -136,7 +136,7 @@ impl Pump {
             tally: Tally::default(),
             due: AtomicI64::new(Millis::MAX),
             due_moved: Notify::new(),
-            progress: AtomicI64::new(clock.now()),
+            pulse: Pulse::new(clock.now()),
             running: Mutex::default(),
             holdings: Mutex::default(),
             backend,
@@ -163,26 +163,30 @@ impl Pump {
         )
     }
 
+    /// A handle on it that others may keep.
+    #[must_use]
+    pub fn switch(&self) -> Switch {
+        Switch {
+            shared: Arc::clone(&self.shared),
+            mode: self.mode.clone(),
+            tasks: self
+                .loops
+                .iter()
+                .chain([&self.keeper])
+                .map(JoinHandle::abort_handle)
+                .collect(),
+        }
+    }
+
     /// Claims nothing more; what runs goes on and is settled.
     pub fn quiet(&self) {
         self.mode.send_replace(Mode::Quiet);
-    }
-
-    /// Claims again.
-    pub fn resume(&self) {
-        self.mode.send_replace(Mode::Flow);
     }
 
     /// How many jobs this process holds of the queue.
     #[must_use]
     pub fn running(&self) -> usize {
         self.shared.running().len()
-    }
-
-    /// When a call to the backend last succeeded.
-    #[must_use]
-    pub fn progress(&self) -> Millis {
-        self.shared.progress.load(Ordering::Relaxed)
     }
 
     /// Ends the flow: claims nothing more, waits up to `grace` for what runs, stops and releases the rest. Answers how
@@ -203,6 +207,43 @@ impl Pump {
             tracing::warn!(%error, "The last counts of this process are lost.");
         }
         stopped
+    }
+}
+
+/// Looks at a pump and stops or resumes its claims, while it lives.
+pub struct Switch {
+    shared: Arc<Shared>,
+    mode: watch::Sender<Mode>,
+    tasks: Vec<AbortHandle>,
+}
+
+impl Switch {
+    /// Claims nothing more, or claims again. What runs goes on and is settled. A pump that ends is left alone.
+    pub fn flow(&self, flows: bool) {
+        let wanted = if flows { Mode::Flow } else { Mode::Quiet };
+        self.mode.send_if_modified(|mode| {
+            let differs = *mode != Mode::End && *mode != wanted;
+            if differs {
+                *mode = wanted;
+                self.shared.pulse.moved(self.shared.clock.now());
+            }
+            differs
+        });
+    }
+
+    /// Which queue it is.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        self.shared.settings.queue
+    }
+
+    /// Whether work flows.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        if *self.mode.borrow() != Mode::End && self.tasks.iter().any(AbortHandle::is_finished) {
+            return Health::Broken;
+        }
+        self.shared.pulse.judge(self.shared.clock.now())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::backend::{Claimed, Outcome, Reason};
 use crate::clock::{Clock, Millis, millis};
 use crate::envelope::Envelope;
 use crate::job::{Attempt, JobError, Policy, RETRY_AFTER_MAX};
+use crate::pauses::{Pauses, Scope};
 use crate::registry::{Registry, Run};
 
 /// What every run needs.
@@ -22,6 +23,8 @@ pub struct Runner<C> {
     pub keyring: Keyring,
     /// Dates everything.
     pub clock: Clock,
+    /// What is paused now.
+    pub pauses: Pauses,
 }
 
 /// A run that is ready to begin.
@@ -44,11 +47,18 @@ impl<C: Send + Sync + 'static> Runner<C> {
         decide(answer, &policy, claimed.attempts, self.clock.now(), rand::random())
     }
 
-    /// The gates that open when this process starts: what was parked for want of a kind or a key that it has.
+    /// Whether this process can run what was parked behind a gate: it has the kind or the key that was wanting, or the
+    /// pause is over.
     #[must_use]
-    pub fn gates(&self) -> Vec<String> {
-        let kinds = self.registry.names().into_iter().map(kind_gate);
-        kinds.chain(self.keyring.ids().map(key_gate)).collect()
+    pub fn opens(&self, gate: &str) -> bool {
+        if let Some(scope) = Scope::of_gate(gate) {
+            return !self.pauses.covers(&scope);
+        }
+        match gate.split_once(':') {
+            Some(("kind", kind)) => self.registry.kind(kind).is_some(),
+            Some(("key", id)) => self.keyring.ids().any(|known| known == id),
+            _ => false,
+        }
     }
 
     fn start(&self, claimed: &Claimed) -> Result<Started, Outcome> {
@@ -69,6 +79,9 @@ impl<C: Send + Sync + 'static> Runner<C> {
                 gate: kind_gate(envelope.kind),
             });
         };
+        if let Some(gate) = self.pauses.gate(kind.name, claimed.tenant) {
+            return Err(Outcome::Park { gate });
+        }
         let payload = envelope.open(claimed.id, &self.keyring).map_err(|error| match error {
             OpenError::UnknownKey(id) => Outcome::Park { gate: key_gate(&id) },
             other => dead(Reason::Unreadable, &other.to_string()),

@@ -27,6 +27,11 @@ impl Slots {
         taken
     }
 
+    /// Whether there is a free one.
+    pub(crate) fn is_free(&self) -> bool {
+        *self.free.lock().unwrap_or_else(PoisonError::into_inner) > 0
+    }
+
     pub(crate) fn give_back(&self, slots: usize) {
         if slots > 0 {
             *self.free.lock().unwrap_or_else(PoisonError::into_inner) += slots;

@@ -1,7 +1,6 @@
 //! One step loop of a [pump](crate::pump): settle what has finished, claim for the free slots, again.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -104,7 +103,10 @@ impl StepLoop {
         match self.call(&settles, &done_claims, want).await {
             Ok((held, claims)) => {
                 self.failures = 0;
-                self.shared.progress.store(self.shared.clock.now(), Ordering::Relaxed);
+                self.shared.pulse.reached(self.shared.clock.now());
+                if !claims.jobs.is_empty() {
+                    self.shared.pulse.moved(self.shared.clock.now());
+                }
                 self.settled(&held);
                 self.claimed(claims, want);
             }

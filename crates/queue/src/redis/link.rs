@@ -172,6 +172,11 @@ impl Link {
         self.server.connect().await
     }
 
+    /// Lets go of the connection; the next call makes a new one.
+    pub(super) async fn drop_connection(&self) {
+        self.slot.lock().await.connection = None;
+    }
+
     /// Runs a script with `command`, which came from [`Script::on`].
     pub(super) async fn run<T: FromRedisValue>(&self, script: &Script, command: &Cmd) -> Result<T, QueueError> {
         match self.ask(command).await {

@@ -390,6 +390,10 @@ impl Backend for RedisQueue {
         Ok(Purged { keys, dead })
     }
 
+    async fn reconnect(&self) {
+        self.link.drop_connection().await;
+    }
+
     async fn ping(&self) -> Result<(), QueueError> {
         self.link.query(&redis::cmd("PING")).await
     }

@@ -188,6 +188,13 @@ impl Backend for SqlQueue {
         each!(self, store => store.purge(queue, now, dead_before).await)
     }
 
+    async fn reconnect(&self) {
+        match &self.store {
+            Store::Postgres(store) => store.pool.clear(),
+            Store::Sqlite(store) => store.reader.clear(),
+        }
+    }
+
     async fn ping(&self) -> Result<(), QueueError> {
         look!(self, connection => inspect::ping(connection))
     }

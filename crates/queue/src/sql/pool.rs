@@ -72,6 +72,11 @@ impl<C: Connection> Pool<C> {
         }
     }
 
+    /// Closes what is idle; the next calls connect anew.
+    pub(super) fn clear(&self) {
+        self.idle().clear();
+    }
+
     fn pop(&self) -> Option<(C, Instant)> {
         self.idle().pop()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use queue::backend::{Claimed, Outcome};
 use queue::envelope::{Envelope, seal_payload};
-use queue::{Attempt, Backoff, Clock, Job, JobError, JobId, Policy, Queue, Registry, Runner};
+use queue::{Attempt, Backoff, Clock, Job, JobError, JobId, Pauses, Policy, Queue, Registry, Runner};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -81,6 +81,7 @@ impl Theatre {
             ctx: Arc::clone(&script),
             keyring: keyring.clone(),
             clock: clock.clone(),
+            pauses: Pauses::default(),
         };
         Self {
             runner: runner(Registry::default().with::<Scripted>()),
@@ -116,8 +117,8 @@ impl Theatre {
         }
     }
 
-    /// What a worker that knows the kind opens when it starts.
-    pub(crate) fn gates(&self) -> Vec<String> {
-        self.runner.gates()
+    /// Whether a worker that knows the kind opens it.
+    pub(crate) fn opens(&self, gate: &str) -> bool {
+        self.runner.opens(gate)
     }
 }

@@ -326,8 +326,12 @@ impl World {
     }
 
     async fn unpark(&mut self) {
-        let gates = self.theatre.gates();
-        let gates = [gates, vec!["kind:scripted".to_owned()]].concat();
+        let gates = self.fixture.queue.gates(Queue::Default).await.unwrap();
+        let gates: Vec<_> = gates
+            .into_iter()
+            .map(|(gate, _)| gate)
+            .filter(|gate| self.theatre.opens(gate))
+            .collect();
         let real = self
             .fixture
             .queue

@@ -278,8 +278,13 @@ async fn is_parked_until_somebody_can_run_it(
     assert!(heard.try_recv().is_err());
     assert_eq!(counted(fixture, "parked").await, 1);
 
-    let gates = gates(&can, &stage);
-    assert!(gates.iter().any(|other| other == gate), "{gates:?}");
+    let gates = [gate.to_owned()];
+    assert_eq!(
+        fixture.queue.gates(Queue::Default).await.unwrap(),
+        [(gate.to_owned(), 1)]
+    );
+    let same = Plan::new(&can.keyring).runner(&stage);
+    assert!(same.opens(gate) && !same.opens("kind:other"));
     let process = can.start(fixture.another_handle().await, &stage);
     assert_eq!(
         fixture
@@ -292,11 +297,6 @@ async fn is_parked_until_somebody_can_run_it(
     until_ended(fixture, receipt.job).await;
     process.end(GRACE).await;
     assert_eq!(heard.try_recv().unwrap().1.number, 1);
-}
-
-fn gates(plan: &Plan, stage: &Arc<Stage>) -> Vec<String> {
-    let same = Plan::new(&plan.keyring);
-    same.runner(stage).gates()
 }
 
 pub(crate) async fn a_kind_nobody_knows_is_parked_until_somebody_does(fixture: &Fixture) {

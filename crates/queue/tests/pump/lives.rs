@@ -218,7 +218,7 @@ pub(crate) async fn a_quiet_process_claims_nothing_until_it_is_resumed(fixture: 
     assert!(quiet_heard.try_recv().is_err());
     other.end(GRACE).await;
 
-    quiet.pump.resume();
+    quiet.pump.switch().flow(true);
     client.add(&task("after", Act::Done), origin()).await.unwrap();
     timeout(FAILURE_LIMIT, quiet_heard.recv())
         .await

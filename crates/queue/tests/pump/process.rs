@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apalis_core::task::Task as ApalisTask;
 use apalis_core::worker::builder::WorkerBuilder;
-use queue::{Backend, Client, Clock, Held, JobId, LEASE, Pump, PumpSettings, Queue, Registry, Runner};
+use queue::{Backend, Client, Clock, Held, JobId, LEASE, Pauses, Pump, PumpSettings, Queue, Registry, Runner};
 use seal::Keyring;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -49,6 +49,7 @@ impl Plan {
             ctx: Arc::clone(stage),
             keyring: self.keyring,
             clock: Clock::System,
+            pauses: Pauses::default(),
         }
     }
 
