@@ -26,6 +26,8 @@ pub struct Settings {
     pub host: IpAddr,
     /// The port that is listened on; 0 takes a free one.
     pub port: u16,
+    /// The port on which a worker tells how it is; `None` = on none.
+    pub worker_port: Option<u16>,
     /// Where everything is remembered.
     pub database: DatabaseSettings,
     /// Where the queue is; `None` = in the database.
@@ -104,6 +106,7 @@ impl Settings {
             host: faults.take(values.parsed("HOST", parse::host)),
             public_url: faults.take(public_url(values, port)),
             port,
+            worker_port: faults.take(values.optional("WORKER_PORT", parse::port)),
             redis: faults.take_all(redis(values)),
             keyring: faults.take(values.parsed("RELAIS_KEYS", parse::keyring)),
             queues: faults.take(values.parsed("RELAIS_QUEUES", parse::queues)),
@@ -122,6 +125,7 @@ impl Settings {
 struct Partial {
     host: Option<IpAddr>,
     port: Option<u16>,
+    worker_port: Option<Option<u16>>,
     database: Option<DatabaseSettings>,
     redis: Option<Option<RedisSettings>>,
     public_url: Option<Url>,
@@ -138,6 +142,7 @@ impl Partial {
         Some(Settings {
             host: self.host?,
             port: self.port?,
+            worker_port: self.worker_port?,
             database: self.database?,
             redis: self.redis?,
             public_url: self.public_url?,

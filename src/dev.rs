@@ -70,7 +70,7 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
         async move { clock::tick(&queue).await }
     });
     let endpoints = Arc::new(Endpoints::new(store.clone()));
-    let app = web::router(&store, &queue, endpoints, figures);
+    let app = web::router(&store, &queue, endpoints, figures, crew.vitals());
     println!("{}", greeting(settings, &demo, rand::random()));
     let answering = tokio::spawn(
         axum::serve(listener, app)

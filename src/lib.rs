@@ -21,5 +21,6 @@ pub mod ops;
 pub mod problem;
 pub mod signals;
 pub mod telemetry;
+mod time;
 pub mod web;
 pub mod worker;

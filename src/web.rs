@@ -27,7 +27,7 @@ use crate::correlation;
 use crate::intake::endpoints::Endpoints;
 use crate::intake::{self, Intake};
 use crate::ops::metrics::Figures;
-use crate::ops::{self, Ops};
+use crate::ops::{self, Ops, Vitals};
 use crate::problem::{Code, Problem};
 use crate::{connect, signals};
 
@@ -41,18 +41,22 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(60);
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that answers requests.
-pub fn router(store: &Store, queue: &Client, endpoints: Arc<Endpoints>, figures: Figures) -> Router {
-    api::router(Api { store: store.clone() })
-        .merge(ops::router(Ops {
-            store: store.clone(),
-            queue: queue.clone(),
-            figures,
-        }))
-        .fallback(async || Problem::new(Code::NotFound, "The README and /openapi.json name all addresses."))
-        .layer(middleware::from_fn(correlation::on_answers))
-        // Intake looks after its ids itself: they go into its jobs.
-        .merge(intake::router(Intake::new(queue.clone(), endpoints)))
-        .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "/openapi.json names the methods."))
+pub fn router(store: &Store, queue: &Client, endpoints: Arc<Endpoints>, figures: Figures, vitals: Vitals) -> Router {
+    api::router(Api {
+        store: store.clone(),
+        queue: queue.clone(),
+    })
+    .merge(ops::router(Ops {
+        store: store.clone(),
+        queue: queue.clone(),
+        figures,
+        vitals,
+    }))
+    .fallback(async || Problem::new(Code::NotFound, "The README and /openapi.json name all addresses."))
+    .layer(middleware::from_fn(correlation::on_answers))
+    // Intake looks after its ids itself: they go into its jobs.
+    .merge(intake::router(Intake::new(queue.clone(), endpoints)))
+    .method_not_allowed_fallback(async || Problem::new(Code::MethodNotAllowed, "/openapi.json names the methods."))
 }
 
 /// Runs until SIGTERM or SIGINT, and then until the requests under way are answered.
@@ -147,7 +151,7 @@ async fn answer(
         Ok(known) => tracing::debug!(known, "Webhook endpoints read."),
         Err(error) => tracing::warn!(%error, "The database is away; endpoints will be looked up when it is back."),
     }
-    let app = router(&store, &queue, endpoints, figures);
+    let app = router(&store, &queue, endpoints, figures, Vitals::default());
     ready.send(()).context("nobody waits for this thread")?;
     drop(ready);
     serve(connections, app, ended, settings.shutdown_grace).await;

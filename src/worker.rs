@@ -3,24 +3,27 @@
 //! Per queue, a [pump](queue::Pump) claims jobs and settles them, and an apalis worker in between runs them. Retries,
 //! leases and limits are the queue's; apalis sees a service that always answers.
 
+mod control;
+
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use apalis::prelude::{Task, WorkerBuilder};
 use queue::apalis::Source;
 use queue::backend::Worker;
 use queue::clock::millis;
-use queue::{Backend, Client, Clock, Held, Pump, PumpSettings, Queue, Runner};
+use queue::{Backend, Client, Clock, Held, Pauses, Pump, PumpSettings, Queue, Runner, Scope, Switch};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::config::Settings;
+use crate::ops::metrics::Figures;
+use crate::ops::{self, Ops, Vitals};
 use crate::{connect, signals};
-
-/// How often what was parked is looked for.
-const UNPARK_EVERY: Duration = Duration::from_secs(5);
+use control::{Control, Quiet};
 
 /// For how long it is believed that a worker lives, who says so three times within. At most half a lease: when the lease
 /// of a worker that died ends, at least two thirds of one after its last renewal, nobody must believe in it any more.
@@ -37,23 +40,40 @@ pub struct Crew {
     apalis: Vec<JoinHandle<()>>,
     /// What goes on beside the jobs: telling that this worker lives, and freeing what was parked.
     beside: Vec<JoinHandle<()>>,
-    is_quiet: Arc<AtomicBool>,
+    quiet: Quiet,
+    switches: Vec<Switch>,
 }
 
-/// Runs until SIGTERM or SIGINT; SIGUSR1 stops claiming.
+/// Runs until SIGTERM or SIGINT; SIGUSR1 stops claiming until somebody resumes it.
 ///
 /// # Errors
-/// When what the settings name cannot be used.
+/// When what the settings name cannot be used, or a part of it ended that never should: the jobs it holds run elsewhere
+/// when their leases end.
 #[tokio::main]
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let backend = connect::queue(settings).await?;
     connect::refuse_unsafe(&*backend).await?;
     let store = connect::store(settings).await?;
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
-    let crew = Crew::start(settings, jobs::Ctx { store, queue })?;
+    let figures = Figures::install()?;
+    let crew = Crew::start(
+        settings,
+        jobs::Ctx {
+            store: store.clone(),
+            queue: queue.clone(),
+        },
+    )?;
+    let ops = Ops {
+        store,
+        queue,
+        figures,
+        vitals: crew.vitals(),
+    };
     tokio::select! {
         () = signals::end() => {}
         () = signals::on_quiet(|| crew.quiet()) => {}
+        () = crew.broken() => anyhow::bail!("a part of the worker has ended; start it again"),
+        failed = answer(settings, ops) => failed?,
     }
     tracing::info!(running = crew.running(), "Asked to end: claiming nothing more.");
     crew.end(settings.shutdown_grace).await;
@@ -74,6 +94,7 @@ impl Crew {
             ctx: Arc::new(ctx),
             keyring,
             clock: clock.clone(),
+            pauses: Pauses::default(),
         });
         let card = card(settings, &runner);
         let mut pumps = Vec::new();
@@ -90,19 +111,23 @@ impl Crew {
             let (pump, claimed) = Pump::start(Arc::clone(&backend), clock.clone(), pump_settings);
             pumps.push(pump);
             apalis.push(tokio::spawn(work(queue, Source::new(claimed), Arc::clone(&runner))));
-            beside.push(tokio::spawn(unpark(
-                Arc::clone(&backend),
-                queue,
-                runner.gates(),
-                clock.clone(),
-            )));
         }
-        let is_quiet = Arc::new(AtomicBool::new(false));
+        let quiet = Quiet::default();
+        let switches: Vec<_> = pumps.iter().map(Pump::switch).collect();
+        let control = Control {
+            backend: Arc::clone(&backend),
+            clock: clock.clone(),
+            session: card.session,
+            runner,
+            switches: switches.clone(),
+            quiet: quiet.clone(),
+        };
+        beside.push(tokio::spawn(control.heed()));
         let announcing = announce(
             Arc::clone(&backend),
             clock.clone(),
             card.clone(),
-            Arc::clone(&is_quiet),
+            quiet.clone(),
             announced_for(settings.job_lease),
         );
         beside.push(tokio::spawn(announcing));
@@ -114,15 +139,30 @@ impl Crew {
             pumps,
             apalis,
             beside,
-            is_quiet,
+            quiet,
+            switches,
         })
     }
 
-    /// Claims nothing more, for good; what runs goes on. From the next announcement on it serves no queue.
+    /// Claims nothing more until somebody resumes it; what runs goes on. From the next announcement on it serves no queue.
     pub fn quiet(&self) {
-        self.is_quiet.store(true, Ordering::Relaxed);
+        self.quiet.ask();
         tracing::info!("Quiet: claiming nothing more, finishing what runs.");
         self.pumps.iter().for_each(Pump::quiet);
+    }
+
+    /// What tells how it is.
+    #[must_use]
+    pub fn vitals(&self) -> Vitals {
+        Vitals::of(self.switches.clone())
+    }
+
+    /// Returns when a part has ended that never should.
+    async fn broken(&self) {
+        let mut look = tokio::time::interval(Duration::from_secs(1));
+        while !self.apalis.iter().any(JoinHandle::is_finished) && !self.vitals().is_broken() {
+            look.tick().await;
+        }
     }
 
     /// How many jobs run or wait to be settled.
@@ -142,8 +182,26 @@ impl Crew {
         if let Err(error) = self.backend.announce(&self.card, self.clock.now() - 1).await {
             tracing::debug!(%error, "The queue could not be told that this worker left; it will notice.");
         }
+        if self.quiet.is()
+            && let Err(error) = self.backend.resume(&Scope::Worker(self.card.session)).await
+        {
+            tracing::debug!(%error, "The pause of this worker stays written down.");
+        }
         tracing::info!(released, "Ended.");
     }
+}
+
+/// Answers `/health`, `/ready` and `/metrics` if the settings name a port for it.
+async fn answer(settings: &Settings, ops: Ops) -> anyhow::Result<()> {
+    let Some(port) = settings.worker_port else {
+        return std::future::pending().await;
+    };
+    let listener = TcpListener::bind((settings.host, port))
+        .await
+        .with_context(|| format!("cannot listen on port {port}, which WORKER_PORT names"))?;
+    axum::serve(listener, ops::router(ops))
+        .await
+        .context("the worker answers no more")
 }
 
 /// Drives one queue's jobs through apalis until the pump ends.
@@ -158,31 +216,12 @@ async fn work(queue: Queue, source: Source, runner: Arc<Runner<jobs::Ctx>>) {
     }
 }
 
-/// Frees what was parked for want of a kind or key that this process has, again and again: during a rolling deploy a
-/// worker of the old version may still park what this one could run.
-async fn unpark(backend: Arc<dyn Backend>, queue: Queue, gates: Vec<String>, clock: Clock) {
-    let mut beat = tokio::time::interval(UNPARK_EVERY);
-    loop {
-        beat.tick().await;
-        match backend.unpark(queue, &gates, clock.now()).await {
-            Ok(0) => {}
-            Ok(freed) => tracing::info!(%queue, freed, "Parked jobs are free to run."),
-            Err(error) => tracing::debug!(%error, %queue, "Parked jobs could not be looked for."),
-        }
-    }
-}
-
-async fn announce(
-    backend: Arc<dyn Backend>,
-    clock: Clock,
-    mut card: Worker,
-    is_quiet: Arc<AtomicBool>,
-    believed: Duration,
-) {
+async fn announce(backend: Arc<dyn Backend>, clock: Clock, card: Worker, quiet: Quiet, believed: Duration) {
     let mut beat = tokio::time::interval(believed / 3);
     loop {
         beat.tick().await;
-        if is_quiet.load(Ordering::Relaxed) {
+        let mut card = card.clone();
+        if quiet.is() {
             card.queues.clear();
         }
         if let Err(error) = backend.announce(&card, clock.now() + millis(believed)).await {

@@ -5,12 +5,14 @@
 
 mod auth;
 mod cursor;
+mod jobs;
 mod leads;
 mod messages;
 pub mod openapi;
 
 use axum::Router;
 use axum::routing::get;
+use queue::Client;
 use store::Store;
 
 /// What the API works with.
@@ -18,11 +20,14 @@ use store::Store;
 pub struct Api {
     /// What is remembered.
     pub store: Store,
+    /// How work is kept.
+    pub queue: Client,
 }
 
 /// All routes under `/v1`.
 pub fn router(api: Api) -> Router {
     Router::new()
+        .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/leads/hot", get(leads::hot))
         .route("/v1/messages", get(messages::list))
         .route("/v1/messages/{id}", get(messages::show))

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "relais", description = "A queue-driven backend for business messaging"),
-    paths(super::leads::hot, super::messages::list, super::messages::show, super::messages::events, webhook, health, ready,
+    paths(super::jobs::show, super::leads::hot, super::messages::list, super::messages::show, super::messages::events, webhook, health, ready,
         metrics),
     modifiers(&ApiKey)
 )]

@@ -2,8 +2,6 @@
 
 use std::io::{self, Write as _};
 
-use chrono::{DateTime, SecondsFormat};
-use queue::Millis;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -89,12 +87,6 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     text
 }
 
-/// A time in RFC 3339 UTC.
-pub(super) fn time(at: Millis) -> String {
-    DateTime::from_timestamp_millis(at)
-        .map_or_else(|| at.to_string(), |at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
-}
-
 /// A tenant as it is printed; jobs of the installation itself have none.
 pub(super) fn tenant(id: Uuid) -> Option<String> {
     (!id.is_nil()).then(|| id.to_string())
@@ -116,8 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_utc_and_the_installation_is_no_tenant() {
-        assert_eq!(time(1_767_323_045_006), "2026-01-02T03:04:05.006Z");
+    fn the_installation_is_no_tenant() {
         assert_eq!(tenant(Uuid::nil()), None);
     }
 }

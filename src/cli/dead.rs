@@ -14,12 +14,13 @@ use queue::{Clock, JobId, Millis, Queue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::answer::{Answer, or_dash, table, tenant, time};
+use super::answer::{Answer, or_dash, table, tenant};
 use super::pages::{self, Filter};
 use super::payload::{self, Change};
 use super::{jobs, queues};
 use crate::config::Settings;
 use crate::connect;
+use crate::time::rfc3339;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -164,7 +165,7 @@ async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kept> {
     ensure!(
         matches!(kept.state, State::Dead { .. }),
         "job {id} is not dead but {}",
-        jobs::state(&kept.state)
+        kept.state.name()
     );
     Ok(kept)
 }
@@ -336,7 +337,7 @@ fn item(kept: &Kept) -> Value {
 
 fn row(kept: &Kept) -> [String; 7] {
     let (reason, died) = match &kept.state {
-        State::Dead { reason, died_at } => (reason.name(), time(*died_at)),
+        State::Dead { reason, died_at } => (reason.name(), rfc3339(*died_at)),
         _ => ("-", "-".to_owned()),
     };
     [
@@ -373,6 +374,7 @@ mod tests {
                 reason: Reason::Expired,
                 died_at: 500,
             },
+            keys: queue::Keys::default(),
             body: envelope.encode(),
             errors: Vec::new(),
         }

@@ -9,10 +9,11 @@ use domain::{EndpointId, TenantId};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::answer::{Answer, table, time};
+use super::answer::{Answer, table};
 use super::tenant::unknown_tenant;
 use crate::config::Settings;
 use crate::connect;
+use crate::time::rfc3339;
 
 /// Whose webhooks are understood.
 const PROVIDERS: [&str; 1] = ["email"];
@@ -79,7 +80,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 let url = url(settings, &endpoint.provider, endpoint.id);
                 items.push(json!({
                     "id": endpoint.id, "tenant": endpoint.tenant, "provider": endpoint.provider, "url": url,
-                    "created_at": time(endpoint.created_at.timestamp_millis()),
+                    "created_at": rfc3339(endpoint.created_at.timestamp_millis()),
                 }));
                 rows.push([
                     endpoint.id.to_string(),

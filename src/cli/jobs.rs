@@ -10,12 +10,13 @@ use seal::Keyring;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::answer::{Answer, or_dash, table, tenant, time};
+use super::answer::{Answer, or_dash, table, tenant};
 use super::pages::{self, Filter};
-use super::why::{Found, explain};
 use super::{payload, queues};
 use crate::config::Settings;
 use crate::connect;
+use crate::ops::why::{Facts, Why, explain};
+use crate::time::rfc3339;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -55,7 +56,7 @@ pub(super) struct List {
     #[arg(long)]
     kind: Option<String>,
     /// Only jobs in this state.
-    #[arg(long, value_parser = PossibleValuesParser::new(["ready", "scheduled", "running", "parked"]))]
+    #[arg(long, value_parser = PossibleValuesParser::new(["ready", "scheduled", "running", "parked", "behind"]))]
     state: Option<String>,
     /// At most this many.
     #[arg(long, default_value_t = 50, value_parser = pages::limit)]
@@ -111,19 +112,9 @@ pub(super) async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kep
 }
 
 async fn why(backend: &dyn Backend, id: JobId) -> anyhow::Result<Answer> {
-    let now = Clock::System.now();
-    let kept = backend.find(id).await?;
-    let counts = match &kept {
-        Some(kept) => backend.counts(kept.queue).await?,
-        None => queue::backend::Counts::default(),
-    };
-    let found = match &kept {
-        Some(kept) => Found::Kept(kept, &counts),
-        None if backend.ended(id).await? => Found::Ended,
-        None => Found::Nothing,
-    };
-    let why = explain(&found, &backend.workers(now).await?, now);
-    let unknown = matches!(found, Found::Nothing);
+    let facts = Facts::gather(backend, id, Clock::System.now()).await?;
+    let why = explain(&facts);
+    let unknown = why == Why::Unknown;
     Ok(Answer::new(why.to_json(&id.to_string()), why.words()).failed_if(unknown))
 }
 
@@ -133,7 +124,7 @@ pub(super) fn show(mut json: Value, kept: &Kept, keyring: &Keyring, reveal: bool
     let errors: Vec<_> = kept
         .errors
         .iter()
-        .map(|failure| json!({ "attempt": failure.attempt, "at": time(failure.at), "error": failure.error }))
+        .map(|failure| json!({ "attempt": failure.attempt, "at": rfc3339(failure.at), "error": failure.error }))
         .collect();
     let mut words = String::new();
     for (name, value) in json.as_object().into_iter().flatten() {
@@ -149,7 +140,7 @@ pub(super) fn show(mut json: Value, kept: &Kept, keyring: &Keyring, reveal: bool
     let rows: Vec<_> = kept
         .errors
         .iter()
-        .map(|failure| [failure.attempt.to_string(), time(failure.at), failure.error.clone()])
+        .map(|failure| [failure.attempt.to_string(), rfc3339(failure.at), failure.error.clone()])
         .collect();
     words += &if rows.is_empty() {
         "none\n".to_owned()
@@ -169,45 +160,38 @@ pub(super) fn to_json(kept: &Kept) -> Value {
         "kind": envelope.map(|envelope| envelope.kind),
         "queue": kept.queue.name(),
         "tenant": tenant(kept.tenant),
-        "state": state(&kept.state),
+        "state": kept.state.name(),
         "attempts": kept.attempts,
         "crashes": kept.crashes,
-        "created_at": envelope.map(|envelope| time(envelope.created_at)),
-        "expires_at": envelope.and_then(|envelope| envelope.expires_at).map(time),
+        "created_at": envelope.map(|envelope| rfc3339(envelope.created_at)),
+        "expires_at": envelope.and_then(|envelope| envelope.expires_at).map(rfc3339),
         "correlation": envelope.map(|envelope| envelope.correlation.to_string()),
+        "limit_key": kept.keys.limit.as_ref().map(queue::Key::as_str),
+        "order_key": kept.keys.order.as_ref().map(|order| order.key.as_str()),
     });
     match &kept.state {
         State::Ready => {}
-        State::Scheduled { run_at } => json["run_at"] = time(*run_at).into(),
+        State::Scheduled { run_at } => json["run_at"] = rfc3339(*run_at).into(),
         State::Running { session, until, .. } => {
             json["session"] = session.to_string().into();
-            json["lease_until"] = time(*until).into();
+            json["lease_until"] = rfc3339(*until).into();
         }
         State::Parked { gate } => json["gate"] = gate.as_str().into(),
+        State::Behind { head } => json["behind"] = head.to_string().into(),
         State::Dead { reason, died_at } => {
             json["reason"] = reason.name().into();
-            json["died_at"] = time(*died_at).into();
+            json["died_at"] = rfc3339(*died_at).into();
         }
     }
     json
 }
 
-/// The state's name.
-pub(super) const fn state(state: &State) -> &'static str {
-    match state {
-        State::Ready => "ready",
-        State::Scheduled { .. } => "scheduled",
-        State::Running { .. } => "running",
-        State::Parked { .. } => "parked",
-        State::Dead { .. } => "dead",
-    }
-}
-
 fn row(kept: &Kept) -> [String; 7] {
     let until = match &kept.state {
-        State::Scheduled { run_at } => Some(time(*run_at)),
-        State::Running { until, .. } => Some(time(*until)),
+        State::Scheduled { run_at } => Some(rfc3339(*run_at)),
+        State::Running { until, .. } => Some(rfc3339(*until)),
         State::Parked { gate } => Some(gate.clone()),
+        State::Behind { head } => Some(format!("after {head}")),
         State::Ready | State::Dead { .. } => None,
     };
     [
@@ -215,7 +199,7 @@ fn row(kept: &Kept) -> [String; 7] {
         pages::kind(kept),
         kept.queue.name().to_owned(),
         or_dash(tenant(kept.tenant)),
-        state(&kept.state).to_owned(),
+        kept.state.name().to_owned(),
         kept.attempts.to_string(),
         or_dash(until),
     ]

@@ -8,10 +8,11 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 use store::{ApiKey, Store};
 
-use super::answer::{Answer, or_dash, table, time};
+use super::answer::{Answer, or_dash, table};
 use super::tenant::unknown_tenant;
 use crate::config::Settings;
 use crate::connect;
+use crate::time::rfc3339;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -79,7 +80,7 @@ async fn keys(store: &Store, tenant: Option<TenantId>) -> anyhow::Result<Vec<Api
 }
 
 fn list(keys: &[ApiKey]) -> Answer {
-    let at = |at: DateTime<Utc>| time(at.timestamp_millis());
+    let at = |at: DateTime<Utc>| rfc3339(at.timestamp_millis());
     let items: Vec<_> = keys
         .iter()
         .map(|key| {

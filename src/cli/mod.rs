@@ -8,14 +8,15 @@ mod doctor;
 mod endpoint;
 mod jobs;
 mod key;
+mod limits;
 mod migrate;
 mod pages;
+mod pause;
 mod payload;
 mod queues;
 mod reach;
 mod schedules;
 mod tenant;
-mod why;
 
 use std::process::ExitCode;
 
@@ -68,7 +69,7 @@ enum Command {
     /// Example: relais worker --queues urgent=16,default=32
     ///
     /// Ends at SIGTERM: claims nothing more, gives what runs SHUTDOWN_GRACE, and hands the rest back without counting an
-    /// attempt. SIGUSR1 makes it quiet: it claims nothing more and finishes what runs.
+    /// attempt. SIGUSR1 makes it quiet: it claims nothing more and finishes what runs, until `relais resume worker SESSION`.
     Worker,
     /// Start what starts by the clock. One is enough; with two, every tick still happens once.
     Clock,
@@ -89,6 +90,24 @@ enum Command {
     Queues {
         #[command(subcommand)]
         command: Option<queues::Command>,
+    },
+    /// Stop a kind, a tenant or a worker for a while; `queues pause` stops a whole queue.
+    Pause {
+        #[command(subcommand)]
+        target: pause::Target,
+        /// Who asks; shown to whoever wonders why nothing runs.
+        #[arg(long, global = true)]
+        by: Option<String>,
+    },
+    /// Let what was paused flow again.
+    Resume {
+        #[command(subcommand)]
+        target: pause::Target,
+    },
+    /// How many jobs of a key may run at once or start in a time, shared by all workers.
+    Limits {
+        #[command(subcommand)]
+        command: Option<limits::Command>,
     },
     /// What starts by the clock: when, when next, and when it last did as far as the queue knows.
     Schedules,
@@ -178,6 +197,9 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Endpoint(command) => endpoint::run(command, &settings).await,
         Command::Key(command) => key::run(command, &settings).await,
         Command::Queues { command } => queues::run(command, &settings).await,
+        Command::Pause { target, by } => pause::pause(target, by, &settings).await,
+        Command::Resume { target } => pause::resume(target, &settings).await,
+        Command::Limits { command } => limits::run(command, &settings).await,
         Command::Schedules => schedules::run(&settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Dead(command) => dead::run(command, &settings).await,

@@ -5,8 +5,6 @@ use queue::backend::{BATCH_MAX, Backend, Kept, ListRequest, Page, QueueError, St
 use queue::envelope::Envelope;
 use uuid::Uuid;
 
-use super::jobs::state;
-
 /// Which jobs are meant. What is not said does not matter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
@@ -24,7 +22,7 @@ impl Filter {
             _ => None,
         };
         self.kind.as_ref().is_none_or(|wanted| *wanted == kind(kept))
-            && self.state.as_deref().is_none_or(|wanted| wanted == state(&kept.state))
+            && self.state.as_deref().is_none_or(|wanted| wanted == kept.state.name())
             && self.reason.as_deref().is_none_or(|wanted| Some(wanted) == reason)
     }
 

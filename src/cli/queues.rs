@@ -1,14 +1,17 @@
 //! `relais queues`.
 
+use anyhow::Context as _;
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
 use queue::backend::Worker;
-use queue::{Clock, Queue};
+use queue::{Clock, Pause, Queue, Scope};
 use serde_json::json;
 
-use super::answer::{Answer, table, time};
+use super::answer::{Answer, table};
+use super::pause;
 use crate::config::Settings;
 use crate::connect;
+use crate::time::rfc3339;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -17,6 +20,9 @@ pub(super) enum Command {
         /// Which one.
         #[arg(value_parser = names())]
         queue: String,
+        /// Who asks; shown to whoever wonders why nothing runs.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Claim from a queue again.
     Resume {
@@ -33,30 +39,31 @@ pub(super) fn names() -> PossibleValuesParser {
 
 pub(super) async fn run(command: Option<Command>, settings: &Settings) -> anyhow::Result<Answer> {
     let backend = connect::queue(settings).await?;
-    let (queue, paused) = match command {
+    let named = |queue: &str| Queue::named(queue).context("there is no queue of that name");
+    match command {
         None => {
             let mut figures = Vec::new();
             for queue in Queue::ALL {
                 figures.push((queue, backend.counts(queue).await?));
             }
-            return Ok(show(&figures, &backend.workers(Clock::System.now()).await?));
+            Ok(show(
+                &figures,
+                &backend.workers(Clock::System.now()).await?,
+                &backend.pauses().await?,
+            ))
         }
-        Some(Command::Pause { queue }) => (queue, true),
-        Some(Command::Resume { queue }) => (queue, false),
-    };
-    let queue = Queue::named(&queue).ok_or_else(|| anyhow::anyhow!("there is no queue of that name"))?;
-    backend.pause(queue, paused).await?;
-    let words = format!("{queue} {}.", if paused { "is paused" } else { "flows" });
-    Ok(Answer::new(json!({ "queue": queue.name(), "paused": paused }), words))
+        Some(Command::Pause { queue, by }) => pause::stop(&*backend, Scope::Queue(named(&queue)?), by).await,
+        Some(Command::Resume { queue }) => pause::start(&*backend, Scope::Queue(named(&queue)?)).await,
+    }
 }
 
-fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker]) -> Answer {
+fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker], pauses: &[Pause]) -> Answer {
     let items: Vec<_> = figures
         .iter()
         .map(|(queue, counts)| {
             json!({
                 "queue": queue.name(), "ready": counts.ready, "scheduled": counts.scheduled, "running": counts.running,
-                "parked": counts.parked, "dead": counts.dead, "paused": counts.paused,
+                "parked": counts.parked, "behind": counts.behind, "dead": counts.dead, "paused": counts.paused,
             })
         })
         .collect();
@@ -68,9 +75,10 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker]) -> Answ
                 counts.scheduled,
                 counts.running,
                 counts.parked,
+                counts.behind,
                 counts.dead,
             ];
-            let [ready, scheduled, running, parked, dead] = numbers.map(|number| number.to_string());
+            let [ready, scheduled, running, parked, behind, dead] = numbers.map(|number| number.to_string());
             let paused = if counts.paused { "yes" } else { "no" };
             [
                 queue.name().to_owned(),
@@ -78,6 +86,7 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker]) -> Answ
                 scheduled,
                 running,
                 parked,
+                behind,
                 dead,
                 paused.to_owned(),
             ]
@@ -89,13 +98,22 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker]) -> Answ
             [
                 worker.name.clone(),
                 worker.serves(),
-                time(worker.started_at),
+                rfc3339(worker.started_at),
                 worker.session.to_string(),
             ]
         })
         .collect();
     let mut words = table(
-        ["QUEUE", "READY", "SCHEDULED", "RUNNING", "PARKED", "DEAD", "PAUSED"],
+        [
+            "QUEUE",
+            "READY",
+            "SCHEDULED",
+            "RUNNING",
+            "PARKED",
+            "BEHIND",
+            "DEAD",
+            "PAUSED",
+        ],
         &rows,
     );
     words.push('\n');
@@ -108,9 +126,15 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker]) -> Answ
         .map(|worker| {
             json!({
                 "session": worker.session, "name": worker.name, "queues": worker.serves(),
-                "started_at": time(worker.started_at),
+                "started_at": rfc3339(worker.started_at),
             })
         })
         .collect();
-    Answer::new(json!({ "items": items, "workers": workers }), words)
+    let mut paused = Vec::new();
+    for Pause { scope, by, at } in pauses {
+        let (what, name) = crate::ops::why::scope(scope);
+        words += &format!("\n{what} {name} is paused by {by} since {}.", rfc3339(*at));
+        paused.push(json!({ what: name, "by": by, "since": rfc3339(*at) }));
+    }
+    Answer::new(json!({ "items": items, "workers": workers, "pauses": paused }), words)
 }

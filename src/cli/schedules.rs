@@ -5,11 +5,12 @@ use queue::backend::KNOWN_DAYS;
 use queue::{Clock, JobId};
 use serde_json::json;
 
-use super::answer::{Answer, or_dash, table, time};
+use super::answer::{Answer, or_dash, table};
 use crate::clock::known::last_known;
 use crate::clock::plan;
 use crate::config::Settings;
 use crate::connect;
+use crate::time::rfc3339;
 
 /// The queue knows a job for this long: until [`KNOWN_DAYS`] after the day on which it ended.
 const KNOWN_SECONDS: i64 = (KNOWN_DAYS as i64 + 1) * 24 * 60 * 60;
@@ -36,7 +37,7 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<Answer> {
 }
 
 fn show(shown: &[Shown]) -> Answer {
-    let at = |tick: Tick| time(tick * 1000);
+    let at = |tick: Tick| rfc3339(tick * 1000);
     let items: Vec<_> = shown
         .iter()
         .map(|Shown { schedule, next, last }| {

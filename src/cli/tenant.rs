@@ -7,9 +7,10 @@ use domain::{Role, TenantId};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use super::answer::{Answer, table, time};
+use super::answer::{Answer, table};
 use crate::config::Settings;
 use crate::connect;
+use crate::time::rfc3339;
 
 const NAME_CHARACTERS_MAX: usize = 200;
 
@@ -47,7 +48,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::List => {
             let tenants = store.tenants().await?;
-            let created = |tenant: &store::Tenant| time(tenant.created_at.timestamp_millis());
+            let created = |tenant: &store::Tenant| rfc3339(tenant.created_at.timestamp_millis());
             let items: Vec<_> = tenants
                 .iter()
                 .map(|tenant| json!({ "id": tenant.id, "name": tenant.name, "created_at": created(tenant) }))

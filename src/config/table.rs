@@ -113,6 +113,13 @@ pub const TABLE: &[Setting] = &[
         "use 0 to 65535",
     ),
     setting(
+        "WORKER_PORT",
+        "worker-port",
+        Fallback::From("none"),
+        "The port on which `worker` answers `/health`, `/ready` and `/metrics`.",
+        "use 1 to 65535, another one for each worker of a machine, or leave it out",
+    ),
+    setting(
         "RELAIS_QUEUES",
         "relais-queues",
         Fallback::Is("urgent=16,default=32,bulk=16"),

@@ -1,6 +1,8 @@
 //! What machines ask about the program itself: alive, ready, figures.
 
 pub mod metrics;
+mod vitals;
+pub(crate) mod why;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use serde_json::json;
 use store::Store;
 
 use metrics::Figures;
+pub use vitals::Vitals;
 
 /// How long a part may take to answer before it counts as unreachable.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
@@ -27,6 +30,8 @@ pub struct Ops {
     pub queue: Client,
     /// The figures of this process.
     pub figures: Figures,
+    /// How its work goes.
+    pub vitals: Vitals,
 }
 
 /// `/health`, `/ready`, `/metrics`, `/openapi.json`.
@@ -44,7 +49,7 @@ async fn health() -> Response {
     axum::Json(json!({ "status": "ok" })).into_response()
 }
 
-/// Store and queue can be reached.
+/// Store and queue can be reached, and the work of this process is progressing.
 async fn ready(State(ops): State<Ops>) -> Response {
     let (store, queue) = tokio::join!(
         tokio::time::timeout(ANSWER_WITHIN, ops.store.db().ping()),
@@ -52,14 +57,17 @@ async fn ready(State(ops): State<Ops>) -> Response {
     );
     let (store, queue) = (matches!(store, Ok(Ok(()))), matches!(queue, Ok(Ok(()))));
     let word = |reachable| if reachable { "ok" } else { "unreachable" };
-    let ready = store && queue;
+    let ready = store && queue && ops.vitals.are_good();
     let status = if ready {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body =
+    let mut body =
         json!({ "status": if ready { "ok" } else { "unavailable" }, "store": word(store), "queue": word(queue) });
+    if let Some(work) = ops.vitals.to_json() {
+        body["work"] = work;
+    }
     (status, axum::Json(body)).into_response()
 }
 

@@ -96,6 +96,7 @@ impl Installation {
             queue: Queue::Default,
             tenant,
             run_at: 0,
+            keys: queue::Keys::default(),
             body: envelope.encode(),
         };
         self.queue().add(&[new], 1000).await.unwrap();

@@ -337,6 +337,21 @@ pub enum State {
     },
 }
 
+impl State {
+    /// The state's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Scheduled { .. } => "scheduled",
+            Self::Running { .. } => "running",
+            Self::Parked { .. } => "parked",
+            Self::Behind { .. } => "behind",
+            Self::Dead { .. } => "dead",
+        }
+    }
+}
+
 /// Everything kept about one job.
 #[derive(Clone, Debug)]
 pub struct Kept {

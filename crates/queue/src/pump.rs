@@ -211,6 +211,7 @@ impl Pump {
 }
 
 /// Looks at a pump and stops or resumes its claims, while it lives.
+#[derive(Clone)]
 pub struct Switch {
     shared: Arc<Shared>,
     mode: watch::Sender<Mode>,

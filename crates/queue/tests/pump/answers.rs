@@ -9,7 +9,7 @@ use queue::clock::Clock;
 use queue::{Client, Job as _, JobId, Origin, Queue, Registry};
 use uuid::Uuid;
 
-use crate::jobs::{ATTEMPTS, Act, Fresh, Mangled, Slow, Stage, TENANT, Task, stage};
+use crate::jobs::{ATTEMPTS, Act, Fresh, Mangled, Slow, TENANT, Task, stage};
 use crate::process::{Plan, client, counted, keyring, until, until_dead, until_ended};
 use crate::support::fixture::Fixture;
 

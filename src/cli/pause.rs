@@ -1,0 +1,80 @@
+//! `relais pause` and `relais resume`: stopping what is not a whole queue.
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use queue::backend::Backend;
+use queue::{Clock, Pause, Scope};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::answer::Answer;
+use crate::config::Settings;
+use crate::connect;
+
+#[derive(Subcommand)]
+pub(super) enum Target {
+    /// All jobs of a kind. Workers set those that wait aside; what runs is finished.
+    Kind {
+        /// The kind, as `relais jobs list` shows it.
+        name: String,
+    },
+    /// All jobs of a tenant. Workers set those that wait aside; what runs is finished.
+    Tenant {
+        /// The tenant's id.
+        id: Uuid,
+    },
+    /// One worker process: it claims nothing more and finishes what runs.
+    Worker {
+        /// Its session, as `relais queues` shows it.
+        session: Uuid,
+    },
+}
+
+impl Target {
+    fn scope(self) -> Scope {
+        match self {
+            Self::Kind { name } => Scope::Kind(name),
+            Self::Tenant { id } => Scope::Tenant(id),
+            Self::Worker { session } => Scope::Worker(session),
+        }
+    }
+}
+
+pub(super) async fn pause(target: Target, by: Option<String>, settings: &Settings) -> anyhow::Result<Answer> {
+    let backend = connect::queue(settings).await?;
+    stop(&*backend, target.scope(), by).await
+}
+
+pub(super) async fn resume(target: Target, settings: &Settings) -> anyhow::Result<Answer> {
+    let backend = connect::queue(settings).await?;
+    start(&*backend, target.scope()).await
+}
+
+/// Pauses, and says what is so now: an earlier pause keeps its name and time.
+pub(super) async fn stop(backend: &dyn Backend, scope: Scope, by: Option<String>) -> anyhow::Result<Answer> {
+    let by = by.unwrap_or_else(whoever);
+    let at = Clock::System.now();
+    let pause = Pause { scope, by, at };
+    backend.pause(&pause).await?;
+    let pauses = backend.pauses().await?;
+    let kept = pauses.into_iter().find(|other| other.scope == pause.scope);
+    let kept = kept.context("somebody resumed it in the same moment")?;
+    let (what, name) = crate::ops::why::scope(&kept.scope);
+    let since = crate::time::rfc3339(kept.at);
+    let words = format!("{what} {name} is paused by {} since {since}.", kept.by);
+    let json = json!({ what: name, "paused": true, "by": kept.by, "since": since });
+    Ok(Answer::new(json, words))
+}
+
+/// Ends a pause.
+pub(super) async fn start(backend: &dyn Backend, scope: Scope) -> anyhow::Result<Answer> {
+    backend.resume(&scope).await?;
+    let (what, name) = crate::ops::why::scope(&scope);
+    let words = format!("{what} {name} flows.");
+    Ok(Answer::new(json!({ what: name, "paused": false }), words))
+}
+
+/// Who asks, when nobody says.
+fn whoever() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned())
+}

@@ -1,0 +1,204 @@
+use super::*;
+use queue::{Keys, Limit, Order, Rate};
+use uuid::Uuid;
+
+const NOW: Millis = 1_000_000;
+
+fn worker(queue: &str) -> Worker {
+    Worker {
+        session: Uuid::from_u128(1),
+        name: "box:1".into(),
+        queues: vec![(queue.into(), 8)],
+        kinds: Vec::new(),
+        started_at: 0,
+    }
+}
+
+fn key(name: &str) -> Key {
+    Key::new(name).expect("a name")
+}
+
+/// A job under a limit and of a line, that has failed twice, in a queue that is served.
+fn facts(state: State) -> Facts {
+    let order = Order {
+        key: key("talk"),
+        after_death: queue::AfterDeath::GoOn,
+    };
+    let kept = Kept {
+        id: JobId(Uuid::nil()),
+        queue: Queue::Default,
+        tenant: Uuid::nil(),
+        attempts: 2,
+        crashes: 0,
+        state,
+        keys: Keys {
+            limit: Some(key("account")),
+            order: Some(order),
+        },
+        body: Vec::new(),
+        errors: vec![Failure {
+            attempt: 2,
+            at: 1,
+            error: "the database is away".into(),
+        }],
+    };
+    Facts {
+        kept: Some(kept),
+        ended: false,
+        counts: Counts {
+            ready: 7,
+            ..Counts::default()
+        },
+        limits: Vec::new(),
+        pauses: Vec::new(),
+        workers: vec![worker("default")],
+        now: NOW,
+    }
+}
+
+fn paused(facts: Facts, scope: Scope) -> Facts {
+    let by = "ann".to_owned();
+    let at = NOW - 1;
+    Facts {
+        pauses: vec![Pause { scope, by, at }],
+        counts: Counts {
+            paused: true,
+            ..facts.counts
+        },
+        ..facts
+    }
+}
+
+fn unserved(facts: Facts) -> Facts {
+    let workers = vec![worker("bulk")];
+    Facts { workers, ..facts }
+}
+
+fn check(facts: &Facts, expected: &str) -> String {
+    let why = explain(facts);
+    assert_eq!(why.name(), expected, "{:?}: {}", facts.kept, why.words());
+    assert_eq!(why.to_json("x")["reason"], expected);
+    why.words()
+}
+
+#[test]
+fn every_state_has_its_one_reason() {
+    let running = |until| State::Running {
+        claim: 1,
+        session: Uuid::from_u128(1),
+        until,
+    };
+    let scheduled = |run_at| State::Scheduled { run_at };
+    let parked = |gate: &str| State::Parked { gate: gate.to_owned() };
+    let dead = State::Dead {
+        reason: Reason::Poison,
+        died_at: 1,
+    };
+    check(&facts(State::Ready), "waiting");
+    check(&facts(scheduled(NOW + 1)), "scheduled");
+    check(&facts(scheduled(NOW)), "waiting");
+    check(&facts(running(NOW + 1)), "running");
+    check(&facts(running(NOW)), "lease_ended");
+    check(&facts(parked("kind:send_otp")), "unknown_kind");
+    check(&facts(parked("key:k2")), "unknown_key");
+    check(&facts(parked("elsewhere")), "parked");
+    check(&facts(dead), "dead");
+    check(&unserved(facts(State::Ready)), "no_worker");
+    check(&unserved(facts(scheduled(NOW))), "no_worker");
+    check(&unserved(facts(running(NOW))), "no_worker");
+    let nothing = |ended| Facts {
+        kept: None,
+        ended,
+        ..facts(State::Ready)
+    };
+    check(&nothing(true), "ended");
+    check(&nothing(false), "unknown");
+}
+
+#[test]
+fn a_pause_says_who_since_when_and_how_it_ends() {
+    let queue = paused(unserved(facts(State::Ready)), Scope::Queue(Queue::Default));
+    let words = check(&queue, "paused");
+    assert_eq!(
+        words,
+        "The queue default is paused by ann since 1970-01-01T00:16:39.999Z; `relais queues resume default` lets it flow."
+    );
+    let scope = Scope::Tenant(Uuid::from_u128(7));
+    let parked = || facts(State::Parked { gate: scope.gate() });
+    let words = check(&paused(parked(), scope.clone()), "paused");
+    assert!(
+        words.contains(&format!("`relais resume tenant {}`", Uuid::from_u128(7))),
+        "{words}"
+    );
+    let words = check(&parked(), "paused");
+    assert!(words.contains("flows again in a moment"), "{words}");
+}
+
+#[test]
+fn who_stands_behind_another_names_it() {
+    let head = JobId(Uuid::from_u128(9));
+    let words = check(&facts(State::Behind { head }), "behind");
+    assert!(
+        words.starts_with(&format!("Job {head} of its line `talk` goes first")),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_closed_limit_names_the_number_that_blocks() {
+    let limited = |limit, running, rate_opens_at, cooled_until| {
+        let state = LimitState {
+            key: key("account"),
+            limit,
+            running,
+            rate_opens_at,
+            cooled_until,
+        };
+        let limits = vec![state];
+        Facts {
+            limits,
+            ..facts(State::Ready)
+        }
+    };
+    let few = Limit {
+        rate: None,
+        concurrency: Some(3),
+    };
+    let slow = Limit {
+        rate: Rate::new(5, std::time::Duration::from_secs(60)),
+        concurrency: None,
+    };
+    let words = check(&limited(few, 3, None, None), "concurrency_limit");
+    assert!(
+        words.starts_with("3 of 3 jobs of the limit key `account` run"),
+        "{words}"
+    );
+    check(&limited(few, 2, None, None), "waiting");
+    let words = check(&limited(slow, 0, Some(NOW + 5), None), "rate_limit");
+    assert!(
+        words.contains("allows 5 starts in 60 s and opens again at 1970-01-01T00:16:40.005Z"),
+        "{words}"
+    );
+    check(&limited(slow, 0, None, None), "waiting");
+    let words = check(&limited(Limit::default(), 0, None, Some(NOW + 5)), "cooled");
+    assert!(words.contains("asked for nothing more until"), "{words}");
+}
+
+#[test]
+fn a_job_that_killed_a_worker_says_so() {
+    let mut suspect = facts(State::Ready);
+    if let Some(kept) = &mut suspect.kept {
+        kept.crashes = 1;
+    }
+    let words = check(&suspect, "suspect");
+    assert!(words.contains("died under it 1 time,"), "{words}");
+}
+
+#[test]
+fn a_retry_names_its_time_its_attempts_and_the_last_error() {
+    let words = check(&facts(State::Scheduled { run_at: NOW + 5 }), "scheduled");
+    assert_eq!(
+        words,
+        "It is due at 1970-01-01T00:16:40.005Z, after 2 failed attempts. Attempt 2 said: the database is away."
+    );
+}
