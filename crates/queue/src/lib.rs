@@ -8,6 +8,7 @@ mod client;
 pub mod clock;
 pub mod envelope;
 pub mod flow;
+pub mod grouping;
 mod health;
 mod held;
 mod job;
