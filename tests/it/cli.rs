@@ -271,7 +271,16 @@ fn queues_are_shown_paused_and_resumed() {
     let queues = installation.json(&["queues"]);
     has_fields(
         &queues["items"][0],
-        &["queue", "ready", "scheduled", "running", "parked", "dead", "paused"],
+        &[
+            "queue",
+            "ready",
+            "scheduled",
+            "running",
+            "parked",
+            "behind",
+            "dead",
+            "paused",
+        ],
     );
     assert_eq!(paused(&queues), [false, false, false]);
     installation.json(&["queues", "pause", "bulk"]);

@@ -8,9 +8,12 @@ mod crash;
 mod dead_letters;
 mod documents;
 mod frozen;
+#[cfg(feature = "services")]
+mod health;
 mod logs;
 mod once;
 mod one_webhook;
+mod pauses;
 #[cfg(feature = "services")]
 mod queue_away;
 mod refusals;
