@@ -22,18 +22,58 @@ local function start(key, ids, now)
   started[key] = of_key
 end
 
--- Takes up to `most` jobs that wait under a member of the ring; answers whether the member has another turn.
+-- Takes up to `most` jobs that wait under a member of the ring. Answers whether there are others, and whether it took any.
 local function visit(lane, member, most, now)
   local list, limit = waiting(lane .. member), string.sub(member, 17)
-  if limit ~= '' then most = math.min(most, allowance(limit, now)) end
   local ids = most > 0 and call('LPOP', list, most) or {}
   for index = 1, #ids do taken[#taken + 1] = ids[index] end
   if limit ~= '' and #ids > 0 then start(limit, ids, now) end
-  if #ids < most or most > 0 and call('EXISTS', list) == 0 then return false end
-  if limit == '' or allowance(limit, now) > 0 then return true end
-  call('RPUSH', closed_of(lane, limit), string.sub(member, 1, 16))
-  closing[limit] = true
-  return false
+  local has_others = #ids == most and (most == 0 or call('EXISTS', list) == 1)
+  return has_others, #ids > 0
+end
+
+-- Members that have other jobs take their next turn at the ring's end, or wait for their key to open.
+local function put_back(lane, members, now)
+  local again = {}
+  for _, member in ipairs(members) do
+    local limit = string.sub(member, 17)
+    if limit == '' or allowance(limit, now) > 0 then
+      again[#again + 1] = member
+    else
+      call('RPUSH', closed_of(lane, limit), string.sub(member, 1, 16))
+      closing[limit] = true
+    end
+  end
+  if #again > 0 then call('RPUSH', ring_of(lane), unpack(again)) end
+end
+
+-- Visits members that were taken off the ring, up to `share` jobs from each. Those of one limit key share what it allows.
+local function visit_all(lane, members, share, want, now)
+  local limits, sharing = {}, {}
+  for _, member in ipairs(members) do
+    local limit = string.sub(member, 17)
+    if limit ~= '' then
+      limits[#limits + 1] = limit
+      sharing[limit] = (sharing[limit] or 0) + 1
+    end
+  end
+  look_at(limits)
+  local served, unserved = {}, {}
+  for _, member in ipairs(members) do
+    local most, limit = math.min(share, want - #taken), string.sub(member, 17)
+    if limit ~= '' then
+      most = math.min(most, math.ceil(allowance(limit, now) / sharing[limit]))
+      sharing[limit] = sharing[limit] - 1
+    end
+    local has_others, was_served = visit(lane, member, most, now)
+    if has_others and was_served then
+      served[#served + 1] = member
+    elseif has_others then
+      unserved[#unserved + 1] = member
+    end
+  end
+  put_back(lane, unserved, now)
+  put_back(lane, served, now)
 end
 
 -- Goes round the ring of a lane, a few times as long as there is something to take. Rounds that met only closed keys, whose
@@ -45,15 +85,8 @@ local function go_round(lane, want, now)
     local left = want - before
     if left == 0 or members == 0 then return end
     local share = math.ceil(left / members)
-    local visited, limits, again = call('LPOP', ring_of(lane), math.ceil(left / share)), {}, {}
-    for _, member in ipairs(visited) do
-      if #member > 16 then limits[#limits + 1] = string.sub(member, 17) end
-    end
-    look_at(limits)
-    for _, member in ipairs(visited) do
-      if visit(lane, member, math.min(share, want - #taken), now) then again[#again + 1] = member end
-    end
-    if #again > 0 then call('RPUSH', ring_of(lane), unpack(again)) end
+    local visited = call('LPOP', ring_of(lane), math.ceil(left / share))
+    visit_all(lane, visited, share, want, now)
     if #taken > before then rounds = rounds + 1 else in_vain = in_vain + #visited end
   end
 end
