@@ -53,6 +53,7 @@
 //! the next token. Redis that is full refuses adds before their first line and lets everything else go on.
 
 mod check;
+mod limits;
 mod link;
 mod script;
 mod shown;
@@ -183,22 +184,16 @@ impl Backend for RedisQueue {
         Ok(unparked)
     }
 
-    async fn set_limit(
-        &self,
-        _queue: Queue,
-        _key: &Key,
-        _limit: Option<Limit>,
-        _now: Millis,
-    ) -> Result<(), QueueError> {
-        Err(QueueError::Broken("limits are not kept here yet".into()))
+    async fn set_limit(&self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) -> Result<(), QueueError> {
+        self.set_limit_in(queue, key, limit, now).await
     }
 
-    async fn limits(&self, _queue: Queue, _now: Millis) -> Result<Vec<LimitState>, QueueError> {
-        Ok(Vec::new())
+    async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {
+        self.limits_in(queue, now).await
     }
 
-    async fn gates(&self, _queue: Queue) -> Result<Vec<(String, u64)>, QueueError> {
-        Ok(Vec::new())
+    async fn gates(&self, queue: Queue) -> Result<Vec<(String, u64)>, QueueError> {
+        self.gates_in(queue).await
     }
 
     async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
@@ -241,15 +236,15 @@ impl Backend for RedisQueue {
     }
 
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
-        let (ready, scheduled, running, parked, dead, paused) =
+        let (ready, scheduled, running, parked, behind, dead, paused) =
             self.link.run(&COUNTS, &COUNTS.on(self.tag(queue))).await?;
         Ok(Counts {
             ready,
             scheduled,
             running,
             parked,
+            behind,
             dead,
-            behind: 0,
             paused,
         })
     }
@@ -276,7 +271,7 @@ impl Backend for RedisQueue {
             let mut command = CANCEL.on(self.tag(queue));
             let became: String = self
                 .link
-                .run(&CANCEL, command.arg(id.0.as_bytes()).arg(day(now)))
+                .run(&CANCEL, command.arg(id.0.as_bytes()).arg(now).arg(day(now)))
                 .await?;
             match became.as_str() {
                 "removed" => return Ok(Cancelled::Removed),

@@ -12,11 +12,20 @@ const STEP_PROMOTED_MAX: usize = 100;
 /// Due jobs that one sweep makes ready, and jobs that it takes back.
 const SWEEP_MAX: usize = 1000;
 
+/// Closed limit keys that one claim opens on its way.
+const STEP_REOPENED_MAX: usize = 100;
+
 /// How often one claim goes round the tenants to become full.
 const ROUNDS_MAX: usize = 3;
 
+/// The same as in `flow.rs`, whose arithmetic the scripts repeat.
+const PAUSE_MAX_US: i64 = 10_000;
+
 const PRELUDE: &str = include_str!("lua/prelude.lua");
+const LINES: &str = concat!(include_str!("lua/ready.lua"), include_str!("lua/lines.lua"));
 const WRITE: &str = include_str!("lua/write.lua");
+const LIMITS: &str = include_str!("lua/limits.lua");
+const CLAIM: &str = include_str!("lua/claim.lua");
 const STATE: &str = include_str!("lua/state.lua");
 
 /// A script and the name Redis knows it by.
@@ -46,7 +55,8 @@ impl Script {
         let text = format!(
             "#!lua{flags}\n\
              local KNOWN_DAYS, CRASHES_MAX, BATCH_MAX = {KNOWN_DAYS}, {CRASHES_MAX}, {BATCH_MAX}\n\
-             local STEP_PROMOTED_MAX, SWEEP_MAX, ROUNDS_MAX = {STEP_PROMOTED_MAX}, {SWEEP_MAX}, {ROUNDS_MAX}\n\
+             local STEP_PROMOTED_MAX, STEP_REOPENED_MAX = {STEP_PROMOTED_MAX}, {STEP_REOPENED_MAX}\n\
+             local SWEEP_MAX, ROUNDS_MAX, PAUSE_MAX_US = {SWEEP_MAX}, {ROUNDS_MAX}, {PAUSE_MAX_US}\n\
              {PRELUDE}{}",
             fragments.concat()
         );
@@ -78,24 +88,27 @@ macro_rules! scripts {
 }
 
 scripts! {
-    ADD: Needs, WRITE, include_str!("lua/add.lua");
-    STEP: Frees, WRITE, include_str!("lua/step.lua");
+    ADD: Needs, LINES, WRITE, include_str!("lua/add.lua");
+    STEP: Frees, LINES, WRITE, LIMITS, CLAIM, include_str!("lua/step.lua");
     RENEW: Frees, include_str!("lua/renew.lua");
     ANNOUNCE: Frees, include_str!("lua/announce.lua");
-    SWEEP: Frees, WRITE, include_str!("lua/sweep.lua");
-    UNPARK: Frees, WRITE, include_str!("lua/unpark.lua");
-    PAUSE: Frees, WRITE, include_str!("lua/pause.lua");
-    CANCEL: Frees, STATE, WRITE, include_str!("lua/cancel.lua");
-    WAKE: Frees, WRITE, "wake() return 0";
+    SWEEP: Frees, LINES, WRITE, LIMITS, include_str!("lua/sweep.lua");
+    UNPARK: Frees, LINES, WRITE, include_str!("lua/unpark.lua");
+    GATES: Reads, include_str!("lua/gates.lua");
+    SET_LIMIT: Frees, LINES, LIMITS, include_str!("lua/set_limit.lua");
+    LIMITS_OF: Reads, include_str!("lua/limits_of.lua");
+    PAUSE: Frees, LINES, include_str!("lua/pause.lua");
+    CANCEL: Frees, STATE, LINES, WRITE, LIMITS, include_str!("lua/cancel.lua");
+    WAKE: Frees, LINES, "wake() return 0";
     COUNTS: Reads, include_str!("lua/counts.lua");
     FIND: Reads, STATE, include_str!("lua/find.lua");
     ENDED: Reads, include_str!("lua/ended.lua");
     LIST: Reads, STATE, include_str!("lua/list.lua");
     DEAD_LIST: Reads, include_str!("lua/dead_list.lua");
-    DEAD_RETRY: Frees, WRITE, include_str!("lua/dead_retry.lua");
+    DEAD_RETRY: Frees, LINES, include_str!("lua/dead_retry.lua");
     DEAD_EDIT: Frees, include_str!("lua/dead_edit.lua");
-    DEAD_DELETE: Frees, include_str!("lua/dead_delete.lua");
-    PURGE: Frees, include_str!("lua/purge.lua");
+    DEAD_DELETE: Frees, LINES, include_str!("lua/dead_delete.lua");
+    PURGE: Frees, LINES, include_str!("lua/purge.lua");
     COUNT: Frees, include_str!("lua/count.lua");
 }
 

@@ -1,47 +1,94 @@
 //! The form of what Redis keeps of a job, and reading it back.
 
+use std::borrow::Cow;
+
 use redis::FromRedisValue;
 use uuid::Uuid;
 
 use super::link::misunderstood;
 use crate::backend::{Failure, Kept, QueueError, Reason, State};
 use crate::clock::Millis;
-use crate::flow::Keys;
+use crate::flow::{AfterDeath, Key, Keys, Order};
 use crate::job::{JobId, Queue};
 
-/// What changes while a job lives, in front of its envelope; `HEAD_BYTES` of `prelude.lua`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+/// What stands in front of a job's envelope; `read_head` of `prelude.lua` reads the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Head<'a> {
     pub(super) tenant: Uuid,
     pub(super) attempts: u16,
     pub(super) crashes: u8,
+    pub(super) keys: Cow<'a, Keys>,
 }
 
-impl Head {
-    const BYTES: usize = 16 + 2 + 1;
-
+impl Head<'_> {
     /// Makes `value` the stored form.
     pub(super) fn write(&self, body: &[u8], value: &mut Vec<u8>) {
         value.clear();
         value.extend_from_slice(self.tenant.as_bytes());
         value.extend_from_slice(&self.attempts.to_be_bytes());
         value.push(self.crashes);
+        write_key(self.keys.limit.as_ref(), value);
+        write_key(self.keys.order.as_ref().map(|order| &order.key), value);
+        if let Some(order) = &self.keys.order {
+            value.push(u8::from(order.after_death == AfterDeath::Hold));
+        }
         value.extend_from_slice(body);
     }
+}
 
+impl Head<'static> {
     /// Reads the head and leaves what follows it.
     pub(super) fn take(value: &mut Vec<u8>) -> Option<Self> {
         let (tenant, rest) = value.split_first_chunk::<16>()?;
         let (attempts, rest) = rest.split_first_chunk::<2>()?;
-        let crashes = *rest.first()?;
+        let (crashes, rest) = rest.split_first()?;
+        let (limit, rest) = read_key(rest)?;
+        let (order_key, mut rest) = read_key(rest)?;
+        let mut order = None;
+        if let Some(key) = order_key {
+            let (holds, body) = rest.split_first()?;
+            let after_death = if *holds == 0 {
+                AfterDeath::GoOn
+            } else {
+                AfterDeath::Hold
+            };
+            order = Some(Order { key, after_death });
+            rest = body;
+        }
         let head = Self {
             tenant: Uuid::from_bytes(*tenant),
             attempts: u16::from_be_bytes(*attempts),
-            crashes,
+            crashes: *crashes,
+            keys: Cow::Owned(Keys { limit, order }),
         };
-        value.drain(..Self::BYTES);
+        let bytes = value.len() - rest.len();
+        value.drain(..bytes);
         Some(head)
     }
+}
+
+/// Behind its length; none has length 0.
+fn write_key(key: Option<&Key>, value: &mut Vec<u8>) {
+    let name = key.map_or("", Key::as_str);
+    value.push(u8::try_from(name.len()).expect("a key has at most KEY_BYTES_MAX bytes"));
+    value.extend_from_slice(name.as_bytes());
+}
+
+fn read_key(value: &[u8]) -> Option<(Option<Key>, &[u8])> {
+    let (bytes, rest) = value.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*bytes))?;
+    Some((Key::new(text(name)?), rest))
+}
+
+/// Where a job waits that never started: lane 0, its tenant, its limit key; `place_of` of `prelude.lua`.
+pub(super) fn first_place(tenant: Uuid, limit: Option<&Key>) -> Vec<u8> {
+    let name = limit.map_or("", Key::as_str);
+    [b"0", tenant.as_bytes().as_slice(), name.as_bytes()].concat()
+}
+
+/// What names a line in the scripts: its tenant and its order key.
+pub(super) fn line(tenant: Uuid, key: &Key) -> Vec<u8> {
+    [tenant.as_bytes().as_slice(), key.as_str().as_bytes()].concat()
 }
 
 /// A job or letter as the scripts that show them answer it: id, value, the state's name and three details of it.
@@ -67,6 +114,9 @@ fn read(queue: Queue, id: &[u8], mut body: Vec<u8>, state: &str, details: [&[u8]
             session: Uuid::from_slice(second).ok()?,
             until: time(third)?,
         },
+        "behind" => State::Behind {
+            head: JobId(Uuid::from_slice(first).ok()?),
+        },
         "dead" => State::Dead {
             reason: take_reason(&mut body)?,
             died_at: time(first)?,
@@ -77,6 +127,7 @@ fn read(queue: Queue, id: &[u8], mut body: Vec<u8>, state: &str, details: [&[u8]
         tenant,
         attempts,
         crashes,
+        keys,
     } = head;
     Some(Kept {
         id,
@@ -85,7 +136,7 @@ fn read(queue: Queue, id: &[u8], mut body: Vec<u8>, state: &str, details: [&[u8]
         attempts,
         crashes,
         state,
-        keys: Keys::default(),
+        keys: keys.into_owned(),
         body,
         errors: Vec::new(),
     })
@@ -127,10 +178,24 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn key() -> impl Strategy<Value = Option<Key>> {
+        prop_oneof![Just(None), "[a-z:{}é]{1,40}".prop_map(|name| Key::new(&name))]
+    }
+
+    fn keys() -> impl Strategy<Value = Keys> {
+        (key(), key(), any::<bool>()).prop_map(|(limit, order, holds)| {
+            let after_death = if holds { AfterDeath::Hold } else { AfterDeath::GoOn };
+            let order = order.map(|key| Order { key, after_death });
+            Keys { limit, order }
+        })
+    }
+
     proptest! {
         #[test]
-        fn a_head_reads_back_and_leaves_the_body(tenant: u128, attempts: u16, crashes: u8, body: Vec<u8>) {
-            let head = Head { tenant: Uuid::from_u128(tenant), attempts, crashes };
+        fn a_head_reads_back_and_leaves_the_body(
+            tenant: u128, attempts: u16, crashes: u8, keys in keys(), body: Vec<u8>
+        ) {
+            let head = Head { tenant: Uuid::from_u128(tenant), attempts, crashes, keys: Cow::Owned(keys) };
             let mut value = Vec::new();
             head.write(&body, &mut value);
             prop_assert_eq!(Head::take(&mut value), Some(head));
@@ -138,7 +203,9 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused_without_a_panic(value: Vec<u8>, state in "ready|scheduled|running|dead|x") {
+        fn any_bytes_are_read_or_refused_without_a_panic(
+            value: Vec<u8>, state in "ready|scheduled|running|behind|dead|x"
+        ) {
             let _ = read(Queue::Default, &[0; 16], value, &state, [b"1", &[0; 16], b"1e18"]);
         }
     }

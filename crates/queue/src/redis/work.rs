@@ -1,5 +1,6 @@
 //! The way of jobs through Redis: the arguments of the scripts that move them, and their answers.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use redis::{Cmd, Value};
@@ -8,13 +9,13 @@ use uuid::Uuid;
 use super::RedisQueue;
 use super::link::misunderstood;
 use super::script::{ADD, RENEW, STEP, SWEEP};
-use super::stored::Head;
+use super::stored::{Head, first_place, line, time};
 use crate::backend::{
     Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, ClaimRequest, Claimed, Claims, Failure, NewJob, Outcome, QueueError,
     Settle, Sweep, Ticket, cut_error,
 };
 use crate::clock::{Millis, day, millis};
-use crate::flow::Keys;
+use crate::flow::Key;
 use crate::job::{JobId, Queue};
 
 /// What is kept as the last failure of a job whose workers died.
@@ -29,27 +30,30 @@ impl RedisQueue {
         answers: &mut [Added],
         now: Millis,
     ) -> Result<(), QueueError> {
-        // The first of a batch with an id is the one that counts. One group per tenant and due time.
+        // The first of a batch with an id is the one that counts. One group per place, due time and line; the order of a
+        // line is that of the call.
         let mut ids = HashSet::with_capacity(jobs.len());
         let first = |index: &usize| jobs[*index].queue == queue && ids.insert(jobs[*index].id);
         let mut order: Vec<usize> = (0..jobs.len()).filter(first).collect();
         if order.is_empty() {
             return Ok(());
         }
-        let place = |index: &usize| (jobs[*index].tenant, jobs[*index].run_at.max(now));
-        order.sort_by_key(place);
-        let groups: Vec<&[usize]> = order.chunk_by(|one, other| place(one) == place(other)).collect();
+        order.sort_by_key(|index| Group::of(&jobs[*index], now).sorted());
+        let groups: Vec<&[usize]> = order
+            .chunk_by(|one, other| Group::of(&jobs[*one], now) == Group::of(&jobs[*other], now))
+            .collect();
 
         let mut command = ADD.on(self.tag(queue));
         command.arg(day(now)).arg(groups.len());
         for group in groups {
-            let job = &jobs[group[0]];
-            command.arg(job.tenant.as_bytes()).arg(group.len());
-            if job.run_at > now {
-                command.arg(job.run_at)
+            let (size, group) = (group.len(), Group::of(&jobs[group[0]], now));
+            command.arg(first_place(group.tenant, group.limit)).arg(size);
+            if group.due > now {
+                command.arg(group.due)
             } else {
                 command.arg("")
             };
+            command.arg(group.order.map_or("", Key::as_str));
         }
         let mut value = Vec::new();
         for index in &order {
@@ -58,6 +62,7 @@ impl RedisQueue {
                 tenant: job.tenant,
                 attempts: 0,
                 crashes: 0,
+                keys: Cow::Borrowed(&job.keys),
             }
             .write(&job.body, &mut value);
             command.arg(job.id.0.as_bytes()).arg(&value);
@@ -154,8 +159,34 @@ pub(super) fn bounded(jobs: usize) -> Result<(), QueueError> {
     Ok(())
 }
 
-/// The order in which the step script gets the endings: indices of those that are simply done, by claim, and of the
-/// others.
+/// What jobs of one add have in common that go the same way.
+#[derive(PartialEq, Eq)]
+struct Group<'a> {
+    tenant: Uuid,
+    due: Millis,
+    order: Option<&'a Key>,
+    limit: Option<&'a Key>,
+}
+
+impl<'a> Group<'a> {
+    fn of(job: &'a NewJob, now: Millis) -> Self {
+        Self {
+            tenant: job.tenant,
+            due: job.run_at.max(now),
+            order: job.keys.order.as_ref().map(|order| &order.key),
+            limit: job.keys.limit.as_ref(),
+        }
+    }
+
+    /// What a batch is sorted by: jobs of a line stay in their order whatever limits they count under.
+    fn sorted(self) -> (Uuid, Millis, Option<&'a Key>, Option<&'a Key>) {
+        let limit = self.limit.filter(|_| self.order.is_none());
+        (self.tenant, self.due, self.order, limit)
+    }
+}
+
+/// The order in which the step script gets the endings: indices of those that are simply done, by claim, limit key and
+/// whether they stand in lines, and of the others.
 struct Endings {
     done: Vec<usize>,
     others: Vec<usize>,
@@ -176,18 +207,24 @@ impl Endings {
                 }
             }
         }
-        done.sort_by_key(|index| settles[*index].ticket.claim);
+        done.sort_by_key(|index| together(&settles[*index]));
         Self { done, others }
     }
 
     fn write(&self, settles: &[Settle], now: Millis, command: &mut Cmd) {
-        let claim = |index: &usize| settles[*index].ticket.claim;
-        let groups: Vec<&[usize]> = self.done.chunk_by(|one, other| claim(one) == claim(other)).collect();
+        let group = |index: &usize| together(&settles[*index]);
+        let groups: Vec<&[usize]> = self.done.chunk_by(|one, other| group(one) == group(other)).collect();
         command.arg(groups.len()).arg(self.others.len());
-        for group in groups {
-            command.arg(claim(&group[0])).arg(group.len());
-            for index in group {
+        for indices in groups {
+            let (claim, limit, in_lines) = group(&indices[0]);
+            command.arg(claim).arg(limit.map_or("", Key::as_str));
+            command.arg(u8::from(in_lines)).arg(indices.len());
+            for index in indices {
                 command.arg(settles[*index].id.0.as_bytes());
+            }
+            let ordered = indices.iter().map(|index| &settles[*index]);
+            for (settle, order) in ordered.filter_map(|settle| Some((settle, settle.keys.order.as_ref()?))) {
+                command.arg(line(settle.tenant, &order.key));
             }
         }
         for index in &self.others {
@@ -205,10 +242,19 @@ impl Endings {
     }
 }
 
+/// What jobs that are done must have in common to be sent as one group.
+fn together(settle: &Settle) -> (i64, Option<&Key>, bool) {
+    (
+        settle.ticket.claim,
+        settle.keys.limit.as_ref(),
+        settle.keys.order.is_some(),
+    )
+}
+
 fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
     let (name, time, text, error) = match &settle.outcome {
         Outcome::Done => unreachable!("those are sent in groups"),
-        Outcome::Later { run_at, error, .. } => ("later", *run_at, "", error.as_deref()),
+        Outcome::Later { run_at, error, cool } => ("later", *run_at, if *cool { "cool" } else { "" }, error.as_deref()),
         Outcome::Dead { reason, error } => ("dead", now, reason.name(), error.as_deref()),
         Outcome::Park { gate } => ("park", now, gate.as_str(), None),
         Outcome::Release => ("release", now, "", None),
@@ -229,6 +275,7 @@ fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
         tenant: settle.tenant,
         attempts,
         crashes: settle.crashes,
+        keys: Cow::Borrowed(&settle.keys),
     }
     .write(&[], &mut head);
     command.arg(settle.ticket.claim).arg(settle.id.0.as_bytes()).arg(name);
@@ -238,8 +285,11 @@ fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
 /// The claims, and the positions of the refused endings.
 fn read_step(answer: Value, queue: Queue, lane: u8) -> Option<(Claims, Vec<usize>)> {
     let Value::Array(parts) = answer else { return None };
-    let [claim, ids, values, more, refused]: [Value; 5] = parts.try_into().ok()?;
+    let [claim, ids, values, more, opens_at, refused]: [Value; 6] = parts.try_into().ok()?;
     let (Value::Int(claim), Value::BulkString(ids), Value::Array(values)) = (claim, ids, values) else {
+        return None;
+    };
+    let Value::BulkString(opens_at) = opens_at else {
         return None;
     };
     let ticket = Ticket { claim, seq: 0 };
@@ -256,14 +306,14 @@ fn read_step(answer: Value, queue: Queue, lane: u8) -> Option<(Claims, Vec<usize
             crashes: lane,
             attempts: head.attempts,
             ticket,
-            keys: Keys::default(),
+            keys: head.keys.into_owned(),
             body,
         })
     });
     let claims = Claims {
         jobs: jobs.collect(),
         more: more == Value::Int(1),
-        opens_at: None,
+        opens_at: time(&opens_at),
     };
     Some((claims, redis::from_redis_value(refused).ok()?))
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, Counts, ListRequest, NewJob, Outcome, Reason, Settle};
 use queue::redis::RedisQueue;
-use queue::{Backend as _, JobId, LEASE, Millis, Queue};
+use queue::{Backend as _, JobId, Keys, LEASE, Millis, Queue};
 use testkit::redis::TempRedis;
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ pub(crate) fn job(tenant: u128, key: usize) -> NewJob {
         queue: Queue::Default,
         tenant,
         run_at: NOW,
-        keys: queue::Keys::default(),
+        keys: Keys::default(),
         body: format!("body {key}").into_bytes(),
     }
 }

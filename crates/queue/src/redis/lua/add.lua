@@ -1,8 +1,8 @@
--- ARGV: today · number of groups · of each group: tenant, number of jobs, due ('' = now)
---       · group by group, of each job: id, value for `jobs`. No id occurs twice.
+-- ARGV: today · number of groups · of each group: place, number of jobs, due ('' = now), order key ('' = none)
+--       · group by group, of each job: id, value for `jobs`. No id occurs twice; jobs of a line are in their order.
 -- Answers the positions (from 1) of the duplicates.
 local today, groups = tonumber(ARGV[1]), tonumber(ARGV[2])
-local jobs_at = 3 + groups * 3
+local jobs_at = 3 + groups * 4
 local ids = {}
 for index = jobs_at, #ARGV, 2 do ids[#ids + 1] = ARGV[index] end
 
@@ -38,9 +38,9 @@ else
   call('HSET', queue .. ':jobs', unpack(jobs))
 end
 
-local lists, scheduled, last = {}, {}, 0
+local lists, scheduled, newcomers, last = {}, {}, {}, 0
 for group = 0, groups - 1 do
-  local tenant, size, due = unpack(ARGV, 3 + group * 3, 5 + group * 3)
+  local place, size, due, order = unpack(ARGV, 3 + group * 4, 6 + group * 4)
   local fresh = {}
   for position = last + 1, last + size do
     if not known[position] then fresh[#fresh + 1] = ids[position] end
@@ -48,15 +48,34 @@ for group = 0, groups - 1 do
   last = last + size
   if due ~= '' then
     for _, id in ipairs(fresh) do
+      if order ~= '' then newcomers[#newcomers + 1] = id end
       scheduled[#scheduled + 1] = due
-      scheduled[#scheduled + 1] = id .. tenant .. '0'
+      scheduled[#scheduled + 1] = order == '' and id .. place or id
     end
   elseif #fresh > 0 then
-    lists[#lists + 1] = '0'
-    lists[#lists + 1] = tenant
-    lists[#lists + 1] = fresh
+    if order ~= '' then
+      fresh = {join(string.sub(place, 2, 17) .. order, fresh, string.sub(place, 18))}
+    end
+    if #fresh > 0 then
+      lists[#lists + 1] = place
+      lists[#lists + 1] = fresh
+    end
   end
 end
 make_ready(lists)
+
+-- Of the same due time, those that were added first join their lines first: members of a sorted set with one score are in
+-- the order of their bytes.
+if #newcomers > 0 then
+  local first, numbered, joining = call('INCRBY', queue .. ':seq', #newcomers) - #newcomers, {}, {}
+  for index, id in ipairs(newcomers) do
+    local number = string.format('%016.0f', first + index)
+    numbered[id] = number .. id
+    joining[#joining + 1] = id
+    joining[#joining + 1] = number
+  end
+  for index = 2, #scheduled, 2 do scheduled[index] = numbered[scheduled[index]] or scheduled[index] end
+  call('HSET', queue .. ':joining', unpack(joining))
+end
 if #scheduled > 0 and schedule(scheduled) or #lists > 0 then wake() end
 return duplicates

@@ -1,4 +1,10 @@
 -- ARGV: id. Answers 1, or 0 if there is no such letter.
-call('ZREM', queue .. ':dead:at', ARGV[1])
-call('HDEL', queue .. ':dead:errors', ARGV[1])
-return call('HDEL', queue .. ':dead', ARGV[1])
+local id = ARGV[1]
+local letter = call('HGET', queue .. ':dead', id)
+if not letter then return 0 end
+call('HDEL', queue .. ':dead', id)
+call('ZREM', queue .. ':dead:at', id)
+call('HDEL', queue .. ':dead:errors', id)
+let_go({id, letter})
+wake_others()
+return 1

@@ -2,7 +2,7 @@
 local id = ARGV[1]
 local job = call('HGET', queue .. ':jobs', id)
 if job then
-  local state, first, second, third = state_of(id, job)
+  local state, first, second, third = state_of(id, read_head(job))
   return {id, job, state, first, second, third, call('HGET', queue .. ':errors', id) or '[]'}
 end
 local letter = call('HGET', queue .. ':dead', id)

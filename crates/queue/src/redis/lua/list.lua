@@ -33,8 +33,9 @@ local looked, rows, running = math.min(#ids, limit), {}, running_jobs()
 for index = 1, looked do
   local id = ids[index]
   local job = values[id]
-  if tenant == '' or string.sub(job, 1, 16) == tenant then
-    rows[#rows + 1] = {id, job, state_of(id, job, running)}
+  local head = read_head(job)
+  if tenant == '' or head.tenant == tenant then
+    rows[#rows + 1] = {id, job, state_of(id, head, running)}
   end
 end
 return {next_cursor, next_after, looked, rows}

@@ -9,8 +9,15 @@ for _, day in ipairs(call('SMEMBERS', queue .. ':days')) do
 end
 local ids = call('ZRANGEBYSCORE', queue .. ':dead:at', '-inf', '(' .. ARGV[2], 'LIMIT', 0, BATCH_MAX)
 if #ids > 0 then
+  local letters = {}
+  for index, letter in ipairs(call('HMGET', queue .. ':dead', unpack(ids))) do
+    letters[#letters + 1] = ids[index]
+    letters[#letters + 1] = letter
+  end
   call('HDEL', queue .. ':dead', unpack(ids))
   call('HDEL', queue .. ':dead:errors', unpack(ids))
   call('ZREM', queue .. ':dead:at', unpack(ids))
+  let_go(letters)
+  wake_others()
 end
 return {days, #ids}

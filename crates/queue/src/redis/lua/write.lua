@@ -1,44 +1,5 @@
 -- How jobs move; for the scripts that write.
 
--- Leaves the one token that wakes one worker process.
-local function wake()
-  if call('EXISTS', queue .. ':wake') == 0 then
-    call('RPUSH', queue .. ':wake', '1')
-  end
-end
-
--- To the end of their lists. `lists` has lane, tenant and ids, again and again. A tenant whose list was empty goes to
--- the end of the lane's ring.
-local function make_ready(lists)
-  local joining = {}
-  for index = 1, #lists, 3 do
-    local lane, tenant, ids = lists[index], lists[index + 1], lists[index + 2]
-    if call('RPUSH', waiting(lane, tenant), unpack(ids)) == #ids then
-      joining[lane] = joining[lane] or {}
-      table.insert(joining[lane], tenant)
-    end
-  end
-  for lane, tenants in pairs(joining) do
-    call('RPUSH', queue .. ':ring:' .. lane, unpack(tenants))
-  end
-end
-
--- `members` are ids, each followed by the job's place.
-local function make_ready_in_places(members)
-  local lists, ids_at = {}, {}
-  for _, member in ipairs(members) do
-    local place = string.sub(member, 17)
-    if not ids_at[place] then
-      ids_at[place] = {}
-      lists[#lists + 1] = string.sub(place, 17)
-      lists[#lists + 1] = string.sub(place, 1, 16)
-      lists[#lists + 1] = ids_at[place]
-    end
-    table.insert(ids_at[place], string.sub(member, 1, 16))
-  end
-  make_ready(lists)
-end
-
 -- `scored` is due time, member, due time, member, … Answers whether the first due time is another now.
 local function schedule(scored)
   local first = call('ZRANGE', queue .. ':sched', 0, 0, 'WITHSCORES')[2]
@@ -46,12 +7,31 @@ local function schedule(scored)
   return call('ZRANGE', queue .. ':sched', 0, 0, 'WITHSCORES')[2] ~= first
 end
 
+-- Jobs of lines whose time has come for the first time: they join their lines. Adds those that may start to `ready`.
+local function join_lines(ids, ready)
+  call('HDEL', queue .. ':joining', unpack(ids))
+  for index, job in ipairs(call('HMGET', queue .. ':jobs', unpack(ids))) do
+    local head = job and read_head(job)
+    local id = head and join(head.line, {ids[index]}, head.limit)
+    if id then ready[#ready + 1] = id .. place_of(head) end
+  end
+end
+
 -- Makes at most `limit` due jobs ready; answers how many.
 local function promote(now, limit)
   local due = call('ZRANGEBYSCORE', queue .. ':sched', '-inf', now, 'LIMIT', 0, limit)
   if #due > 0 then
     call('ZREM', queue .. ':sched', unpack(due))
-    make_ready_in_places(due)
+    local ready, newcomers = {}, {}
+    for _, member in ipairs(due) do
+      if #member == NEWCOMER_BYTES then
+        newcomers[#newcomers + 1] = string.sub(member, 17)
+      else
+        ready[#ready + 1] = member
+      end
+    end
+    if #newcomers > 0 then join_lines(newcomers, ready) end
+    make_ready_in_places(ready)
   end
   return #due
 end
@@ -66,7 +46,7 @@ local function remember(ids, day)
   end
 end
 
--- The jobs are over: nothing stays but their keys.
+-- The jobs are over: nothing stays but their keys. Their lines are left to the caller.
 local function finish(ids, day)
   call('HDEL', queue .. ':jobs', unpack(ids))
   if call('EXISTS', queue .. ':errors') == 1 then
@@ -85,9 +65,11 @@ local function note(id, failure)
   call('HSET', queue .. ':errors', id, failures)
 end
 
--- Makes a dead letter of a job, with its failures.
-local function bury(id, head, body, reason, now, day)
-  call('HSET', queue .. ':dead', id, head .. string.char(#reason) .. reason .. body)
+-- Makes a dead letter of a job, with its failures. `job` is its value as it shall be kept.
+local function bury(id, job, reason, now, day)
+  local head, namesake = read_head(job), call('HGET', queue .. ':dead', id)
+  local front, body = string.sub(job, 1, head.bytes), string.sub(job, head.bytes + 1)
+  call('HSET', queue .. ':dead', id, front .. string.char(#reason) .. reason .. body)
   call('ZADD', queue .. ':dead:at', now, id)
   local failures = call('HGET', queue .. ':errors', id)
   if failures then
@@ -96,6 +78,16 @@ local function bury(id, head, body, reason, now, day)
     call('HDEL', queue .. ':dead:errors', id)
   end
   finish({id}, day)
+  -- A letter of long ago with the same id is overwritten; one that held this very line would not have let it start.
+  if namesake and read_head(namesake).line ~= head.line then let_go({id, namesake}) end
+  if head.line and not head.holds then follow({head.line, id}) end
+end
+
+-- A gate is known by its name as long as jobs are behind it.
+local function forget_gate_if_empty(gate)
+  if call('EXISTS', queue .. ':gate:' .. gate) == 0 then
+    call('SREM', queue .. ':gates', gate)
+  end
 end
 
 -- A lease ends with the last job of its claim.
