@@ -4,14 +4,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod jobs;
+mod limits;
 mod outages;
 mod topologies;
+mod whole;
 
 use std::time::Duration;
 
 use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, Counts, ListRequest, NewJob, Outcome, Reason, Settle};
 use queue::redis::RedisQueue;
-use queue::{Backend as _, JobId, Keys, LEASE, Millis, Queue};
+use queue::{AfterDeath, Backend as _, JobId, Key, Keys, LEASE, Limit, Millis, Order, Queue};
 use testkit::redis::TempRedis;
 use uuid::Uuid;
 
@@ -107,8 +109,45 @@ pub(crate) fn keys(redis: &TempRedis) -> Vec<String> {
     redis::from_redis_value(run(redis.url(), redis::cmd("KEYS").arg(pattern))).unwrap()
 }
 
+/// A line under a limit, from its first job to its last.
+async fn live_under_keys(queue: &RedisQueue) {
+    let limit = Key::new("account").unwrap();
+    let order = Key::new("conversation").map(|key| Order {
+        key,
+        after_death: AfterDeath::Hold,
+    });
+    let keys = Keys {
+        limit: Some(limit.clone()),
+        order,
+    };
+    let one = Limit {
+        rate: None,
+        concurrency: Some(1),
+    };
+    queue.set_limit(Queue::Default, &limit, Some(one), NOW).await.unwrap();
+    let line = (100..103).map(|key| NewJob {
+        keys: keys.clone(),
+        ..job(1, key)
+    });
+    fill(queue, &line.collect::<Vec<_>>()).await;
+    let head = claim(queue, 5).await;
+    assert_eq!((head.len(), &head[0].keys), (1, &keys));
+    assert_eq!(queue.counts(Queue::Default).await.unwrap().behind, 2);
+    let limits = queue.limits(Queue::Default, NOW).await.unwrap();
+    assert_eq!((limits.len(), limits[0].limit, limits[0].running), (1, one, 1));
+    settle(queue, &head, Outcome::Park { gate: "g".into() }).await;
+    assert_eq!(queue.gates(Queue::Default).await.unwrap(), [("g".to_owned(), 1)]);
+    assert_eq!(queue.unpark(Queue::Default, &["g".into()], NOW).await.unwrap(), 1);
+    for _ in 0..3 {
+        assert_eq!(settle(queue, &claim(queue, 5).await, Outcome::Done).await, [true]);
+    }
+    queue.set_limit(Queue::Default, &limit, None, NOW).await.unwrap();
+    assert_eq!(queue.limits(Queue::Default, NOW).await.unwrap(), []);
+}
+
 /// Goes through every script once or more.
 pub(crate) async fn live_a_life(queue: &RedisQueue) {
+    live_under_keys(queue).await;
     fill(queue, &jobs(1, 10)).await;
     let claimed = claim(queue, 5).await;
     assert_eq!(claimed.len(), 5);

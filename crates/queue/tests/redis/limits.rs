@@ -1,0 +1,267 @@
+//! Limit keys and lines where the scripts have a choice: whose turn it is, what they compute themselves, what they do in
+//! bounded steps.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use queue::backend::{Cancelled, Claimed, NewJob, Outcome, Reason, State};
+use queue::clock::DAY_MS;
+use queue::flow::Gcra;
+use queue::redis::RedisQueue;
+use queue::{AfterDeath, Backend as _, Key, Keys, Limit, Millis, Order, Queue, Rate};
+use testkit::redis::fresh;
+
+use crate::{NOW, claim, ending, fill, job, open, request, settle};
+
+fn limited(tenant: u128, key: usize, limit: &str) -> NewJob {
+    let keys = Keys {
+        limit: Key::new(limit),
+        order: None,
+    };
+    NewJob {
+        keys,
+        ..job(tenant, key)
+    }
+}
+
+fn ordered(key: usize, line: &str, after_death: AfterDeath) -> NewJob {
+    let order = Key::new(line).map(|key| Order { key, after_death });
+    NewJob {
+        keys: Keys { limit: None, order },
+        ..job(1, key)
+    }
+}
+
+async fn set_limit(queue: &RedisQueue, key: &str, limit: Option<Limit>, now: Millis) {
+    let key = Key::new(key).unwrap();
+    queue.set_limit(Queue::Default, &key, limit, now).await.unwrap();
+}
+
+fn at_once(most: u32) -> Option<Limit> {
+    Some(Limit {
+        rate: None,
+        concurrency: Some(most),
+    })
+}
+
+async fn settle_at(queue: &RedisQueue, claimed: &[Claimed], outcome: Outcome, now: Millis) {
+    let settles: Vec<_> = claimed.iter().map(|claimed| ending(claimed, outcome.clone())).collect();
+    let held = queue.settle(Queue::Default, &settles, &[], now).await.unwrap();
+    assert!(held.iter().all(|held| *held));
+}
+
+#[tokio::test]
+async fn the_scripts_compute_a_rate_as_the_program_does() {
+    let redis = fresh();
+    let queue = open(&redis);
+    let rates = [
+        (1, 1),
+        (1, 86_400_000),
+        (3, 1000),
+        (24, 1000),
+        (25, 1000),
+        (30, 7),
+        (49, 999),
+        (1000, 1000),
+        (4999, 1003),
+    ];
+    for (number, (count, per_ms)) in rates.into_iter().enumerate() {
+        let rate = Rate::new(count, Duration::from_millis(per_ms)).unwrap();
+        let (gcra, key) = (Gcra::from(rate), format!("rate {number}"));
+        let limit = Limit {
+            rate: Some(rate),
+            concurrency: None,
+        };
+        set_limit(&queue, &key, Some(limit), NOW).await;
+        let waiting: Vec<_> = (0..1000).map(|index| limited(1, number * 1000 + index, &key)).collect();
+        fill(&queue, &waiting).await;
+        let (mut arrival, mut now, mut left) = (0, NOW, 1000);
+        for round in 0..20 {
+            let want = if round % 5 == 4 { 1 } else { left.min(900) };
+            let claims = queue.claim(&request(0, want, now)).await.unwrap();
+            let started = claims.jobs.len();
+            settle_at(&queue, &claims.jobs, Outcome::Done, now).await;
+            let allowed = usize::try_from(gcra.allows(arrival, now)).unwrap();
+            assert_eq!(started, allowed.min(want).min(left), "{rate:?} in round {round}");
+            arrival = gcra.after(arrival, started as u64, now);
+            left -= started;
+            if left == 0 {
+                break;
+            }
+            let opens_at = (started == allowed).then(|| gcra.opens_at(arrival));
+            assert_eq!(claims.opens_at, opens_at, "{rate:?} in round {round}");
+            now = opens_at.unwrap_or(now) + [0, 1, 0, 3, 250][round % 5];
+        }
+        for job in &waiting {
+            queue.cancel(job.id, now).await.unwrap();
+        }
+    }
+}
+
+/// With room for two and three who wait, who had a turn stands behind who had none.
+#[tokio::test]
+async fn tenants_that_wait_for_a_key_take_turns_whoever_is_more() {
+    let redis = fresh();
+    let queue = open(&redis);
+    set_limit(&queue, "few", at_once(2), NOW).await;
+    let waiting: Vec<_> = (0..150)
+        .map(|number| limited(number as u128 % 3, number, "few"))
+        .collect();
+    fill(&queue, &waiting).await;
+    let mut served: BTreeMap<_, usize> = BTreeMap::new();
+    for _ in 0..30 {
+        let claimed = claim(&queue, 10).await;
+        assert_eq!(claimed.len(), 2);
+        for claimed in &claimed {
+            *served.entry(claimed.tenant).or_default() += 1;
+        }
+        settle(&queue, &claimed, Outcome::Done).await;
+    }
+    assert!(served.values().all(|served| (18..=22).contains(served)), "{served:?}");
+}
+
+#[tokio::test]
+async fn who_comes_later_does_not_overtake_who_waits_for_the_key() {
+    let redis = fresh();
+    let queue = open(&redis);
+    set_limit(&queue, "one", at_once(1), NOW).await;
+    let waiting: Vec<_> = (0..20).map(|number| limited(1, number, "one")).collect();
+    fill(&queue, &waiting).await;
+    let mut running = claim(&queue, 5).await;
+    let mut served = 0;
+    for number in 0..10 {
+        fill(&queue, &[limited(2 + number as u128, 100 + number, "one")]).await;
+        settle(&queue, &running, Outcome::Done).await;
+        running = claim(&queue, 5).await;
+        served += usize::from(running[0].tenant == job(1, 0).tenant);
+    }
+    assert!(
+        served >= 2,
+        "a tenant that has more than one job is served between the others: {served}"
+    );
+}
+
+/// Its turn was the one that the key had room for.
+#[tokio::test]
+async fn a_cancelled_job_passes_its_turn_on() {
+    let redis = fresh();
+    let queue = open(&redis);
+    set_limit(&queue, "one", at_once(1), NOW).await;
+    let waiting: Vec<_> = (0..4).map(|tenant| limited(tenant, 0, "one")).collect();
+    fill(&queue, &waiting).await;
+    let running = claim(&queue, 5).await;
+    settle(&queue, &running, Outcome::Done).await;
+    let mut left = waiting.len() - 1;
+    for waiting in &waiting {
+        let last = left == 1;
+        if !last && queue.cancel(waiting.id, NOW).await.unwrap() == Cancelled::Removed {
+            left -= 1;
+        }
+    }
+    assert_eq!(claim(&queue, 5).await.len(), 1);
+}
+
+#[tokio::test]
+async fn thousands_who_wait_for_a_key_all_come_when_its_limit_is_removed() {
+    let redis = fresh();
+    let queue = open(&redis);
+    set_limit(&queue, "off", at_once(0), NOW).await;
+    let waiting: Vec<_> = (0..3500).map(|tenant| limited(tenant, 0, "off")).collect();
+    fill(&queue, &waiting).await;
+    while queue.claim(&request(0, 100, NOW)).await.unwrap().more {}
+    set_limit(&queue, "off", None, NOW).await;
+    let mut come = 0;
+    loop {
+        let claims = queue.claim(&request(0, 1000, NOW)).await.unwrap();
+        come += claims.jobs.len();
+        if !claims.more && claims.opens_at.is_none() {
+            break;
+        }
+    }
+    assert_eq!(come, 3500);
+}
+
+#[tokio::test]
+async fn hundreds_of_keys_that_open_at_once_are_all_served() {
+    let redis = fresh();
+    let queue = open(&redis);
+    for number in 0..250 {
+        let key = format!("key {number}");
+        let waiting: Vec<_> = (0..2).map(|job| limited(1, number * 2 + job, &key)).collect();
+        fill(&queue, &waiting).await;
+    }
+    let cool = Outcome::Later {
+        run_at: NOW + 1000,
+        error: None,
+        cool: true,
+    };
+    let claimed = claim(&queue, 250).await;
+    settle(&queue, &claimed, cool).await;
+    let (mut now, mut come) = (NOW, 0);
+    for _ in 0..20 {
+        let claims = queue.claim(&request(0, 1000, now)).await.unwrap();
+        come += claims.jobs.len();
+        now = claims.opens_at.unwrap_or(now).max(now);
+    }
+    assert_eq!(come, 500, "at {} ms", now - NOW);
+}
+
+#[tokio::test]
+async fn jobs_for_the_same_later_time_join_their_line_in_the_order_of_being_added() {
+    let redis = fresh();
+    let queue = open(&redis);
+    let jobs: Vec<_> = (0..30)
+        .map(|number| NewJob {
+            run_at: NOW + 1000,
+            ..ordered(number, "line", AfterDeath::GoOn)
+        })
+        .collect();
+    for jobs in jobs.chunks(3) {
+        fill(&queue, jobs).await;
+    }
+    queue.sweep(Queue::Default, NOW + 1000, 0.5).await.unwrap();
+    for job in &jobs {
+        let claimed = claim(&queue, 5).await;
+        assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [job.id]);
+        settle(&queue, &claimed, Outcome::Done).await;
+    }
+}
+
+/// A key is forgotten after some days, a dead letter is not: a new job may bear the id of an old letter.
+#[tokio::test]
+async fn a_line_that_waits_for_an_old_letter_is_not_led_by_a_new_job_of_its_id() {
+    let redis = fresh();
+    let queue = open(&redis);
+    let [old, next] = [0, 1].map(|number| ordered(number, "line", AfterDeath::Hold));
+    fill(&queue, &[old.clone(), next.clone()]).await;
+    let dead = Outcome::Dead {
+        reason: Reason::Refused,
+        error: None,
+    };
+    settle(&queue, &claim(&queue, 5).await, dead.clone()).await;
+    let later = NOW + 20 * DAY_MS;
+
+    queue.add(&[old.clone()], later).await.unwrap();
+    assert_eq!(
+        queue.find(old.id).await.unwrap().unwrap().state,
+        State::Behind { head: old.id }
+    );
+    assert_eq!(queue.cancel(old.id, later).await.unwrap(), Cancelled::Removed);
+    assert_eq!(
+        queue.find(next.id).await.unwrap().unwrap().state,
+        State::Behind { head: old.id }
+    );
+
+    // In no line it starts, and its death overwrites the letter, for which nobody can wait any more.
+    let namesake = NewJob {
+        keys: Keys::default(),
+        ..old
+    };
+    let later = later + 20 * DAY_MS;
+    queue.add(&[namesake], later).await.unwrap();
+    let claimed = queue.claim(&request(0, 5, later)).await.unwrap().jobs;
+    assert_eq!(claimed.len(), 1);
+    settle_at(&queue, &claimed, dead, later).await;
+    let claimed = queue.claim(&request(0, 5, later)).await.unwrap().jobs;
+    assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [next.id]);
+}
