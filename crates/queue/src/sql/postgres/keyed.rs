@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, FromRow as _, PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::super::limits::{Closed, LimitRow, Turn, last_marked};
+use super::super::limits::{Closed, LimitRow, Turn, each_once, last_marked};
 use super::super::pool::broken;
 use super::super::ring::{Ring, Rings, Visit, lane, lanes};
 use super::super::texts::paused;
@@ -245,29 +245,20 @@ async fn look(connection: &mut PgConnection, request: &ClaimRequest, after: &str
         .bind(request.queue as i16)
         .fetch_all(connection)
         .await?;
-    let mut look = Look {
-        turns: Vec::new(),
-        marks: BTreeSet::new(),
-        more: rows.len() > request.want,
-    };
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let (mut turns, mut marks, mut more) = (Vec::new(), BTreeSet::new(), rows.len() > request.want);
     for row in &rows {
         let kept = LimitRow::from_row(row)?;
         if row.try_get("known")? && !row.try_get::<bool, _>("held")? {
-            look.more = true;
+            more = true;
             continue;
         }
-        let marks: Option<Vec<i64>> = row.try_get("numbers")?;
-        let marks = marks.unwrap_or_default().into_iter();
-        look.marks.extend(marks.map(|number| (kept.limit_key.clone(), number)));
-        if let Some(place) = places.get(&kept.limit_key) {
-            look.turns[*place].marked = true;
-        } else {
-            places.insert(kept.limit_key.clone(), look.turns.len());
-            look.turns.push(Turn::new(kept, row.try_get("marked")?));
-        }
+        let numbers: Option<Vec<i64>> = row.try_get("numbers")?;
+        let numbers = numbers.unwrap_or_default().into_iter();
+        marks.extend(numbers.map(|number| (kept.limit_key.clone(), number)));
+        turns.push(Turn::new(kept, row.try_get("marked")?));
     }
-    Ok(look)
+    let turns = each_once(turns.into_iter());
+    Ok(Look { turns, marks, more })
 }
 
 async fn count_running(
