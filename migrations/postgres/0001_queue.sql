@@ -18,18 +18,24 @@ CREATE TABLE queue_jobs (
     crashes  smallint NOT NULL DEFAULT 0,
     id       uuid NOT NULL,
     tenant   uuid NOT NULL,
-    body     bytea NOT NULL
+    body     bytea NOT NULL,
+    -- What holds it back beside its time: the limit it counts under, its line, and whether that waits for it if it dies.
+    limit_key text COLLATE "C",
+    order_key text COLLATE "C",
+    holds     boolean
 );
 -- Bodies are sealed, so trying to compress them is wasted.
 ALTER TABLE queue_jobs ALTER COLUMN body SET STORAGE EXTERNAL;
 
--- What may start now, as runs of consecutive `seq` without holes. lane = queue + 10 × crashes.
+-- What may start now, as runs of consecutive `seq` without holes. lane = queue + 10 × crashes. Jobs without a limit key
+-- have the empty one.
 CREATE TABLE queue_ready (
-    lane   smallint NOT NULL,
-    tenant uuid NOT NULL,
-    pos    bigint NOT NULL,
-    n      integer NOT NULL CHECK (n > 0),
-    PRIMARY KEY (lane, tenant, pos)
+    lane      smallint NOT NULL,
+    tenant    uuid NOT NULL,
+    limit_key text COLLATE "C" NOT NULL DEFAULT '',
+    pos       bigint NOT NULL,
+    n         integer NOT NULL CHECK (n > 0),
+    PRIMARY KEY (lane, limit_key, tenant, pos)
 );
 
 -- What runs: one row per claim. Settled jobs are holes in its runs.
@@ -47,22 +53,90 @@ CREATE TABLE queue_leases (
 
 -- What waits for its time.
 CREATE TABLE queue_later (
-    queue  smallint NOT NULL,
-    run_at bigint NOT NULL,
-    seq    bigint NOT NULL,
-    lane   smallint NOT NULL,
-    tenant uuid NOT NULL,
+    queue     smallint NOT NULL,
+    run_at    bigint NOT NULL,
+    seq       bigint NOT NULL,
+    lane      smallint NOT NULL,
+    tenant    uuid NOT NULL,
+    limit_key text COLLATE "C",
+    -- It stands in a line, or joins one when its time has come.
+    ordered   boolean NOT NULL DEFAULT false,
     PRIMARY KEY (queue, run_at, seq)
 );
 
 -- What waits behind a gate.
 CREATE TABLE queue_parked (
-    seq    bigint PRIMARY KEY,
-    lane   smallint NOT NULL,
-    tenant uuid NOT NULL,
-    gate   text NOT NULL
+    seq       bigint PRIMARY KEY,
+    lane      smallint NOT NULL,
+    tenant    uuid NOT NULL,
+    gate      text NOT NULL,
+    limit_key text COLLATE "C"
 );
-CREATE INDEX queue_parked_gate ON queue_parked (gate);
+CREATE INDEX queue_parked_gate ON queue_parked (lane, gate);
+
+-- What limit keys allow. Also holds keys without a limit that are cooled.
+CREATE TABLE queue_limits (
+    queue       smallint NOT NULL,
+    limit_key   text COLLATE "C" NOT NULL,
+    concurrency bigint,
+    rate_count  bigint,
+    rate_per_us bigint,
+    -- The theoretical arrival time of the rate, in microseconds.
+    arrival_us  bigint NOT NULL DEFAULT 0,
+    cool_until  bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (queue, limit_key)
+) WITH (fillfactor = 50);
+CREATE INDEX queue_limits_cooled ON queue_limits (queue, cool_until) WHERE concurrency IS NULL AND rate_count IS NULL;
+
+-- The runs under leases whose jobs count under a limit key. Settled jobs are holes in them.
+CREATE TABLE queue_uses (
+    queue     smallint NOT NULL,
+    limit_key text COLLATE "C" NOT NULL,
+    first     bigint NOT NULL,
+    n         integer NOT NULL,
+    lease     bigint NOT NULL REFERENCES queue_leases ON DELETE CASCADE,
+    PRIMARY KEY (queue, limit_key, first)
+);
+CREATE INDEX queue_uses_lease ON queue_uses (lease);
+
+-- Which limit keys have ready jobs in a lane and are not known to be closed; one row for each call that made some ready.
+CREATE TABLE queue_turns (
+    lane      smallint NOT NULL,
+    limit_key text COLLATE "C" NOT NULL,
+    number    bigint GENERATED ALWAYS AS IDENTITY,
+    PRIMARY KEY (lane, limit_key, number)
+);
+
+-- Which limit keys have ready jobs in a lane and were found closed: by rate or cooling until `opens_at`, or by their
+-- concurrency (`is_full`) until one of their jobs ends; these are looked at again at `opens_at` all the same.
+CREATE TABLE queue_closed (
+    lane      smallint NOT NULL,
+    limit_key text COLLATE "C" NOT NULL,
+    opens_at  bigint NOT NULL,
+    is_full   boolean NOT NULL,
+    PRIMARY KEY (lane, limit_key)
+);
+CREATE INDEX queue_closed_opens ON queue_closed (lane, is_full, opens_at);
+
+-- Who goes first in each line; alive or, in a line that waits for it, dead.
+CREATE TABLE queue_lines (
+    queue     smallint NOT NULL,
+    tenant    uuid NOT NULL,
+    order_key text COLLATE "C" NOT NULL,
+    head      uuid NOT NULL,
+    PRIMARY KEY (queue, tenant, order_key)
+);
+
+-- What waits behind the head of its line, in the order of `place`.
+CREATE TABLE queue_behind (
+    queue     smallint NOT NULL,
+    tenant    uuid NOT NULL,
+    order_key text COLLATE "C" NOT NULL,
+    place     bigint GENERATED ALWAYS AS IDENTITY,
+    seq       bigint NOT NULL,
+    PRIMARY KEY (queue, tenant, order_key, place)
+);
+CREATE UNIQUE INDEX queue_behind_seq ON queue_behind (seq);
 
 -- Every failed attempt of jobs that live or are dead, in the order of `number`.
 CREATE TABLE queue_errors (
@@ -82,7 +156,10 @@ CREATE TABLE queue_dead (
     died_at  bigint NOT NULL,
     tenant   uuid NOT NULL,
     reason   text NOT NULL,
-    body     bytea NOT NULL
+    body     bytea NOT NULL,
+    limit_key text COLLATE "C",
+    order_key text COLLATE "C",
+    holds     boolean
 );
 ALTER TABLE queue_dead ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE INDEX queue_dead_died ON queue_dead (died_at, id);
@@ -131,3 +208,15 @@ ALTER TABLE queue_leases SET
     (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE queue_counters SET
     (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE queue_uses SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE queue_turns SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE queue_closed SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE queue_limits SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE queue_lines SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE queue_behind SET
+    (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000, autovacuum_vacuum_cost_delay = 0);

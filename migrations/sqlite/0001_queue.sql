@@ -19,16 +19,22 @@ CREATE TABLE queue_jobs (
     crashes  INTEGER NOT NULL DEFAULT 0,
     id       BLOB NOT NULL,
     tenant   BLOB NOT NULL,
-    body     BLOB NOT NULL
+    body     BLOB NOT NULL,
+    -- What holds it back beside its time: the limit it counts under, its line, and whether that waits for it if it dies.
+    limit_key TEXT,
+    order_key TEXT,
+    holds     INTEGER
 ) STRICT;
 
--- What may start now, as runs of consecutive `seq` without holes. lane = queue + 10 × crashes.
+-- What may start now, as runs of consecutive `seq` without holes. lane = queue + 10 × crashes. Jobs without a limit key
+-- have the empty one.
 CREATE TABLE queue_ready (
-    lane   INTEGER NOT NULL,
-    tenant BLOB NOT NULL,
-    pos    INTEGER NOT NULL,
-    n      INTEGER NOT NULL CHECK (n > 0),
-    PRIMARY KEY (lane, tenant, pos)
+    lane      INTEGER NOT NULL,
+    tenant    BLOB NOT NULL,
+    limit_key TEXT NOT NULL DEFAULT '',
+    pos       INTEGER NOT NULL,
+    n         INTEGER NOT NULL CHECK (n > 0),
+    PRIMARY KEY (lane, limit_key, tenant, pos)
 ) STRICT, WITHOUT ROWID;
 
 -- What runs: one row per claim. Its runs are JSON here: [[tenant in hexadecimal, first seq, length], …]; settled jobs are
@@ -43,22 +49,88 @@ CREATE TABLE queue_leases (
 
 -- What waits for its time.
 CREATE TABLE queue_later (
-    queue  INTEGER NOT NULL,
-    run_at INTEGER NOT NULL,
-    seq    INTEGER NOT NULL,
-    lane   INTEGER NOT NULL,
-    tenant BLOB NOT NULL,
+    queue     INTEGER NOT NULL,
+    run_at    INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    lane      INTEGER NOT NULL,
+    tenant    BLOB NOT NULL,
+    limit_key TEXT,
+    -- It stands in a line, or joins one when its time has come.
+    ordered   INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (queue, run_at, seq)
 ) STRICT, WITHOUT ROWID;
 
 -- What waits behind a gate.
 CREATE TABLE queue_parked (
-    seq    INTEGER PRIMARY KEY,
-    lane   INTEGER NOT NULL,
-    tenant BLOB NOT NULL,
-    gate   TEXT NOT NULL
+    seq       INTEGER PRIMARY KEY,
+    lane      INTEGER NOT NULL,
+    tenant    BLOB NOT NULL,
+    gate      TEXT NOT NULL,
+    limit_key TEXT
 ) STRICT;
-CREATE INDEX queue_parked_gate ON queue_parked (gate);
+CREATE INDEX queue_parked_gate ON queue_parked (lane, gate);
+
+-- What limit keys allow. Also holds keys without a limit that are cooled.
+CREATE TABLE queue_limits (
+    queue       INTEGER NOT NULL,
+    limit_key   TEXT NOT NULL,
+    concurrency INTEGER,
+    rate_count  INTEGER,
+    rate_per_us INTEGER,
+    -- The theoretical arrival time of the rate, in microseconds.
+    arrival_us  INTEGER NOT NULL DEFAULT 0,
+    cool_until  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (queue, limit_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX queue_limits_cooled ON queue_limits (queue, cool_until) WHERE concurrency IS NULL AND rate_count IS NULL;
+
+-- The runs under leases whose jobs count under a limit key. Settled jobs are holes in them.
+CREATE TABLE queue_uses (
+    queue     INTEGER NOT NULL,
+    limit_key TEXT NOT NULL,
+    first     INTEGER NOT NULL,
+    n         INTEGER NOT NULL,
+    lease     INTEGER NOT NULL REFERENCES queue_leases ON DELETE CASCADE,
+    PRIMARY KEY (queue, limit_key, first)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX queue_uses_lease ON queue_uses (lease);
+
+-- Which limit keys have ready jobs in a lane and are not known to be closed.
+CREATE TABLE queue_turns (
+    lane      INTEGER NOT NULL,
+    limit_key TEXT NOT NULL,
+    PRIMARY KEY (lane, limit_key)
+) STRICT, WITHOUT ROWID;
+
+-- Which limit keys have ready jobs in a lane and were found closed: by rate or cooling until `opens_at`, or by their
+-- concurrency (`is_full`) until one of their jobs ends.
+CREATE TABLE queue_closed (
+    lane      INTEGER NOT NULL,
+    limit_key TEXT NOT NULL,
+    opens_at  INTEGER NOT NULL,
+    is_full   INTEGER NOT NULL,
+    PRIMARY KEY (lane, limit_key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX queue_closed_opens ON queue_closed (lane, is_full, opens_at);
+
+-- Who goes first in each line; alive or, in a line that waits for it, dead.
+CREATE TABLE queue_lines (
+    queue     INTEGER NOT NULL,
+    tenant    BLOB NOT NULL,
+    order_key TEXT NOT NULL,
+    head      BLOB NOT NULL,
+    PRIMARY KEY (queue, tenant, order_key)
+) STRICT, WITHOUT ROWID;
+
+-- What waits behind the head of its line, in the order of `place`.
+CREATE TABLE queue_behind (
+    place     INTEGER PRIMARY KEY,
+    queue     INTEGER NOT NULL,
+    tenant    BLOB NOT NULL,
+    order_key TEXT NOT NULL,
+    seq       INTEGER NOT NULL UNIQUE
+) STRICT;
+CREATE INDEX queue_behind_line ON queue_behind (queue, tenant, order_key, place);
 
 -- Every failed attempt of jobs that live or are dead, in the order of `number`.
 CREATE TABLE queue_errors (
@@ -78,7 +150,10 @@ CREATE TABLE queue_dead (
     died_at  INTEGER NOT NULL,
     tenant   BLOB NOT NULL,
     reason   TEXT NOT NULL,
-    body     BLOB NOT NULL
+    body     BLOB NOT NULL,
+    limit_key TEXT,
+    order_key TEXT,
+    holds     INTEGER
 ) STRICT;
 CREATE INDEX queue_dead_died ON queue_dead (died_at, id);
 

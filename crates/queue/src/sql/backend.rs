@@ -61,10 +61,7 @@ impl Backend for SqlQueue {
         finished: &[i64],
         now: Millis,
     ) -> Result<Vec<bool>, QueueError> {
-        match &self.store {
-            Store::Postgres(store) => store.settle(settles, finished, now).await,
-            Store::Sqlite(store) => store.settle(queue, settles, finished, now).await,
-        }
+        each!(self, store => store.settle(queue, settles, finished, now).await)
     }
 
     async fn step(
@@ -75,7 +72,7 @@ impl Backend for SqlQueue {
     ) -> Result<(Vec<bool>, Claims), QueueError> {
         match &self.store {
             Store::Postgres(store) => {
-                let held = store.settle(settles, finished, request.now).await?;
+                let held = store.settle(request.queue, settles, finished, request.now).await?;
                 Ok((held, store.claim(request).await.or_else(claim_again)?))
             }
             Store::Sqlite(store) => store.step(settles, finished, request).await,
@@ -98,22 +95,16 @@ impl Backend for SqlQueue {
         each!(self, store => store.unpark(queue, gates).await)
     }
 
-    async fn set_limit(
-        &self,
-        _queue: Queue,
-        _key: &Key,
-        _limit: Option<Limit>,
-        _now: Millis,
-    ) -> Result<(), QueueError> {
-        Err(QueueError::Broken("limits are not kept here yet".into()))
+    async fn set_limit(&self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) -> Result<(), QueueError> {
+        each!(self, store => store.set_limit(queue, key, limit, now).await)
     }
 
-    async fn limits(&self, _queue: Queue, _now: Millis) -> Result<Vec<LimitState>, QueueError> {
-        Ok(Vec::new())
+    async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {
+        look!(self, connection => inspect::limits(connection, queue, now))
     }
 
-    async fn gates(&self, _queue: Queue) -> Result<Vec<(String, u64)>, QueueError> {
-        Ok(Vec::new())
+    async fn gates(&self, queue: Queue) -> Result<Vec<(String, u64)>, QueueError> {
+        look!(self, connection => inspect::gates(connection, queue))
     }
 
     async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {

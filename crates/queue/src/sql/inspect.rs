@@ -1,13 +1,18 @@
 //! Looking, and single rows: everything whose text is the same on both databases.
 
+use std::collections::BTreeMap;
+
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::limits::LimitRow;
+use super::ring::lanes;
 use super::rows::{self, DeadRow, ErrorRow, JobRow, LeasedRun};
 use super::texts::storable;
 use crate::backend::{BATCH_MAX, Counter, Kept, ListRequest, Page, Worker};
 use crate::clock::Millis;
-use crate::job::JobId;
+use crate::flow::LimitState;
+use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
 /// A connection to either database.
@@ -73,12 +78,16 @@ impl Connection<'_> {
     }
 }
 
-const JOB: &str = "SELECT j.seq, j.id, j.queue, j.tenant, j.attempts, j.crashes, l.run_at AS due, p.gate, j.body
+const JOB: &str = "SELECT j.seq, j.id, j.queue, j.tenant, j.attempts, j.crashes, j.limit_key, j.order_key, j.holds,
+        l.run_at AS due, p.gate, h.head, j.body
     FROM queue_jobs j
     LEFT JOIN queue_later l ON l.queue = j.queue AND l.run_at = j.run_at AND l.seq = j.seq
-    LEFT JOIN queue_parked p ON p.seq = j.seq";
+    LEFT JOIN queue_parked p ON p.seq = j.seq
+    LEFT JOIN queue_behind b ON b.seq = j.seq
+    LEFT JOIN queue_lines h ON h.queue = b.queue AND h.tenant = b.tenant AND h.order_key = b.order_key";
 
-const DEAD: &str = "SELECT id, queue, tenant, attempts, crashes, reason, died_at, body FROM queue_dead";
+const DEAD: &str = "SELECT id, queue, tenant, attempts, crashes, reason, died_at, limit_key, order_key, holds, body
+    FROM queue_dead";
 
 pub(super) async fn find(mut connection: Connection<'_>, id: JobId) -> Result<Option<Kept>, sqlx::Error> {
     let one = format!("{JOB} WHERE j.seq = (SELECT seq FROM queue_keys WHERE id = $1) AND j.id = $1");
@@ -164,6 +173,45 @@ pub(super) async fn list_dead(connection: Connection<'_>, request: ListRequest<'
 
 fn is_asked_for(kept: &Kept, request: ListRequest<'_>) -> bool {
     request.queue.is_none_or(|queue| queue == kept.queue) && request.tenant.is_none_or(|tenant| tenant == kept.tenant)
+}
+
+/// Every key that is limited, cooled or in use: for whoever looks, so it may look at all of them.
+pub(super) async fn limits(
+    mut connection: Connection<'_>,
+    queue: Queue,
+    now: Millis,
+) -> Result<Vec<LimitState>, sqlx::Error> {
+    const LIMITS: &str = "SELECT limit_key, concurrency, rate_count, rate_per_us, arrival_us, cool_until
+        FROM queue_limits WHERE queue = $1";
+    const RUNNING: &str = "SELECT u.limit_key, (
+            SELECT count(*) FROM queue_jobs j WHERE j.seq >= u.first AND j.seq < u.first + u.n) AS running
+        FROM queue_uses u WHERE u.queue = $1";
+    connection.snapshot().await?;
+    let kept: Vec<LimitRow> = on!(&mut connection, inner =>
+        sqlx::query_as(LIMITS).bind(queue as i16).fetch_all(&mut **inner).await?);
+    let used: Vec<(String, i64)> = on!(&mut connection, inner =>
+        sqlx::query_as(RUNNING).bind(queue as i16).fetch_all(&mut **inner).await?);
+    connection.end().await?;
+    let mut running: BTreeMap<String, i64> = BTreeMap::new();
+    for (key, jobs) in used {
+        *running.entry(key).or_default() += jobs;
+    }
+    let mut rows: BTreeMap<String, LimitRow> = kept.into_iter().map(|row| (row.limit_key.clone(), row)).collect();
+    for key in running.keys() {
+        rows.entry(key.clone()).or_insert_with(|| LimitRow::free(key.clone()));
+    }
+    let jobs = |row: &LimitRow| running.get(&row.limit_key).copied().unwrap_or(0);
+    Ok(rows.values().filter_map(|row| row.state(jobs(row), now)).collect())
+}
+
+/// How many jobs wait behind each gate, by its name.
+pub(super) async fn gates(connection: Connection<'_>, queue: Queue) -> Result<Vec<(String, u64)>, sqlx::Error> {
+    const GATES: &str = "SELECT gate, count(*) FROM queue_parked WHERE lane IN ($1, $2, $3) GROUP BY gate";
+    let [first, second, third] = lanes(queue);
+    let rows: Vec<(String, i64)> = on!(connection, inner =>
+        sqlx::query_as(GATES).bind(first).bind(second).bind(third).fetch_all(inner).await?);
+    let gates: BTreeMap<_, _> = rows.into_iter().map(|(gate, jobs)| (gate, jobs.unsigned_abs())).collect();
+    Ok(gates.into_iter().collect())
 }
 
 pub(super) async fn edit_dead(connection: Connection<'_>, id: JobId, body: &[u8]) -> Result<bool, sqlx::Error> {

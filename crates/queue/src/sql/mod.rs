@@ -33,6 +33,7 @@
 
 mod backend;
 mod inspect;
+mod limits;
 mod outcome;
 mod pool;
 mod postgres;

@@ -1,8 +1,13 @@
-//! How outcomes are called in statements.
+//! How outcomes are called in statements, and what they mean for others.
+
+use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
 
 use super::texts::{storable, storable_error};
-use crate::backend::Outcome;
+use crate::backend::{Outcome, Settle};
 use crate::clock::Millis;
+use crate::flow::{AfterDeath, Order};
 
 pub(super) const DONE: i16 = 0;
 pub(super) const DEAD: i16 = 1;
@@ -44,4 +49,65 @@ pub(super) fn run_at(outcome: &Outcome) -> Option<Millis> {
         Outcome::Later { run_at, .. } => Some(*run_at),
         _ => None,
     }
+}
+
+/// How held jobs ended in the end, by the `seq` they were claimed with.
+pub(super) type Gone = HashMap<i64, i16>;
+
+/// A job that has ended, or died and does not keep its line waiting.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct End {
+    pub(super) tenant: Uuid,
+    pub(super) order_key: String,
+    pub(super) id: Uuid,
+}
+
+impl End {
+    /// The end of a job, if it stands in a line.
+    pub(super) fn of(tenant: Uuid, order_key: Option<String>, id: Uuid) -> Option<Self> {
+        let order_key = order_key?;
+        Some(Self { tenant, order_key, id })
+    }
+}
+
+/// The jobs of lines among those settles, each once.
+pub(super) fn in_lines<'a>(settles: impl Iterator<Item = &'a Settle>) -> Vec<End> {
+    let end = |settle: &Settle| {
+        let order = settle.keys.order.as_ref()?;
+        End::of(settle.tenant, Some(order.key.as_str().to_owned()), settle.id.0)
+    };
+    let mut ends: Vec<End> = settles.filter_map(end).collect();
+    // The same job may be settled twice in one call.
+    ends.sort_unstable();
+    ends.dedup();
+    ends
+}
+
+/// Whether the job is gone for good, or dead and its line does not wait for it.
+pub(super) fn leaves_line(settle: &Settle, gone: &Gone) -> bool {
+    let holds = |order: &Order| order.after_death == AfterDeath::Hold;
+    match gone.get(&settle.ticket.seq) {
+        Some(&DONE) => true,
+        Some(&DEAD) => !settle.keys.order.as_ref().is_some_and(holds),
+        _ => false,
+    }
+}
+
+/// The limit key that is closed with this outcome, and until when.
+pub(super) fn cools(settle: &Settle) -> Option<(&str, Millis)> {
+    match (&settle.outcome, &settle.keys.limit) {
+        (Outcome::Later { run_at, cool: true, .. }, Some(key)) => Some((key.as_str(), *run_at)),
+        _ => None,
+    }
+}
+
+/// Until when the held ones of these settles close which limit keys, each for the longest that was said.
+pub(super) fn cooled<'a>(settles: &'a [Settle], gone: &Gone) -> BTreeMap<&'a str, Millis> {
+    let mut until = BTreeMap::new();
+    let held = settles.iter().filter(|settle| gone.contains_key(&settle.ticket.seq));
+    for (key, run_at) in held.filter_map(cools) {
+        let longest: &mut Millis = until.entry(key).or_insert(run_at);
+        *longest = run_at.max(*longest);
+    }
+    until
 }

@@ -3,8 +3,12 @@
 //! This is kept in memory, per process: it costs no write, and a process that starts anew merely starts with another
 //! tenant. The share of a visit adapts. When a claim is full and tenants behind it got nothing, shares are small, so that
 //! the ring turns fast; when the ring was round and the claim still not full, they double. A lone tenant gets it all.
+//!
+//! Jobs with a limit key wait apart: by key, and of each key by tenant. A claim that finds such goes round the keys that
+//! may be open, and round the tenants of each, and serves them by turns with the tenants whose jobs have no key.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -14,18 +18,21 @@ use crate::job::Queue;
 /// The least that a tenant gets per visit, if it has that much: neighbouring rows cost little.
 const SHARE_MIN: usize = 8;
 
+/// Of so many limit keys at most it is known which tenant was served last.
+const SERVED_MAX: usize = 10_000;
+
 /// The lane's number in the tables.
 pub(super) fn lane(queue: Queue, crashes: u8) -> i16 {
     queue as i16 + 10 * i16::from(crashes)
 }
 
 /// The numbers of a queue's lanes.
-pub(super) fn lanes(queue: Queue) -> Vec<i16> {
-    (0..CRASHES_MAX).map(|crashes| lane(queue, crashes)).collect()
+pub(super) fn lanes(queue: Queue) -> [i16; CRASHES_MAX as usize] {
+    [0, 1, 2].map(|crashes| lane(queue, crashes))
 }
 
 /// What the next claim of a lane starts from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ring {
     /// The tenant served last.
     pub(super) cursor: Uuid,
@@ -33,6 +40,12 @@ pub(super) struct Ring {
     pub(super) share: usize,
     /// Runs per tenant and visit that are looked at; each is locked, so no more than fill the share.
     pub(super) runs: usize,
+    /// Limit keys may be open that have ready jobs.
+    pub(super) keyed: bool,
+    /// The limit key looked at last.
+    pub(super) key: String,
+    /// Whether the first limit key goes before the first tenant without one; by turns.
+    pub(super) keys_first: bool,
 }
 
 impl Default for Ring {
@@ -41,14 +54,17 @@ impl Default for Ring {
             cursor: Uuid::nil(),
             share: SHARE_MIN,
             runs: SHARE_MIN,
+            keyed: false,
+            key: String::new(),
+            keys_first: false,
         }
     }
 }
 
 /// What a claim saw.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Visit {
-    /// The tenant served last.
+    /// The tenant served last, of those without a limit key.
     pub(super) last: Option<Uuid>,
     /// Jobs taken.
     pub(super) taken: usize,
@@ -58,6 +74,10 @@ pub(super) struct Visit {
     pub(super) jobs: usize,
     /// There are tenants with work that this claim did not reach.
     pub(super) unserved: bool,
+    /// Limit keys may be open that have ready jobs.
+    pub(super) keyed: bool,
+    /// The limit key looked at last.
+    pub(super) key: Option<String>,
 }
 
 impl Ring {
@@ -79,25 +99,53 @@ impl Ring {
             cursor: visit.last.unwrap_or(self.cursor),
             share,
             runs,
+            keyed: visit.keyed,
+            key: visit.key.unwrap_or(self.key),
+            keys_first: !self.keys_first,
         }
     }
 }
 
 /// The rings of all lanes.
 #[derive(Debug, Default)]
-pub(super) struct Rings([[Mutex<Ring>; CRASHES_MAX as usize]; Queue::ALL.len()]);
+pub(super) struct Rings {
+    lanes: [[Mutex<Ring>; CRASHES_MAX as usize]; Queue::ALL.len()],
+    /// By lane and limit key.
+    served: Mutex<HashMap<(i16, String), Uuid>>,
+}
 
 impl Rings {
     pub(super) fn get(&self, queue: Queue, lane: u8) -> Ring {
-        *self.ring(queue, lane).lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring(queue, lane).clone()
     }
 
     pub(super) fn went(&self, queue: Queue, lane: u8, from: Ring, visit: Visit, want: usize) {
-        *self.ring(queue, lane).lock().unwrap_or_else(PoisonError::into_inner) = from.after(visit, want);
+        *self.ring(queue, lane) = from.after(visit, want);
     }
 
-    fn ring(&self, queue: Queue, lane: u8) -> &Mutex<Ring> {
-        &self.0[queue as usize][usize::from(lane.min(CRASHES_MAX - 1))]
+    fn ring(&self, queue: Queue, lane: u8) -> MutexGuard<'_, Ring> {
+        self.lanes[queue as usize][usize::from(lane.min(CRASHES_MAX - 1))]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tenant of that limit key that was served last.
+    pub(super) fn served(&self, lane: i16, key: &str) -> Uuid {
+        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.get(&(lane, key.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// Notes which tenants of a limit key were served, going round from the one who was served last before them.
+    pub(super) fn serve(&self, lane: i16, key: &str, tenants: impl Iterator<Item = Uuid>) {
+        let before = self.served(lane, key);
+        let Some(last) = tenants.max_by_key(|tenant| (*tenant <= before, *tenant)) else {
+            return;
+        };
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.len() >= SERVED_MAX {
+            served.clear();
+        }
+        served.insert((lane, key.to_owned()), last);
     }
 }
 
@@ -127,9 +175,9 @@ mod tests {
     #[test]
     fn a_crowd_gets_small_shares() {
         let ring = Ring {
-            cursor: Uuid::nil(),
             share: 512,
             runs: 5,
+            ..Ring::default()
         };
         let next = ring.after(
             Visit {
@@ -137,10 +185,23 @@ mod tests {
                 runs: 250,
                 jobs: 250,
                 unserved: true,
-                last: None,
+                ..Visit::default()
             },
             250,
         );
         assert_eq!((next.share, next.runs), (SHARE_MIN, SHARE_MIN));
+    }
+
+    #[test]
+    fn the_tenant_served_last_is_the_furthest_round_the_circle() {
+        let (rings, tenant) = (Rings::default(), Uuid::from_u128);
+        let after = |tenants: &[u128]| {
+            rings.serve(0, "key", tenants.iter().map(|number| tenant(*number)));
+            rings.served(0, "key")
+        };
+        assert_eq!(after(&[2, 1, 3]), tenant(3));
+        assert_eq!(after(&[1, 4]), tenant(1));
+        assert_eq!(after(&[]), tenant(1));
+        assert_eq!(rings.served(0, "other"), Uuid::nil());
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::pool::broken;
 use crate::backend::{Failure, Kept, Reason, State};
 use crate::clock::Millis;
-use crate::flow::Keys;
+use crate::flow::{AfterDeath, Key, Keys, Order};
 use crate::job::{JobId, Queue};
 
 /// A live job, with what says whether it waits.
@@ -19,6 +19,10 @@ pub(super) struct JobRow {
     crashes: i16,
     due: Option<i64>,
     gate: Option<String>,
+    head: Option<Uuid>,
+    limit_key: Option<String>,
+    order_key: Option<String>,
+    holds: Option<bool>,
     body: Vec<u8>,
 }
 
@@ -42,6 +46,9 @@ pub(super) struct DeadRow {
     crashes: i16,
     reason: String,
     died_at: i64,
+    limit_key: Option<String>,
+    order_key: Option<String>,
+    holds: Option<bool>,
     body: Vec<u8>,
 }
 
@@ -58,15 +65,16 @@ impl JobRow {
     pub(super) fn kept(self, leased: &[LeasedRun]) -> Result<Kept, sqlx::Error> {
         let after = leased.partition_point(|run| run.first <= self.seq);
         let lease = leased[..after].last().filter(|run| self.seq < run.first + run.len);
-        let state = match (self.due, self.gate, lease) {
-            (Some(run_at), _, _) => State::Scheduled { run_at },
-            (None, Some(gate), _) => State::Parked { gate },
-            (None, None, Some(run)) => State::Running {
+        let state = match (self.due, self.gate, self.head, lease) {
+            (Some(run_at), _, _, _) => State::Scheduled { run_at },
+            (None, Some(gate), _, _) => State::Parked { gate },
+            (None, None, Some(head), _) => State::Behind { head: JobId(head) },
+            (None, None, None, Some(run)) => State::Running {
                 claim: run.claim,
                 session: run.session,
                 until: run.until,
             },
-            (None, None, None) => State::Ready,
+            (None, None, None, None) => State::Ready,
         };
         Ok(Kept {
             id: JobId(self.id),
@@ -75,7 +83,7 @@ impl JobRow {
             attempts: attempts(self.attempts)?,
             crashes: crashes(self.crashes)?,
             state,
-            keys: Keys::default(),
+            keys: keys(self.limit_key, self.order_key, self.holds),
             body: self.body,
             errors: Vec::new(),
         })
@@ -95,7 +103,7 @@ impl DeadRow {
                 reason,
                 died_at: self.died_at,
             },
-            keys: Keys::default(),
+            keys: keys(self.limit_key, self.order_key, self.holds),
             body: self.body,
             errors: Vec::new(),
         })
@@ -115,6 +123,25 @@ impl ErrorRow {
             error: self.error,
         })
     }
+}
+
+/// The keys of a job as its columns have them.
+pub(super) fn keys(limit: Option<String>, order: Option<String>, holds: Option<bool>) -> Keys {
+    let after_death = match holds {
+        Some(true) => AfterDeath::Hold,
+        _ => AfterDeath::GoOn,
+    };
+    let key = |name: Option<String>| Key::new(&name?);
+    Keys {
+        limit: key(limit),
+        order: key(order).map(|key| Order { key, after_death }),
+    }
+}
+
+/// Whether a job's line waits for it if it dies; `None` if it stands in none.
+pub(super) fn holds(keys: &Keys) -> Option<bool> {
+    let order = keys.order.as_ref()?;
+    Some(order.after_death == AfterDeath::Hold)
 }
 
 pub(super) fn queue(number: i16) -> Result<Queue, sqlx::Error> {

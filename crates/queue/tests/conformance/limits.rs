@@ -351,6 +351,7 @@ pub(crate) async fn a_job_keeps_its_key_whatever_happens_to_it(fixture: &Fixture
     assert!(fixture.settle(&claimed, failed(fixture.now() + 10, "no")).await);
     check().await;
     fixture.advance(10);
+    fixture.sweep().await;
     let claimed = fixture.claim_one().await;
     assert!(fixture.settle(&claimed, Outcome::Park { gate: "g".to_owned() }).await);
     check().await;

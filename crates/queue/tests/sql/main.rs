@@ -2,6 +2,7 @@
 //! promises is in the conformance suite.
 #![allow(clippy::unwrap_used)]
 
+mod flow;
 #[cfg(feature = "services")]
 mod postgres;
 mod sqlite;

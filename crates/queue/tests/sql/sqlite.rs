@@ -63,6 +63,51 @@ async fn a_file_without_tables_is_broken_and_one_that_is_not_there_unreachable()
     assert!(matches!(answer, Err(QueueError::Unavailable(_))), "{answer:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_key_is_never_forgotten() {
+    let database = database().await;
+    let queue = open(database.url());
+    super::flow::a_full_key_is_never_forgotten(|| Arc::clone(&queue)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever() {
+    let database = database().await;
+    let queue = open(database.url());
+    super::flow::whatever_happens_to_lines_at_once_nobody_waits_for_ever(|| Arc::clone(&queue)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_may_change_at_any_moment() {
+    let database = database().await;
+    let queue = open(database.url());
+    super::flow::limits_may_change_at_any_moment(|| Arc::clone(&queue)).await;
+}
+
+#[tokio::test]
+async fn a_cooling_that_is_over_leaves_nothing_behind() {
+    let database = database().await;
+    super::flow::a_cooling_that_is_over_leaves_nothing_behind(database.url()).await;
+    let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+    for table in ["queue_limits", "queue_uses", "queue_turns", "queue_closed"] {
+        let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        let left: i64 = sqlx::query_scalar(count).fetch_one(&mut other).await.unwrap();
+        assert_eq!(left, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn what_limits_and_lines_may_never_be_is_found() {
+    for (fault, found) in super::flow::FAULTS {
+        let database = database().await;
+        let queue = open(database.url());
+        super::flow::prepare_faults(&queue).await;
+        let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+        sqlx::raw_sql(fault).execute(&mut other).await.unwrap();
+        super::flow::is_found(&queue, found).await;
+    }
+}
+
 #[tokio::test]
 async fn a_job_that_nothing_would_start_is_found() {
     let database = database().await;

@@ -7,6 +7,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::super::ring::lanes;
 use super::super::texts::{paused, storable};
+use super::dead;
 use crate::backend::{Counter, Counts, Finding, FindingLevel, KNOWN_DAYS, Purged};
 use crate::clock::{Millis, day};
 use crate::job::Queue;
@@ -29,14 +30,16 @@ pub(super) async fn counts(connection: &mut PgConnection, queue: Queue) -> Resul
             SELECT FROM queue_jobs j WHERE j.seq >= run.first AND j.seq < run.first + run.len OFFSET 0) job
             WHERE l.lane = ANY($2)),
         (SELECT count(*) FROM queue_parked WHERE lane = ANY($2)),
+        (SELECT count(*) FROM queue_behind WHERE queue = $1),
         (SELECT count(*) FROM queue_dead WHERE queue = $1),
         EXISTS (SELECT FROM queue_control WHERE name = $3)";
-    let (ready, scheduled, running, parked, dead, paused): (i64, i64, i64, i64, i64, bool) = sqlx::query_as(COUNTS)
+    let figures: (i64, i64, i64, i64, i64, i64, bool) = sqlx::query_as(COUNTS)
         .bind(queue as i16)
         .bind(lanes(queue))
         .bind(paused(queue))
         .fetch_one(connection)
         .await?;
+    let (ready, scheduled, running, parked, behind, dead, paused) = figures;
     let figure = |count: i64| u64::try_from(count).unwrap_or(0);
     Ok(Counts {
         ready: figure(ready),
@@ -44,7 +47,7 @@ pub(super) async fn counts(connection: &mut PgConnection, queue: Queue) -> Resul
         running: figure(running),
         parked: figure(parked),
         dead: figure(dead),
-        behind: 0,
+        behind: figure(behind),
         paused,
     })
 }
@@ -89,12 +92,6 @@ pub(super) async fn purge(
             ORDER BY k.day LIMIT $2 FOR UPDATE OF k SKIP LOCKED),
         failed AS (DELETE FROM queue_errors e USING old WHERE e.id = old.id)
         DELETE FROM queue_keys k USING old WHERE k.id = old.id";
-    const DEAD: &str = "
-        WITH old AS MATERIALIZED (
-            SELECT id FROM queue_dead WHERE died_at < $1 AND queue = $2
-            ORDER BY died_at LIMIT $3 FOR UPDATE SKIP LOCKED),
-        failed AS (DELETE FROM queue_errors e USING old WHERE e.id = old.id)
-        DELETE FROM queue_dead d USING old WHERE d.id = old.id";
     const LEFT: &str = "
         WITH workers AS (DELETE FROM queue_workers WHERE until < $1)
         DELETE FROM queue_cancels c WHERE NOT EXISTS (
@@ -108,15 +105,9 @@ pub(super) async fn purge(
         .bind(now - crate::clock::DAY_MS)
         .execute(&mut *connection)
         .await?;
-    let dead = sqlx::query(DEAD)
-        .bind(dead_before)
-        .bind(queue as i16)
-        .bind(PURGE_MAX)
-        .execute(connection)
-        .await?;
     Ok(Purged {
         keys: keys.rows_affected(),
-        dead: dead.rows_affected(),
+        dead: dead::purge(connection, queue, dead_before, PURGE_MAX).await?,
     })
 }
 
@@ -134,13 +125,31 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<Vec<Finding>,
             UNION ALL SELECT generate_series(r.first, r.first + r.len - 1)
                 FROM queue_leases l, unnest(l.firsts, l.lens) AS r(first, len)
             UNION ALL SELECT seq FROM queue_later
-            UNION ALL SELECT seq FROM queue_parked) covered WHERE covered.seq = j.seq)";
+            UNION ALL SELECT seq FROM queue_parked
+            UNION ALL SELECT seq FROM queue_behind) covered WHERE covered.seq = j.seq)";
+    // Ready under a key that no claim looks at; behind a head that will never end.
+    const STUCK: &str = "SELECT
+        (SELECT COALESCE(sum(n), 0)::bigint FROM queue_ready r WHERE limit_key <> ''
+            AND NOT EXISTS (SELECT FROM queue_turns t WHERE t.lane = r.lane AND t.limit_key = r.limit_key)
+            AND NOT EXISTS (SELECT FROM queue_closed c WHERE c.lane = r.lane AND c.limit_key = r.limit_key))
+        + (SELECT count(*) FROM queue_behind b WHERE NOT EXISTS (
+            SELECT FROM queue_lines l
+            WHERE l.queue = b.queue AND l.tenant = b.tenant AND l.order_key = b.order_key AND (
+                EXISTS (SELECT FROM queue_dead d WHERE d.id = l.head)
+                OR EXISTS (SELECT FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = l.head))))";
+    // What counts as running although no lease has it.
+    const LEAKED: &str = "SELECT count(*) FROM queue_uses u
+        WHERE NOT EXISTS (
+            SELECT FROM queue_leases l, unnest(l.firsts, l.lens) AS r(first, len)
+            WHERE l.id = u.lease AND r.first = u.first AND r.len = u.n)";
 
     let (version, fsync, commit, pages, oldest_s): (i32, String, String, String, i64) =
         sqlx::query_as(SERVER).fetch_one(&mut *connection).await?;
     let mut transaction = connection.begin().await?;
     sqlx::raw_sql(FREE).execute(&mut *transaction).await?;
     let uncovered: i64 = sqlx::query_scalar(UNCOVERED).fetch_one(&mut *transaction).await?;
+    let stuck: i64 = sqlx::query_scalar(STUCK).fetch_one(&mut *transaction).await?;
+    let leaked: i64 = sqlx::query_scalar(LEAKED).fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
 
     let mut findings = Vec::new();
@@ -171,10 +180,17 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<Vec<Finding>,
             ),
         );
     }
-    if uncovered > 0 {
+    if uncovered + stuck > 0 {
+        let lost = uncovered + stuck;
         find(
             FindingLevel::Fault,
-            format!("{uncovered} jobs are kept that nothing will ever start: this is a defect, report it"),
+            format!("{lost} jobs are kept that nothing will ever start: this is a defect, report it"),
+        );
+    }
+    if leaked > 0 {
+        find(
+            FindingLevel::Fault,
+            format!("{leaked} runs count under limits that are under no lease: this is a defect, report it"),
         );
     }
     if findings.is_empty() {

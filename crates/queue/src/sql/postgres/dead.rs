@@ -1,24 +1,41 @@
 //! Dead letters that live again, or go for good.
 
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
 
+use super::super::outcome::End;
+use super::super::rows;
+use super::lines;
+use super::pieces::{join_lines, make_ready};
 use crate::clock::{Millis, day};
-use crate::job::JobId;
+use crate::job::{JobId, Queue};
 
-/// The key's day moves on: the job may well end today, and its new envelope say that it was added today.
-const RETRY: &str = "
-WITH risen AS (DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, body),
+/// The key's day moves on: the job may well end today, and its new envelope say that it was added today. In its line it is
+/// the head if that waited for it, else the last.
+const RETRY: &str = concat!(
+    "
+WITH risen AS (
+    DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, body, limit_key, order_key, holds),
 base AS MATERIALIZED (SELECT nextval('queue_blocks') + 1 AS seq),
 job AS (
-    INSERT INTO queue_jobs (seq, queue, id, tenant, body)
-    SELECT base.seq, queue, id, tenant, COALESCE($2, body) FROM risen, base),
-ready AS (INSERT INTO queue_ready (lane, tenant, pos, n) SELECT queue, tenant, base.seq, 1 FROM risen, base),
+    INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
+    SELECT base.seq, queue, id, tenant, COALESCE($2, body), limit_key, order_key, holds FROM risen, base),
 unmarked AS (DELETE FROM queue_cancels c USING risen WHERE c.id = risen.id),
 key AS (
     INSERT INTO queue_keys (id, seq, day) SELECT id, base.seq, $3 FROM risen, base
     ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, day = GREATEST(queue_keys.day, excluded.day)),
+due AS MATERIALIZED (
+    SELECT queue, queue AS lane, COALESCE(limit_key, '') AS limit_key, tenant, order_key, id, base.seq, 1 AS nr
+    FROM risen, base),
+",
+    join_lines!(),
+    ",
+",
+    make_ready!(),
+    ",
 told AS MATERIALIZED (SELECT pg_notify('queue_wake', queue::text) FROM risen)
-SELECT (SELECT count(*) FROM risen), (SELECT count(told) FROM told)";
+SELECT (SELECT count(*) FROM risen), (SELECT count(told) FROM told)"
+);
 
 pub(super) async fn retry(
     connection: &mut PgConnection,
@@ -35,11 +52,63 @@ pub(super) async fn retry(
     Ok(risen > 0)
 }
 
+/// A dead letter that was removed.
+#[derive(sqlx::FromRow)]
+struct Removed {
+    id: Uuid,
+    queue: i16,
+    tenant: Uuid,
+    /// If its line waited for it.
+    order_key: Option<String>,
+}
+
+impl Removed {
+    fn end(self) -> Option<End> {
+        End::of(self.tenant, self.order_key, self.id)
+    }
+}
+
 pub(super) async fn delete(connection: &mut PgConnection, id: JobId) -> Result<bool, sqlx::Error> {
     const DELETE: &str = "
-        WITH gone AS (DELETE FROM queue_dead WHERE id = $1 RETURNING id),
+        WITH gone AS (DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, order_key, holds),
         failed AS (DELETE FROM queue_errors e USING gone WHERE e.id = gone.id)
-        SELECT count(*) FROM gone";
-    let gone: i64 = sqlx::query_scalar(DELETE).bind(id.0).fetch_one(connection).await?;
-    Ok(gone > 0)
+        SELECT id, queue, tenant, CASE WHEN holds THEN order_key END AS order_key FROM gone";
+    let mut transaction = connection.begin().await?;
+    let gone: Option<Removed> = sqlx::query_as(DELETE).bind(id.0).fetch_optional(&mut *transaction).await?;
+    let found = gone.is_some();
+    if let Some(gone) = gone {
+        let queue = rows::queue(gone.queue)?;
+        let end: Vec<End> = gone.end().into_iter().collect();
+        lines::end(&mut transaction, queue, &end).await?;
+    }
+    transaction.commit().await?;
+    Ok(found)
+}
+
+/// Removes the oldest of those that died before, at most `most`; answers how many.
+pub(super) async fn purge(
+    connection: &mut PgConnection,
+    queue: Queue,
+    dead_before: Millis,
+    most: i64,
+) -> Result<u64, sqlx::Error> {
+    const PURGE: &str = "
+        WITH old AS MATERIALIZED (
+            SELECT id FROM queue_dead WHERE died_at < $1 AND queue = $2
+            ORDER BY died_at LIMIT $3 FOR UPDATE SKIP LOCKED),
+        failed AS (DELETE FROM queue_errors e USING old WHERE e.id = old.id)
+        DELETE FROM queue_dead d USING old WHERE d.id = old.id
+        RETURNING d.id, d.queue, d.tenant, CASE WHEN d.holds THEN d.order_key END AS order_key";
+    let mut transaction = connection.begin().await?;
+    let gone: Vec<Removed> = sqlx::query_as(PURGE)
+        .bind(dead_before)
+        .bind(queue as i16)
+        .bind(most)
+        .fetch_all(&mut *transaction)
+        .await?;
+    let count = gone.len() as u64;
+    let ends: Vec<End> = gone.into_iter().filter_map(Removed::end).collect();
+    lines::end(&mut transaction, queue, &ends).await?;
+    transaction.commit().await?;
+    Ok(count)
 }

@@ -1,10 +1,17 @@
-//! The queue on Postgres: every call is one statement, so one round trip and atomic by itself, except where noted.
+//! The queue on Postgres: every call is one statement, so one round trip and atomic by itself, except where noted. Calls
+//! that have to do with limits or lines are short transactions where one statement cannot do it: it would not see what
+//! others did while it waited for their locks.
 
 mod add;
 mod cancel;
 mod care;
 mod claim;
 mod dead;
+mod keyed;
+mod limits;
+mod lines;
+mod pieces;
+mod rescue;
 mod settle;
 mod sweep;
 mod wake;
@@ -20,8 +27,9 @@ use super::pool::{Pool, call};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
 use crate::backend::{Added, Cancelled, Claims, Counter, Counts, Finding, NewJob, QueueError, Settle, Sweep, Worker};
-use crate::backend::{CRASHES_MAX, ClaimRequest, Purged};
+use crate::backend::{ClaimRequest, Purged};
 use crate::clock::Millis;
+use crate::flow::{Key, Limit};
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
@@ -75,11 +83,18 @@ impl PostgresQueue {
         call!(self.pool, connection => add::add(connection, jobs, now))
     }
 
-    /// A claim can come back empty while work waits: another claim changed the run between our look and our lock.
+    /// A claim can come back empty while work waits: another claim changed the run between our look and our lock. And one
+    /// that finds that limit keys may be open leaves these to the next.
     pub(super) async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
+        let mut opens_at = None;
         for _ in 0..CLAIM_TRIES {
             let ring = self.rings.get(request.queue, request.lane);
-            let outcome = call!(self.pool, connection => claim::claim(connection, request, ring))?;
+            let outcome = if ring.keyed {
+                call!(self.pool, connection => keyed::claim(connection, request, &ring, &self.rings))?
+            } else {
+                call!(self.pool, connection => claim::claim(connection, request, &ring))?
+            };
+            opens_at = outcome.claims.opens_at;
             self.rings
                 .went(request.queue, request.lane, ring, outcome.visit, request.want);
             if !outcome.claims.jobs.is_empty() || !outcome.claims.more {
@@ -87,13 +102,15 @@ impl PostgresQueue {
             }
         }
         Ok(Claims {
+            jobs: Vec::new(),
             more: true,
-            ..Claims::default()
+            opens_at,
         })
     }
 
     pub(super) async fn settle(
         &self,
+        queue: Queue,
         settles: &[Settle],
         finished: &[i64],
         now: Millis,
@@ -101,7 +118,7 @@ impl PostgresQueue {
         if settles.is_empty() && finished.is_empty() {
             return Ok(Vec::new());
         }
-        call!(self.pool, connection => settle::settle(connection, settles, finished, now))
+        call!(self.pool, connection => settle::settle(connection, queue, settles, finished, now))
     }
 
     pub(super) async fn renew(&self, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError> {
@@ -111,7 +128,7 @@ impl PostgresQueue {
     pub(super) async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
         let mut sweep = call!(self.pool, connection => sweep::promote(connection, queue, now))?;
         for _ in 0..RESCUE_ROUNDS {
-            let found = call!(self.pool, connection => sweep::rescue(connection, queue, now, dice))?;
+            let found = call!(self.pool, connection => rescue::rescue(connection, queue, now, dice))?;
             sweep.rescued += found.rescued;
             sweep.unheard += found.unheard;
             sweep.poisoned += found.poisoned;
@@ -132,6 +149,16 @@ impl PostgresQueue {
                 return Ok(total);
             }
         }
+    }
+
+    pub(super) async fn set_limit(
+        &self,
+        queue: Queue,
+        key: &Key,
+        limit: Option<Limit>,
+        now: Millis,
+    ) -> Result<(), QueueError> {
+        call!(self.pool, connection => limits::set(connection, queue, key, limit, now))
     }
 
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
@@ -190,11 +217,4 @@ impl PostgresQueue {
         let outcome = tokio::time::timeout_at(deadline, care::check(held.connection())).await;
         held.end(outcome)
     }
-}
-
-/// The waits of a job after its crashes, and when it may run again.
-fn crash_due(now: Millis, dice: f64) -> Vec<Millis> {
-    (1..=u32::from(CRASHES_MAX))
-        .map(|crashes| now + crate::clock::millis(crate::backend::CRASH_BACKOFF.wait(crashes, dice)))
-        .collect()
 }

@@ -3,12 +3,12 @@
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
+use super::super::rows::holds;
+use super::lines::{self, Due};
+use super::ready::{Place, RUN_MAX};
 use super::{json, number, numbers_back, packed};
 use crate::backend::{Added, NewJob};
 use crate::clock::{Millis, day};
-
-/// The longest run; a run is what one claim cuts from, and shorter ones let several claims work side by side.
-const RUN_MAX: i64 = 128;
 
 /// Of ids that occur twice the first wins.
 const KEYS: &str = "
@@ -29,6 +29,20 @@ const LATER: &str = "
     SELECT value ->> 1, value ->> 2, $2 + (value ->> 0), value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16)
     FROM json_each($1) WHERE value ->> 2 IS NOT NULL";
 
+/// The same rows with `limit key, order key, whether the line holds` behind.
+const JOBS_KEYED: &str = "
+    INSERT INTO queue_jobs (seq, run_at, queue, id, tenant, body, limit_key, order_key, holds)
+    SELECT $2 + (value ->> 0), value ->> 2, value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16),
+        substr($4, 16 * (value ->> 0) + 1, 16), substr($5, (value ->> 3) + 1, value ->> 4),
+        value ->> 5, value ->> 6, value ->> 7
+    FROM json_each($1)";
+
+const LATER_KEYED: &str = "
+    INSERT INTO queue_later (queue, run_at, seq, lane, tenant, limit_key, ordered)
+    SELECT value ->> 1, value ->> 2, $2 + (value ->> 0), value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16),
+        value ->> 5, value ->> 6 IS NOT NULL
+    FROM json_each($1) WHERE value ->> 2 IS NOT NULL";
+
 /// Runs: `[index of the first job, queue, length]`.
 const READY: &str = "
     INSERT INTO queue_ready (lane, tenant, pos, n)
@@ -41,7 +55,7 @@ pub(super) async fn add(
     now: Millis,
 ) -> Result<Vec<Added>, sqlx::Error> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
-    order.sort_by_key(|&index| (jobs[index].queue, jobs[index].tenant));
+    order.sort_by_key(|&index| (jobs[index].queue, &jobs[index].keys.limit, jobs[index].tenant));
     let sorted: Vec<&NewJob> = order.iter().map(|&index| &jobs[index]).collect();
     let ids = packed(sorted.iter().map(|job| &job.id.0));
     let base = numbers_back(connection, jobs.len()).await?;
@@ -54,50 +68,123 @@ pub(super) async fn add(
     if fresh.is_empty() {
         return Ok(added);
     }
-
-    let due = |job: &NewJob| (job.run_at > now).then_some(job.run_at);
-    let tenants = packed(sorted.iter().map(|job| &job.tenant));
-    let (mut rows, mut bodies) = (Vec::with_capacity(fresh.len()), Vec::new());
-    for &index in &fresh {
-        let job = sorted[index];
-        rows.push((index, job.queue as i16, due(job), bodies.len(), job.body.len()));
-        bodies.extend_from_slice(&job.body);
-    }
-    // An empty blob would be bound as NULL.
-    bodies.push(0);
-    let waits = rows.iter().any(|row| row.2.is_some());
-    let rows = json(&rows)?;
-    sqlx::query(JOBS)
-        .bind(&rows)
-        .bind(base)
-        .bind(&ids)
-        .bind(&tenants)
-        .bind(&bodies)
-        .execute(&mut *connection)
-        .await?;
-    if waits {
-        sqlx::query(LATER)
-            .bind(&rows)
-            .bind(base)
-            .bind(&tenants)
-            .execute(&mut *connection)
-            .await?;
-    }
-    let runs = runs(
-        fresh
-            .iter()
-            .map(|&index| (index, sorted[index]))
-            .filter(|(_, job)| due(job).is_none()),
-    );
-    if !runs.is_empty() {
-        sqlx::query(READY)
-            .bind(json(&runs)?)
-            .bind(base)
-            .bind(&tenants)
-            .execute(connection)
-            .await?;
+    let batch = Batch {
+        tenants: packed(sorted.iter().map(|job| &job.tenant)),
+        now,
+        sorted: &sorted,
+        fresh: &fresh,
+        base,
+        ids,
+    };
+    if jobs.iter().all(|job| job.keys.is_free()) {
+        batch.keep_free(connection).await?;
+    } else {
+        batch.keep(connection, &order).await?;
     }
     Ok(added)
+}
+
+/// The jobs of a call.
+struct Batch<'a> {
+    /// Neighbours are of one queue, limit key and tenant.
+    sorted: &'a [&'a NewJob],
+    /// Which of them are new.
+    fresh: &'a [usize],
+    /// The number of the first.
+    base: i64,
+    ids: Vec<u8>,
+    tenants: Vec<u8>,
+    now: Millis,
+}
+
+impl Batch<'_> {
+    fn jobs(&self) -> impl Iterator<Item = (usize, &NewJob)> {
+        self.fresh.iter().map(|&index| (index, self.sorted[index]))
+    }
+
+    /// When a job is due, if that is not now.
+    fn due(&self, job: &NewJob) -> Option<Millis> {
+        (job.run_at > self.now).then_some(job.run_at)
+    }
+
+    async fn keep_free(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let row = |(index, job, at): (usize, &NewJob, usize)| {
+            (index, job.queue as i16, self.due(job), at, job.body.len())
+        };
+        self.insert(connection, [JOBS, LATER], row).await?;
+        let runs = runs(self.jobs().filter(|(_, job)| self.due(job).is_none()));
+        if !runs.is_empty() {
+            sqlx::query(READY)
+                .bind(json(&runs)?)
+                .bind(self.base)
+                .bind(&self.tenants)
+                .execute(connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// `order` tells the place of each in the call: neighbours by limit key are no neighbours in a line.
+    async fn keep(&self, connection: &mut SqliteConnection, order: &[usize]) -> Result<(), sqlx::Error> {
+        let limit = |job: &NewJob| job.keys.limit.as_ref().map(|key| key.as_str().to_owned());
+        let line = |job: &NewJob| job.keys.order.as_ref().map(|order| order.key.as_str().to_owned());
+        let row = |(index, job, at): (usize, &NewJob, usize)| {
+            let (queue, due) = (job.queue as i16, self.due(job));
+            (index, queue, due, at, job.body.len(), limit(job), line(job), holds(&job.keys))
+        };
+        self.insert(connection, [JOBS_KEYED, LATER_KEYED], row).await?;
+        let now = self.jobs().filter(|(_, job)| self.due(job).is_none());
+        let mut due: Vec<(usize, Due)> = now
+            .map(|(index, job)| {
+                let place = Place {
+                    lane: job.queue as i16,
+                    limit_key: limit(job).unwrap_or_default(),
+                    tenant: job.tenant,
+                    seq: self.base + number(index),
+                };
+                let (queue, id) = (job.queue as i16, job.id.0);
+                let order_key = line(job);
+                (order[index], Due { queue, order_key, id, place })
+            })
+            .collect();
+        due.sort_by_key(|(place, _)| *place);
+        lines::join(connection, due.into_iter().map(|(_, due)| due).collect()).await
+    }
+
+    /// Inserts the rows of the jobs, and of those that are due later; `row` gets each with the offset of its body.
+    async fn insert<'j, R: serde::Serialize>(
+        &'j self,
+        connection: &mut SqliteConnection,
+        [jobs, later]: [&'static str; 2],
+        row: impl Fn((usize, &'j NewJob, usize)) -> R,
+    ) -> Result<(), sqlx::Error> {
+        let (mut rows, mut bodies, mut waits) = (Vec::with_capacity(self.fresh.len()), Vec::new(), false);
+        for (index, job) in self.jobs() {
+            rows.push(row((index, job, bodies.len())));
+            bodies.extend_from_slice(&job.body);
+            waits |= self.due(job).is_some();
+        }
+        // An empty blob would be bound as NULL.
+        bodies.push(0);
+        let rows = json(&rows)?;
+        sqlx::query(jobs)
+            .bind(&rows)
+            .bind(self.base)
+            .bind(&self.ids)
+            .bind(&self.tenants)
+            .bind(&bodies)
+            .execute(&mut *connection)
+            .await?;
+        if waits {
+            sqlx::query(later)
+                .bind(&rows)
+                .bind(self.base)
+                .bind(&self.tenants)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
 }
 
 /// The indices of the jobs whose keys were not known, ascending.
@@ -141,15 +228,3 @@ fn runs<'a>(jobs: impl Iterator<Item = (usize, &'a NewJob)>) -> Vec<(usize, i16,
 }
 
 type Queued = (i16, Uuid);
-
-/// Sequences of consecutive numbers in `seqs`, which must be ascending, as `(first, length)`.
-pub(super) fn islands(seqs: &[i64]) -> Vec<(i64, i64)> {
-    let mut islands: Vec<(i64, i64)> = Vec::new();
-    for &seq in seqs {
-        match islands.last_mut() {
-            Some((first, length)) if *first + *length == seq && *length < RUN_MAX => *length += 1,
-            _ => islands.push((seq, 1)),
-        }
-    }
-    islands
-}

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-use super::json;
+use super::super::outcome::End;
+use super::super::rows;
+use super::{json, lines};
 use crate::backend::Cancelled;
 use crate::clock::{Millis, day};
-use crate::job::JobId;
+use crate::job::{JobId, Queue};
 
 #[derive(sqlx::FromRow)]
 struct Place {
@@ -17,14 +19,18 @@ struct Place {
     queue: i16,
     lane: i16,
     tenant: Uuid,
+    limit_key: String,
+    order_key: Option<String>,
 }
 
+/// Answers with the queue in which another job follows it in its line, if one does.
 pub(super) async fn cancel(
     connection: &mut SqliteConnection,
     id: JobId,
     now: Millis,
-) -> Result<Cancelled, sqlx::Error> {
-    const PLACE: &str = "SELECT j.seq, j.run_at, j.queue, j.queue + 10 * j.crashes AS lane, j.tenant
+) -> Result<(Cancelled, Option<Queue>), sqlx::Error> {
+    const PLACE: &str = "SELECT j.seq, j.run_at, j.queue, j.queue + 10 * j.crashes AS lane, j.tenant,
+            COALESCE(j.limit_key, '') AS limit_key, j.order_key
         FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = $1";
     const MARK: &str = "INSERT INTO queue_cancels (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     const END: [&str; 4] = [
@@ -38,11 +44,11 @@ pub(super) async fn cancel(
         .fetch_optional(&mut *connection)
         .await?
     else {
-        return Ok(Cancelled::Unknown);
+        return Ok((Cancelled::Unknown, None));
     };
     if !take_out(connection, &place).await? {
         sqlx::query(MARK).bind(id.0).bind(now).execute(connection).await?;
-        return Ok(Cancelled::Signalled);
+        return Ok((Cancelled::Signalled, None));
     }
     for step in END {
         sqlx::query(step)
@@ -52,17 +58,19 @@ pub(super) async fn cancel(
             .execute(&mut *connection)
             .await?;
     }
-    Ok(Cancelled::Removed)
+    let queue = rows::queue(place.queue)?;
+    let end: Vec<End> = End::of(place.tenant, place.order_key, id.0).into_iter().collect();
+    let follows = lines::follow(connection, queue, &end).await?;
+    Ok((Cancelled::Removed, follows.then_some(queue)))
 }
 
 /// Takes the job from where it waits; `false` = it does not wait, so it runs.
 async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bool, sqlx::Error> {
     const LATER: &str = "DELETE FROM queue_later WHERE queue = $1 AND run_at = $2 AND seq = $3";
-    const PARKED: &str = "DELETE FROM queue_parked WHERE seq = $1";
-    const RUN: &str = "SELECT pos, n FROM queue_ready WHERE lane = $1 AND tenant = $2 AND pos <= $3
-        ORDER BY pos DESC LIMIT 1";
-    const CUT: &str = "DELETE FROM queue_ready WHERE lane = $1 AND tenant = $2 AND pos = $3";
-    const REST: &str = "INSERT INTO queue_ready (lane, tenant, pos, n) VALUES ($1, $2, $3, $4)";
+    const ELSEWHERE: [&str; 2] = [
+        "DELETE FROM queue_parked WHERE seq = $1",
+        "DELETE FROM queue_behind WHERE seq = $1",
+    ];
 
     if let Some(run_at) = place.run_at {
         let waited = sqlx::query(LATER)
@@ -75,17 +83,25 @@ async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bo
             return Ok(true);
         }
     }
-    if sqlx::query(PARKED)
-        .bind(place.seq)
-        .execute(&mut *connection)
-        .await?
-        .rows_affected()
-        > 0
-    {
-        return Ok(true);
+    for step in ELSEWHERE {
+        let waited = sqlx::query(step).bind(place.seq).execute(&mut *connection).await?;
+        if waited.rows_affected() > 0 {
+            return Ok(true);
+        }
     }
+    take_from_run(connection, place).await
+}
+
+/// Takes the job out of a ready run; `false` = none has it.
+async fn take_from_run(connection: &mut SqliteConnection, place: &Place) -> Result<bool, sqlx::Error> {
+    const RUN: &str = "SELECT pos, n FROM queue_ready
+        WHERE lane = $1 AND limit_key = $2 AND tenant = $3 AND pos <= $4 ORDER BY pos DESC LIMIT 1";
+    const CUT: &str = "DELETE FROM queue_ready WHERE lane = $1 AND limit_key = $2 AND tenant = $3 AND pos = $4";
+    const REST: &str = "INSERT INTO queue_ready (lane, limit_key, tenant, pos, n) VALUES ($1, $2, $3, $4, $5)";
+
     let run: Option<(i64, i64)> = sqlx::query_as(RUN)
         .bind(place.lane)
+        .bind(&place.limit_key)
         .bind(place.tenant)
         .bind(place.seq)
         .fetch_optional(&mut *connection)
@@ -95,6 +111,7 @@ async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bo
     };
     sqlx::query(CUT)
         .bind(place.lane)
+        .bind(&place.limit_key)
         .bind(place.tenant)
         .bind(pos)
         .execute(&mut *connection)
@@ -103,6 +120,7 @@ async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bo
         if n > 0 {
             sqlx::query(REST)
                 .bind(place.lane)
+                .bind(&place.limit_key)
                 .bind(place.tenant)
                 .bind(pos)
                 .bind(n)

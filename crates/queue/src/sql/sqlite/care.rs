@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::super::ring::lanes;
 use super::super::texts::paused;
-use super::json;
+use super::{dead, json};
 use crate::backend::{Counter, Counts, Finding, FindingLevel, KNOWN_DAYS, Purged};
 use crate::clock::{DAY_MS, Millis, day};
 use crate::job::Queue;
@@ -26,14 +26,16 @@ pub(super) async fn counts(connection: &mut SqliteConnection, queue: Queue) -> R
             CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)
             WHERE l.lane IN (SELECT value FROM json_each($2))),
         (SELECT count(*) FROM queue_parked WHERE lane IN (SELECT value FROM json_each($2))),
+        (SELECT count(*) FROM queue_behind WHERE queue = $1),
         (SELECT count(*) FROM queue_dead WHERE queue = $1),
         EXISTS (SELECT 1 FROM queue_control WHERE name = $3)";
-    let (ready, scheduled, running, parked, dead, paused): (i64, i64, i64, i64, i64, bool) = sqlx::query_as(COUNTS)
+    let figures: (i64, i64, i64, i64, i64, i64, bool) = sqlx::query_as(COUNTS)
         .bind(queue as i16)
         .bind(json(&lanes(queue))?)
         .bind(paused(queue))
         .fetch_one(connection)
         .await?;
+    let (ready, scheduled, running, parked, behind, dead, paused) = figures;
     let figure = |count: i64| u64::try_from(count).unwrap_or(0);
     Ok(Counts {
         ready: figure(ready),
@@ -41,7 +43,7 @@ pub(super) async fn counts(connection: &mut SqliteConnection, queue: Queue) -> R
         running: figure(running),
         parked: figure(parked),
         dead: figure(dead),
-        behind: 0,
+        behind: figure(behind),
         paused,
     })
 }
@@ -76,12 +78,6 @@ pub(super) async fn purge(
     const WORKERS: &str = "DELETE FROM queue_workers WHERE until < $1";
     const CANCELS: &str = "DELETE FROM queue_cancels WHERE NOT EXISTS (
         SELECT 1 FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = queue_cancels.id)";
-    const OLD_DEAD: &str = "SELECT rowid FROM queue_dead WHERE died_at < $1 AND queue = $2 ORDER BY died_at LIMIT $3";
-    const DEAD: [&str; 2] = [
-        "DELETE FROM queue_errors WHERE id IN (
-            SELECT id FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)))",
-        "DELETE FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1))",
-    ];
 
     let keys: Vec<i64> = sqlx::query_scalar(OLD_KEYS)
         .bind(day(now) - KNOWN_DAYS)
@@ -96,18 +92,9 @@ pub(super) async fn purge(
         .execute(&mut *connection)
         .await?;
     sqlx::query(CANCELS).execute(&mut *connection).await?;
-    let dead: Vec<i64> = sqlx::query_scalar(OLD_DEAD)
-        .bind(dead_before)
-        .bind(queue as i16)
-        .bind(PURGE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
-    for step in DEAD {
-        sqlx::query(step).bind(json(&dead)?).execute(&mut *connection).await?;
-    }
     Ok(Purged {
         keys: keys.len() as u64,
-        dead: dead.len() as u64,
+        dead: dead::purge(connection, queue, dead_before, PURGE_MAX).await?,
     })
 }
 
@@ -126,8 +113,38 @@ pub(super) async fn settings(connection: &mut SqliteConnection) -> Result<Settin
     })
 }
 
+/// What has gone wrong among the rows.
+pub(super) struct Faults {
+    /// Jobs that nothing will ever start.
+    lost: i64,
+    /// Runs that count under limits and are under no lease.
+    leaked: i64,
+}
+
+pub(super) async fn faults(connection: &mut SqliteConnection) -> Result<Faults, sqlx::Error> {
+    // Ready under a key that no claim looks at; behind a head that will never end.
+    const STUCK: &str = "SELECT
+        (SELECT COALESCE(sum(n), 0) FROM queue_ready r WHERE limit_key <> ''
+            AND NOT EXISTS (SELECT 1 FROM queue_turns t WHERE t.lane = r.lane AND t.limit_key = r.limit_key)
+            AND NOT EXISTS (SELECT 1 FROM queue_closed c WHERE c.lane = r.lane AND c.limit_key = r.limit_key))
+        + (SELECT count(*) FROM queue_behind b WHERE NOT EXISTS (
+            SELECT 1 FROM queue_lines l
+            WHERE l.queue = b.queue AND l.tenant = b.tenant AND l.order_key = b.order_key AND (
+                EXISTS (SELECT 1 FROM queue_dead d WHERE d.id = l.head)
+                OR EXISTS (SELECT 1 FROM queue_keys k CROSS JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = l.head))))";
+    const LEAKED: &str = "SELECT count(*) FROM queue_uses u WHERE NOT EXISTS (
+        SELECT 1 FROM queue_leases l CROSS JOIN json_each(l.runs) r
+        WHERE l.id = u.lease AND r.value ->> 1 = u.first AND r.value ->> 2 = u.n)";
+    let uncovered = uncovered(connection).await?;
+    let stuck: i64 = sqlx::query_scalar(STUCK).fetch_one(&mut *connection).await?;
+    Ok(Faults {
+        lost: uncovered + stuck,
+        leaked: sqlx::query_scalar(LEAKED).fetch_one(connection).await?,
+    })
+}
+
 /// How many jobs are in no place from which they could ever start.
-pub(super) async fn uncovered(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+async fn uncovered(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     // Runs do not overlap, so in one pass over all jobs and all ends of runs, a job is covered if the furthest end so far
     // lies behind it.
     const UNCOVERED: &str = "
@@ -135,16 +152,17 @@ pub(super) async fn uncovered(connection: &mut SqliteConnection) -> Result<i64, 
             SELECT pos, n FROM queue_ready
             UNION ALL SELECT r.value ->> 1, r.value ->> 2 FROM queue_leases l, json_each(l.runs) r
             UNION ALL SELECT seq, 1 FROM queue_later
-            UNION ALL SELECT seq, 1 FROM queue_parked),
+            UNION ALL SELECT seq, 1 FROM queue_parked
+            UNION ALL SELECT seq, 1 FROM queue_behind),
         marks(seq, until) AS (
             SELECT seq, NULL FROM queue_jobs UNION ALL SELECT first, first + len FROM runs),
         swept(seq, until, covered) AS (
             SELECT seq, until, max(until) OVER (ORDER BY seq, until IS NULL ROWS UNBOUNDED PRECEDING) FROM marks)
         SELECT count(*) FROM swept WHERE until IS NULL AND COALESCE(covered <= seq, true)";
-    sqlx::query_scalar(UNCOVERED).fetch_one(connection).await
+    sqlx::query_scalar(UNCOVERED).fetch_one(&mut *connection).await
 }
 
-pub(super) fn findings(settings: &Settings, uncovered: i64) -> Vec<Finding> {
+pub(super) fn findings(settings: &Settings, faults: &Faults) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |level, text: String| findings.push(Finding { level, text });
     if settings.journal != "wal" {
@@ -160,8 +178,13 @@ pub(super) fn findings(settings: &Settings, uncovered: i64) -> Vec<Finding> {
             "synchronous is not FULL: accepted jobs may be lost in a power cut".into(),
         );
     }
-    if uncovered > 0 {
-        let text = format!("{uncovered} jobs are kept that nothing will ever start: this is a defect, report it");
+    let Faults { lost, leaked } = faults;
+    if *lost > 0 {
+        let text = format!("{lost} jobs are kept that nothing will ever start: this is a defect, report it");
+        find(FindingLevel::Fault, text);
+    }
+    if *leaked > 0 {
+        let text = format!("{leaked} runs count under limits that are under no lease: this is a defect, report it");
         find(FindingLevel::Fault, text);
     }
     if findings.is_empty() {

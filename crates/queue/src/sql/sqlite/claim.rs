@@ -1,57 +1,75 @@
 //! Taking jobs under a lease.
 
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
-use super::super::ring::{Ring, Visit, lane};
-use super::super::rows::attempts;
+use super::super::ring::{Ring, Rings, Visit, lane, lanes};
+use super::super::rows::{attempts, keys};
 use super::super::texts::paused;
-use super::{json, number, packed};
+use super::{json, keyed, number, packed};
 use crate::backend::{ClaimRequest, Claimed, Claims, Ticket};
-use crate::flow::Keys;
 use crate::job::JobId;
 
 /// `$1` lane, `$2` tenant served last, `$3` jobs wanted, `$4` jobs per tenant and visit, `$5` runs per visit, `$6` the
-/// switch.
+/// switch, `$7` now, `$8` to `$10` all lanes of the queue.
 ///
 /// The ring names the tenants from the next one on, round the circle. `before` is what the tenants before this one give;
-/// the ring ends with the tenant (not served any more) at which it is enough, or at the first again.
+/// the ring ends with the tenant (not served any more) at which it is enough, or at the first again. The row with `k` 0
+/// tells instead whether limit keys may be open that have ready jobs, and when the next closed one opens by itself.
 const PICK: &str = "
 WITH RECURSIVE ring(tenant, first, k, before) AS (
     SELECT tenant, tenant, 1, 0 FROM (SELECT COALESCE(
-        (SELECT tenant FROM queue_ready WHERE lane = $1 AND tenant > $2 ORDER BY tenant LIMIT 1),
-        (SELECT tenant FROM queue_ready WHERE lane = $1 ORDER BY tenant LIMIT 1)) AS tenant)
+        (SELECT tenant FROM queue_ready WHERE lane = $1 AND limit_key = '' AND tenant > $2 ORDER BY tenant LIMIT 1),
+        (SELECT tenant FROM queue_ready WHERE lane = $1 AND limit_key = '' ORDER BY tenant LIMIT 1)) AS tenant)
     WHERE tenant IS NOT NULL AND NOT EXISTS (SELECT 1 FROM queue_control WHERE name = $6)
     UNION ALL
     SELECT COALESCE(
-            (SELECT r.tenant FROM queue_ready r WHERE r.lane = $1 AND r.tenant > ring.tenant ORDER BY r.tenant LIMIT 1),
-            (SELECT r.tenant FROM queue_ready r WHERE r.lane = $1 ORDER BY r.tenant LIMIT 1)),
+            (SELECT r.tenant FROM queue_ready r WHERE r.lane = $1 AND r.limit_key = '' AND r.tenant > ring.tenant
+                ORDER BY r.tenant LIMIT 1),
+            (SELECT r.tenant FROM queue_ready r WHERE r.lane = $1 AND r.limit_key = '' ORDER BY r.tenant LIMIT 1)),
         ring.first, ring.k + 1,
         ring.before + min($4, (SELECT sum(n) FROM (
-            SELECT r.n FROM queue_ready r WHERE r.lane = $1 AND r.tenant = ring.tenant ORDER BY r.pos LIMIT $5)))
+            SELECT r.n FROM queue_ready r WHERE r.lane = $1 AND r.limit_key = '' AND r.tenant = ring.tenant
+            ORDER BY r.pos LIMIT $5)))
     FROM ring WHERE ring.before < $3 AND (ring.k = 1 OR ring.tenant <> ring.first))
+SELECT 0 AS k, NULL AS tenant,
+    NOT EXISTS (SELECT 1 FROM queue_control WHERE name = $6) AND (
+        EXISTS (SELECT 1 FROM queue_turns WHERE lane = $1)
+        OR EXISTS (SELECT 1 FROM queue_closed WHERE lane = $1 AND is_full = 0 AND opens_at <= $7)
+        OR EXISTS (SELECT 1 FROM queue_closed WHERE lane = $1 AND is_full = 1 AND opens_at <= $7)) AS pos,
+    (SELECT min(opens_at) FROM (
+        SELECT (SELECT opens_at FROM queue_closed WHERE lane = $8 AND is_full = 0 AND opens_at > $7
+            ORDER BY opens_at LIMIT 1) AS opens_at
+        UNION ALL SELECT (SELECT opens_at FROM queue_closed WHERE lane = $9 AND is_full = 0 AND opens_at > $7
+            ORDER BY opens_at LIMIT 1)
+        UNION ALL SELECT (SELECT opens_at FROM queue_closed WHERE lane = $10 AND is_full = 0 AND opens_at > $7
+            ORDER BY opens_at LIMIT 1))) AS n,
+    0 AS unserved
+UNION ALL
 SELECT ring.k, ring.tenant, run.pos, run.n, ring.before >= $3 AS unserved
-FROM ring CROSS JOIN queue_ready run ON run.lane = $1 AND run.tenant = ring.tenant AND run.pos IN (
-    SELECT r.pos FROM queue_ready r WHERE r.lane = $1 AND r.tenant = ring.tenant ORDER BY r.pos LIMIT $5)
+FROM ring CROSS JOIN queue_ready run
+    ON run.lane = $1 AND run.limit_key = '' AND run.tenant = ring.tenant AND run.pos IN (
+        SELECT r.pos FROM queue_ready r WHERE r.lane = $1 AND r.limit_key = '' AND r.tenant = ring.tenant
+        ORDER BY r.pos LIMIT $5)
 WHERE ring.k = 1 OR ring.tenant <> ring.first
-ORDER BY ring.k, run.pos";
+ORDER BY 1, 3";
 
-/// The runs that are cut, as they were: `[index of the tenant, pos]`.
+/// The runs that are cut, as they were: `[index of the tenant, pos, limit key]`.
 const CUT: &str = "
-    DELETE FROM queue_ready WHERE (lane, tenant, pos) IN (
-        SELECT $1, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1 FROM json_each($3))";
+    DELETE FROM queue_ready WHERE (lane, limit_key, tenant, pos) IN (
+        SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1 FROM json_each($3))";
 
-/// What is left of them: `[index of the tenant, pos, n]`. Not an UPDATE with a join: SQLite would look at every run of the
-/// lane to find these, and the longer the queue the slower every claim.
+/// What is left of them: `[index of the tenant, pos, limit key, n]`. Not an UPDATE with a join: SQLite would look at every
+/// run of the lane to find these, and the longer the queue the slower every claim.
 const REST: &str = "
-    INSERT INTO queue_ready (lane, tenant, pos, n)
-    SELECT $1, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 2 FROM json_each($3)";
+    INSERT INTO queue_ready (lane, limit_key, tenant, pos, n)
+    SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 3 FROM json_each($3)";
 
 const LEASE: &str = "INSERT INTO queue_leases (lane, session, until, runs) VALUES ($1, $2, $3, $4) RETURNING id";
 
 const JOBS: &str = "
-    SELECT j.seq, j.id, j.tenant, j.attempts, j.body FROM json_each($1) run
+    SELECT j.seq, j.id, j.tenant, j.attempts, j.limit_key, j.order_key, j.holds, j.body FROM json_each($1) run
     CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)";
 
 pub(super) struct Outcome {
@@ -59,8 +77,30 @@ pub(super) struct Outcome {
     pub(super) visit: Visit,
 }
 
+/// A ready run that may be cut.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    /// Whose turn it is; runs come in the order of the turns.
+    pub(super) turn: i64,
+    /// Which of the keys that are served, if it has a limit key.
+    pub(super) key: Option<usize>,
+    pub(super) tenant: Uuid,
+    pub(super) pos: i64,
+    pub(super) n: i64,
+    /// The claim is full before it comes to this one.
+    pub(super) unserved: bool,
+}
+
+/// A limit key that is served, and how many it allows.
+#[derive(Clone, Debug)]
+pub(super) struct Allowed {
+    pub(super) limit_key: String,
+    pub(super) most: i64,
+}
+
 /// A part of a ready run.
 struct Cut {
+    limit_key: String,
     tenant: Uuid,
     pos: i64,
     n: i64,
@@ -70,28 +110,58 @@ struct Cut {
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
-    ring: Ring,
+    ring: &Ring,
+    rings: &Rings,
 ) -> Result<Outcome, sqlx::Error> {
-    let lane = lane(request.queue, request.lane);
-    let picked: Vec<(i64, Uuid, i64, i64, bool)> = sqlx::query_as(PICK)
-        .bind(lane)
+    let [first, second, third] = lanes(request.queue);
+    let rows: Vec<(i64, Option<Uuid>, i64, Option<i64>, bool)> = sqlx::query_as(PICK)
+        .bind(lane(request.queue, request.lane))
         .bind(ring.cursor)
         .bind(number(request.want))
         .bind(number(ring.share))
         .bind(number(ring.runs))
         .bind(paused(request.queue))
+        .bind(request.now)
+        .bind(first)
+        .bind(second)
+        .bind(third)
         .fetch_all(&mut *connection)
         .await?;
-    let (cuts, visit, more) = share_out(&picked, ring, number(request.want));
-    if cuts.is_empty() {
-        return Ok(Outcome {
-            claims: Claims {
-                more,
-                ..Claims::default()
-            },
-            visit,
-        });
+    let (mut picked, mut keyed, mut opens_at) = (Vec::with_capacity(rows.len()), false, None);
+    for (turn, tenant, pos, n, unserved) in rows {
+        match (tenant, n) {
+            (Some(tenant), Some(n)) => picked.push(Run {
+                turn,
+                key: None,
+                tenant,
+                pos,
+                n,
+                unserved,
+            }),
+            _ => (keyed, opens_at) = (pos != 0, n),
+        }
     }
+    if keyed {
+        return keyed::claim(connection, request, ring, rings, picked).await;
+    }
+    let (jobs, visit, more) = take(connection, request, ring, &picked, &[]).await?;
+    let claims = Claims { jobs, more, opens_at };
+    Ok(Outcome { claims, visit })
+}
+
+/// Takes of these runs what their turns allow; answers the jobs, what was seen, and whether there may be more of these.
+pub(super) async fn take(
+    connection: &mut SqliteConnection,
+    request: &ClaimRequest,
+    ring: &Ring,
+    picked: &[Run],
+    allowed: &[Allowed],
+) -> Result<(Vec<Claimed>, Visit, bool), sqlx::Error> {
+    let (cuts, visit, more) = share_out(picked, allowed, ring, number(request.want));
+    if cuts.is_empty() {
+        return Ok((Vec::new(), visit, more));
+    }
+    let lane = lane(request.queue, request.lane);
     cut_off(connection, lane, &cuts).await?;
 
     let runs: Vec<_> = cuts
@@ -106,70 +176,90 @@ pub(super) async fn claim(
         .bind(&runs)
         .fetch_one(&mut *connection)
         .await?;
+    note_uses(connection, request, claim, &cuts).await?;
     let rows = sqlx::query(JOBS).bind(&runs).fetch_all(connection).await?;
-    let jobs = rows
-        .iter()
-        .map(|row| {
-            Ok(Claimed {
-                id: JobId(row.try_get("id")?),
-                queue: request.queue,
-                tenant: row.try_get("tenant")?,
-                crashes: request.lane,
-                attempts: attempts(row.try_get("attempts")?)?,
-                ticket: Ticket {
-                    claim,
-                    seq: row.try_get("seq")?,
-                },
-                keys: Keys::default(),
-                body: row.try_get("body")?,
-            })
-        })
-        .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    Ok(Outcome {
-        claims: Claims {
-            jobs,
-            more,
-            opens_at: None,
+    let jobs = rows.iter().map(|row| job(row, claim, request));
+    Ok((jobs.collect::<Result<_, _>>()?, visit, more))
+}
+
+fn job(row: &SqliteRow, claim: i64, request: &ClaimRequest) -> Result<Claimed, sqlx::Error> {
+    Ok(Claimed {
+        id: JobId(row.try_get("id")?),
+        queue: request.queue,
+        tenant: row.try_get("tenant")?,
+        crashes: request.lane,
+        attempts: attempts(row.try_get("attempts")?)?,
+        ticket: Ticket {
+            claim,
+            seq: row.try_get("seq")?,
         },
-        visit,
+        keys: keys(
+            row.try_get("limit_key")?,
+            row.try_get("order_key")?,
+            row.try_get("holds")?,
+        ),
+        body: row.try_get("body")?,
     })
 }
 
 /// How much of each run this claim takes, what it saw, and whether there may be more.
-fn share_out(picked: &[(i64, Uuid, i64, i64, bool)], ring: Ring, want: i64) -> (Vec<Cut>, Visit, bool) {
+fn share_out(picked: &[Run], allowed: &[Allowed], ring: &Ring, want: i64) -> (Vec<Cut>, Visit, bool) {
     let (mut cuts, mut visit, mut more) = (Vec::new(), Visit::default(), false);
     let (mut left, mut room, mut runs, mut turn) = (want, 0, 0, 0);
-    for &(k, tenant, pos, n, unserved) in picked {
-        if unserved || left == 0 {
+    let mut allowances: Vec<i64> = allowed.iter().map(|allowed| allowed.most).collect();
+    for run in picked {
+        if run.unserved || left == 0 {
             more = true;
-            visit.unserved |= unserved;
+            visit.unserved |= run.unserved || run.turn != turn;
             continue;
         }
-        if k != turn {
-            (room, runs, turn) = (number(ring.share), 0, k);
+        if run.turn != turn {
+            (room, runs, turn) = (number(ring.share), 0, run.turn);
         }
+        let allowance = run.key.map_or(want, |key| allowances[key]);
         runs += 1;
         visit.runs += 1;
-        visit.jobs += usize::try_from(n).unwrap_or(0);
-        let take = n.min(room).min(left);
-        more |= take < n || runs >= ring.runs;
-        if take > 0 {
-            (room, left, visit.last) = (room - take, left - take, Some(tenant));
-            visit.taken += usize::try_from(take).unwrap_or(0);
-            cuts.push(Cut { tenant, pos, n, take });
+        visit.jobs += usize::try_from(run.n).unwrap_or(0);
+        let take = run.n.min(room).min(left).min(allowance);
+        more |= take < run.n || runs >= ring.runs;
+        if take == 0 {
+            continue;
         }
+        (room, left) = (room - take, left - take);
+        visit.taken += usize::try_from(take).unwrap_or(0);
+        let limit_key = match run.key {
+            Some(key) => {
+                allowances[key] -= take;
+                allowed[key].limit_key.clone()
+            }
+            None => {
+                visit.last = Some(run.tenant);
+                String::new()
+            }
+        };
+        cuts.push(Cut {
+            limit_key,
+            tenant: run.tenant,
+            pos: run.pos,
+            n: run.n,
+            take,
+        });
     }
     (cuts, visit, more)
 }
 
 async fn cut_off(connection: &mut SqliteConnection, lane: i16, cuts: &[Cut]) -> Result<(), sqlx::Error> {
     let tenants = packed(cuts.iter().map(|cut| &cut.tenant));
-    let whole: Vec<_> = cuts.iter().enumerate().map(|(index, cut)| (index, cut.pos)).collect();
+    let whole: Vec<_> = cuts
+        .iter()
+        .enumerate()
+        .map(|(index, cut)| (index, cut.pos, &cut.limit_key))
+        .collect();
     let rest: Vec<_> = cuts
         .iter()
         .enumerate()
         .filter(|(_, cut)| cut.take < cut.n)
-        .map(|(index, cut)| (index, cut.pos + cut.take, cut.n - cut.take))
+        .map(|(index, cut)| (index, cut.pos + cut.take, &cut.limit_key, cut.n - cut.take))
         .collect();
     sqlx::query(CUT)
         .bind(lane)
@@ -185,5 +275,29 @@ async fn cut_off(connection: &mut SqliteConnection, lane: i16, cuts: &[Cut]) -> 
             .execute(connection)
             .await?;
     }
+    Ok(())
+}
+
+/// What runs now of limit keys, for those who count.
+async fn note_uses(
+    connection: &mut SqliteConnection,
+    request: &ClaimRequest,
+    claim: i64,
+    cuts: &[Cut],
+) -> Result<(), sqlx::Error> {
+    // [limit key, first seq, length]
+    const USES: &str = "INSERT INTO queue_uses (queue, limit_key, first, n, lease)
+        SELECT $1, value ->> 0, value ->> 1, value ->> 2, $2 FROM json_each($3)";
+    let keyed = cuts.iter().filter(|cut| !cut.limit_key.is_empty());
+    let uses: Vec<_> = keyed.map(|cut| (&cut.limit_key, cut.pos, cut.take)).collect();
+    if uses.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(USES)
+        .bind(request.queue as i16)
+        .bind(claim)
+        .bind(json(&uses)?)
+        .execute(connection)
+        .await?;
     Ok(())
 }

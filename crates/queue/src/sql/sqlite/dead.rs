@@ -1,35 +1,62 @@
 //! Dead letters that live again, or go for good.
 
 use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
 
+use super::super::outcome::End;
 use super::super::rows;
-use super::numbers_back;
+use super::lines::{self, Due};
+use super::ready::Place;
+use super::{json, numbers_back};
 use crate::clock::{Millis, day};
 use crate::job::{JobId, Queue};
 
 /// The key's day moves on: the job may well end today, and its new envelope say that it was added today.
-const RETRY: [&str; 5] = [
-    "INSERT INTO queue_jobs (seq, queue, id, tenant, body)
-        SELECT $2, queue, id, tenant, COALESCE($4, body) FROM queue_dead WHERE id = $1",
-    "INSERT INTO queue_ready (lane, tenant, pos, n) SELECT queue, tenant, $2, 1 FROM queue_dead WHERE id = $1",
+const RETRY: [&str; 4] = [
+    "INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
+        SELECT $2, queue, id, tenant, COALESCE($4, body), limit_key, order_key, holds FROM queue_dead WHERE id = $1",
     "INSERT INTO queue_keys (seq, id, day) VALUES ($2, $1, $3)
         ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, day = max(queue_keys.day, excluded.day)",
     "DELETE FROM queue_cancels WHERE id = $1",
     "DELETE FROM queue_dead WHERE id = $1",
 ];
 
-/// The queue in which it is ready now; `None` = no such dead letter.
+/// A dead letter's place.
+#[derive(sqlx::FromRow)]
+struct Letter {
+    id: Uuid,
+    queue: i16,
+    tenant: Uuid,
+    limit_key: String,
+    order_key: Option<String>,
+    holds: Option<bool>,
+}
+
+impl Letter {
+    /// Its end, if its line waits for it.
+    fn end(self) -> Option<End> {
+        let order_key = self.order_key.filter(|_| self.holds == Some(true));
+        End::of(self.tenant, order_key, self.id)
+    }
+}
+
+async fn letter(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Letter>, sqlx::Error> {
+    const LETTER: &str = "SELECT id, queue, tenant, COALESCE(limit_key, '') AS limit_key, order_key, holds
+        FROM queue_dead WHERE id = $1";
+    sqlx::query_as(LETTER).bind(id.0).fetch_optional(connection).await
+}
+
+/// The queue in which it lives now; `None` = no such dead letter. In its line it is the head if that waited for it, else
+/// the last.
 pub(super) async fn retry(
     connection: &mut SqliteConnection,
     id: JobId,
     body: Option<&[u8]>,
     now: Millis,
 ) -> Result<Option<Queue>, sqlx::Error> {
-    let queue: Option<i16> = sqlx::query_scalar("SELECT queue FROM queue_dead WHERE id = $1")
-        .bind(id.0)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(queue) = queue else { return Ok(None) };
+    let Some(letter) = letter(connection, id).await? else {
+        return Ok(None);
+    };
     let seq = numbers_back(connection, 1).await?;
     for step in RETRY {
         sqlx::query(step)
@@ -40,20 +67,67 @@ pub(super) async fn retry(
             .execute(&mut *connection)
             .await?;
     }
+    let queue = letter.queue;
+    let due = Due {
+        queue,
+        order_key: letter.order_key,
+        id: letter.id,
+        place: Place {
+            lane: queue,
+            limit_key: letter.limit_key,
+            tenant: letter.tenant,
+            seq,
+        },
+    };
+    lines::join(connection, vec![due]).await?;
     rows::queue(queue).map(Some)
 }
 
-pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Result<bool, sqlx::Error> {
-    let gone = sqlx::query("DELETE FROM queue_dead WHERE id = $1")
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?
-        .rows_affected();
-    if gone > 0 {
-        sqlx::query("DELETE FROM queue_errors WHERE id = $1")
-            .bind(id.0)
-            .execute(connection)
-            .await?;
+/// The queue of which it was; `None` = no such dead letter.
+pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Queue>, sqlx::Error> {
+    const STEPS: [&str; 2] = [
+        "DELETE FROM queue_dead WHERE id = $1",
+        "DELETE FROM queue_errors WHERE id = $1",
+    ];
+    let Some(letter) = letter(connection, id).await? else {
+        return Ok(None);
+    };
+    for step in STEPS {
+        sqlx::query(step).bind(id.0).execute(&mut *connection).await?;
     }
-    Ok(gone > 0)
+    let queue = rows::queue(letter.queue)?;
+    let end: Vec<End> = letter.end().into_iter().collect();
+    lines::follow(connection, queue, &end).await?;
+    Ok(Some(queue))
+}
+
+/// Removes the oldest of those that died before, at most `most`; answers how many.
+pub(super) async fn purge(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    dead_before: Millis,
+    most: i64,
+) -> Result<u64, sqlx::Error> {
+    const OLD: &str = "SELECT rowid FROM queue_dead WHERE died_at < $1 AND queue = $2 ORDER BY died_at LIMIT $3";
+    const LETTERS: &str = "SELECT id, queue, tenant, COALESCE(limit_key, '') AS limit_key, order_key, holds
+        FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)) AND holds";
+    const STEPS: [&str; 2] = [
+        "DELETE FROM queue_errors WHERE id IN (
+            SELECT id FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)))",
+        "DELETE FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1))",
+    ];
+    let old: Vec<i64> = sqlx::query_scalar(OLD)
+        .bind(dead_before)
+        .bind(queue as i16)
+        .bind(most)
+        .fetch_all(&mut *connection)
+        .await?;
+    let rows = json(&old)?;
+    let letters: Vec<Letter> = sqlx::query_as(LETTERS).bind(&rows).fetch_all(&mut *connection).await?;
+    for step in STEPS {
+        sqlx::query(step).bind(&rows).execute(&mut *connection).await?;
+    }
+    let ends: Vec<End> = letters.into_iter().filter_map(Letter::end).collect();
+    lines::follow(connection, queue, &ends).await?;
+    Ok(old.len() as u64)
 }

@@ -9,6 +9,11 @@ mod cancel;
 mod care;
 mod claim;
 mod dead;
+mod keyed;
+mod limits;
+mod lines;
+mod ready;
+mod rescue;
 mod settle;
 mod sweep;
 mod wake;
@@ -27,6 +32,7 @@ use super::{SqlOptions, inspect};
 use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewJob};
 use crate::backend::{Purged, QueueError, Settle, Sweep};
 use crate::clock::Millis;
+use crate::flow::{Key, Limit};
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
@@ -127,7 +133,7 @@ impl SqliteQueue {
         finished: &[i64],
         now: Millis,
     ) -> Result<Vec<bool>, QueueError> {
-        let held = write!(self, connection => settle::settle(connection, settles, finished, now))?;
+        let held = write!(self, connection => settle::settle(connection, queue, settles, finished, now))?;
         self.wake_after(queue, settles);
         Ok(held)
     }
@@ -141,8 +147,8 @@ impl SqliteQueue {
     ) -> Result<(Vec<bool>, Claims), QueueError> {
         let ring = self.rings.get(request.queue, request.lane);
         let (held, outcome) = write!(self, connection => async {
-            let held = settle::settle(connection, settles, finished, request.now).await?;
-            Ok::<_, sqlx::Error>((held, claim::claim(connection, request, ring).await?))
+            let held = settle::settle(connection, request.queue, settles, finished, request.now).await?;
+            Ok::<_, sqlx::Error>((held, claim::claim(connection, request, &ring, &self.rings).await?))
         })?;
         self.rings
             .went(request.queue, request.lane, ring, outcome.visit, request.want);
@@ -152,9 +158,11 @@ impl SqliteQueue {
 
     fn wake_after(&self, queue: Queue, settles: &[Settle]) {
         use crate::backend::Outcome::{Later, Release};
+        // Another job of its line may follow, or its limit key have room.
+        let others = |settle: &Settle| !settle.keys.is_free();
         if settles
             .iter()
-            .any(|settle| matches!(settle.outcome, Later { .. } | Release))
+            .any(|settle| matches!(settle.outcome, Later { .. } | Release) || others(settle))
         {
             self.wakes.ring(queue);
         }
@@ -175,7 +183,7 @@ impl SqliteQueue {
         }
         let mut sweep = write!(self, connection => sweep::promote(connection, queue, now))?;
         for _ in 0..RESCUE_ROUNDS {
-            let found = write!(self, connection => sweep::rescue(connection, queue, now, dice))?;
+            let found = write!(self, connection => rescue::rescue(connection, queue, now, dice))?;
             sweep.rescued += found.rescued;
             sweep.unheard += found.unheard;
             sweep.poisoned += found.poisoned;
@@ -184,7 +192,8 @@ impl SqliteQueue {
                 break;
             }
         }
-        if sweep.promoted > 0 {
+        // Of those that were poisoned, the next in their lines are ready.
+        if sweep.promoted + sweep.rescued + sweep.unheard + sweep.poisoned > 0 {
             self.wakes.ring(queue);
         }
         Ok(sweep)
@@ -204,6 +213,18 @@ impl SqliteQueue {
         }
     }
 
+    pub(super) async fn set_limit(
+        &self,
+        queue: Queue,
+        key: &Key,
+        limit: Option<Limit>,
+        now: Millis,
+    ) -> Result<(), QueueError> {
+        write!(self, connection => limits::set(connection, queue, key, limit, now))?;
+        self.wakes.ring(queue);
+        Ok(())
+    }
+
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
         write!(self, connection => inspect::pause(inspect::Connection::Sqlite(connection), pause))
     }
@@ -221,7 +242,11 @@ impl SqliteQueue {
     }
 
     pub(super) async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError> {
-        write!(self, connection => cancel::cancel(connection, id, now))
+        let (cancelled, follows) = write!(self, connection => cancel::cancel(connection, id, now))?;
+        if let Some(queue) = follows {
+            self.wakes.ring(queue);
+        }
+        Ok(cancelled)
     }
 
     pub(super) async fn cancelled(&self, running: &[JobId]) -> Result<Vec<JobId>, QueueError> {
@@ -241,7 +266,12 @@ impl SqliteQueue {
     }
 
     pub(super) async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
-        write!(self, connection => dead::delete(connection, id))
+        let queue = write!(self, connection => dead::delete(connection, id))?;
+        // Another job of its line may follow.
+        if let Some(queue) = queue {
+            self.wakes.ring(queue);
+        }
+        Ok(queue.is_some())
     }
 
     pub(super) async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {
@@ -253,15 +283,19 @@ impl SqliteQueue {
     }
 
     pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
-        write!(self, connection => care::purge(connection, queue, now, dead_before))
+        let purged = write!(self, connection => care::purge(connection, queue, now, dead_before))?;
+        if purged.dead > 0 {
+            self.wakes.ring(queue);
+        }
+        Ok(purged)
     }
 
     pub(super) async fn check(&self) -> Result<Vec<Finding>, QueueError> {
         let settings = call!(self.writer, connection => care::settings(connection))?;
         let mut held = self.reader.hold_for(care::CHECK_LIMIT).await?;
         let deadline = held.deadline;
-        let uncovered = tokio::time::timeout_at(deadline, care::uncovered(held.connection())).await;
-        Ok(care::findings(&settings, held.end(uncovered)?))
+        let faults = tokio::time::timeout_at(deadline, care::faults(held.connection())).await;
+        Ok(care::findings(&settings, &held.end(faults)?))
     }
 }
 

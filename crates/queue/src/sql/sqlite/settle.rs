@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::super::outcome::{DEAD, DONE, LATER, PARK, RELEASE, error, kind, label, run_at};
+use super::super::outcome::{DEAD, DONE, Gone, LATER, PARK, RELEASE};
+use super::super::outcome::{cooled, error, in_lines, kind, label, leaves_line, run_at};
 use super::super::pool::broken;
 use super::cancel::doomed;
-use super::{json, numbers_back, numbers_front};
+use super::ready::{Place, make_ready};
+use super::{json, limits, lines, numbers_back, numbers_front};
 use crate::backend::{Outcome, Reason, Settle};
 use crate::clock::{Millis, day};
+use crate::flow::Key;
+use crate::job::Queue;
 
 const HELD: &str = "SELECT id FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
 const FINISHED: &str = "DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
@@ -22,11 +26,13 @@ type Input = (i64, i16, i64, Option<Millis>, Option<String>, Option<String>, boo
 
 /// What becomes of the jobs in the input, in this order; each for the kinds of outcome that need it. `$1` is the input,
 /// `$2` the time, `$3` the day. A job that goes on gets its new `seq` halfway.
-const STEPS: [(&[i16], &str); 11] = [
+const STEPS: [(&[i16], &str); 10] = [
     (
         &[DEAD],
-        "INSERT INTO queue_dead (id, queue, crashes, attempts, died_at, tenant, reason, body)
-         SELECT j.id, j.queue, j.crashes, j.attempts + (i.value ->> 4 IS NOT NULL), $2, j.tenant, i.value ->> 5, j.body
+        "INSERT INTO queue_dead
+            (id, queue, crashes, attempts, died_at, tenant, reason, body, limit_key, order_key, holds)
+         SELECT j.id, j.queue, j.crashes, j.attempts + (i.value ->> 4 IS NOT NULL), $2, j.tenant, i.value ->> 5, j.body,
+            j.limit_key, j.order_key, j.holds
          FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 1 = 1",
     ),
     (
@@ -70,57 +76,76 @@ const STEPS: [(&[i16], &str); 11] = [
     ),
     (
         &[LATER],
-        "INSERT INTO queue_later (queue, run_at, seq, lane, tenant)
-         SELECT j.queue, j.run_at, j.seq, j.queue + 10 * j.crashes, j.tenant
+        "INSERT INTO queue_later (queue, run_at, seq, lane, tenant, limit_key, ordered)
+         SELECT j.queue, j.run_at, j.seq, j.queue + 10 * j.crashes, j.tenant, j.limit_key, j.order_key IS NOT NULL
          FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
          WHERE i.value ->> 1 = 2",
     ),
     (
         &[PARK],
-        "INSERT INTO queue_parked (seq, lane, tenant, gate)
-         SELECT j.seq, j.queue + 10 * j.crashes, j.tenant, i.value ->> 5
+        "INSERT INTO queue_parked (seq, lane, tenant, gate, limit_key)
+         SELECT j.seq, j.queue + 10 * j.crashes, j.tenant, i.value ->> 5, j.limit_key
          FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
          WHERE i.value ->> 1 = 3",
-    ),
-    (
-        &[RELEASE],
-        "INSERT INTO queue_ready (lane, tenant, pos, n)
-         SELECT j.queue + 10 * j.crashes, j.tenant, j.seq, 1
-         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
-         WHERE i.value ->> 1 = 4",
     ),
 ];
 
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
+    queue: Queue,
     settles: &[Settle],
     finished: &[i64],
     now: Millis,
 ) -> Result<Vec<bool>, sqlx::Error> {
-    let today = day(now);
-    let plain = |settle: &Settle| {
-        settle.outcome == Outcome::Done && settle.attempts == 0 && settle.crashes == 0 && settle.added_on >= today
-    };
-    let mut gone = HashSet::new();
+    let mut gone = Gone::new();
     if !settles.is_empty() {
-        let held = held(connection, settles).await?;
-        let mine: Vec<&Settle> = settles
-            .iter()
-            .filter(|settle| held.contains(&settle.ticket.claim))
-            .collect();
-        gone = live(connection, &mine).await?;
-        if mine.iter().all(|settle| plain(settle)) {
-            let seqs: Vec<i64> = gone.iter().copied().collect();
-            sqlx::query(ENDED).bind(json(&seqs)?).execute(&mut *connection).await?;
-        } else {
-            mixed(connection, &mine, &gone, now).await?;
+        gone = write(connection, settles, now).await?;
+        if settles.iter().any(|settle| !settle.keys.is_free()) {
+            tell_others(connection, queue, settles, &gone).await?;
         }
     }
     if !finished.is_empty() {
         sqlx::query(FINISHED).bind(json(finished)?).execute(connection).await?;
     }
     // A job that is settled twice in one call was held once.
-    Ok(settles.iter().map(|settle| gone.remove(&settle.ticket.seq)).collect())
+    Ok(settles
+        .iter()
+        .map(|settle| gone.remove(&settle.ticket.seq).is_some())
+        .collect())
+}
+
+async fn write(connection: &mut SqliteConnection, settles: &[Settle], now: Millis) -> Result<Gone, sqlx::Error> {
+    let today = day(now);
+    let plain = |settle: &Settle| {
+        settle.outcome == Outcome::Done && settle.attempts == 0 && settle.crashes == 0 && settle.added_on >= today
+    };
+    let held = held(connection, settles).await?;
+    let mine: Vec<&Settle> = settles
+        .iter()
+        .filter(|settle| held.contains(&settle.ticket.claim))
+        .collect();
+    let live = live(connection, &mine).await?;
+    if !mine.iter().all(|settle| plain(settle)) {
+        return mixed(connection, &mine, &live, now).await;
+    }
+    let seqs: Vec<i64> = live.into_iter().collect();
+    sqlx::query(ENDED).bind(json(&seqs)?).execute(&mut *connection).await?;
+    Ok(seqs.into_iter().map(|seq| (seq, DONE)).collect())
+}
+
+/// What the ends of these runs mean for other jobs: their lines go on, their limit keys have room or are cooled.
+async fn tell_others(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    settles: &[Settle],
+    gone: &Gone,
+) -> Result<(), sqlx::Error> {
+    let held = || settles.iter().filter(|settle| gone.contains_key(&settle.ticket.seq));
+    let ends = in_lines(settles.iter().filter(|settle| leaves_line(settle, gone)));
+    lines::follow(connection, queue, &ends).await?;
+    let freed = held().filter_map(|settle| settle.keys.limit.as_ref().map(Key::as_str));
+    limits::make_room(connection, queue, freed).await?;
+    limits::cool(connection, queue, &cooled(settles, gone)).await
 }
 
 async fn held(connection: &mut SqliteConnection, settles: &[Settle]) -> Result<HashSet<i64>, sqlx::Error> {
@@ -149,7 +174,9 @@ async fn mixed(
     settles: &[&Settle],
     live: &HashSet<i64>,
     now: Millis,
-) -> Result<(), sqlx::Error> {
+) -> Result<Gone, sqlx::Error> {
+    const RELEASED: &str = "SELECT j.queue + 10 * j.crashes AS lane, COALESCE(j.limit_key, '') AS limit_key, j.tenant, j.seq
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2 WHERE i.value ->> 1 = 4";
     let mut back = numbers_back(connection, settles.len()).await?;
     let mut front = numbers_front(connection, settles.len()).await?;
     let doomed = doomed(connection).await?;
@@ -183,7 +210,14 @@ async fn mixed(
                 .await?;
         }
     }
-    Ok(())
+    if input.iter().any(|row| row.1 == RELEASE) {
+        let released: Vec<Place> = sqlx::query_as(RELEASED)
+            .bind(&text)
+            .fetch_all(&mut *connection)
+            .await?;
+        make_ready(connection, released).await?;
+    }
+    Ok(input.iter().map(|row| (row.0, row.1)).collect())
 }
 
 pub(super) async fn renew(

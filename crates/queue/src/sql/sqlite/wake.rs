@@ -93,10 +93,11 @@ async fn look(connection: &mut SqliteConnection, bells: &Bells) -> Result<(), sq
     }
 }
 
-/// Whether there is ready work, and when the next job is due.
+/// Whether there is ready work that may not be under closed limit keys, and when the next job is due.
 async fn waiting(connection: &mut SqliteConnection, queue: Queue) -> Result<(bool, Option<Millis>), sqlx::Error> {
     const WAITING: &str = "SELECT
-        EXISTS (SELECT 1 FROM queue_ready WHERE lane IN (SELECT value FROM json_each($2))),
+        EXISTS (SELECT 1 FROM queue_ready WHERE limit_key = '' AND lane IN (SELECT value FROM json_each($2)))
+            OR EXISTS (SELECT 1 FROM queue_turns WHERE lane IN (SELECT value FROM json_each($2))),
         (SELECT min(run_at) FROM queue_later WHERE queue = $1)";
     sqlx::query_as(WAITING)
         .bind(queue as i16)

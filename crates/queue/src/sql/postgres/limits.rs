@@ -1,0 +1,109 @@
+//! What limit keys allow.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Connection as _, PgConnection};
+
+use super::super::limits::{arrival_under, columns};
+use super::super::ring::lanes;
+use super::wake;
+use crate::clock::Millis;
+use crate::flow::{Key, Limit};
+use crate::job::Queue;
+
+pub(super) async fn set(
+    connection: &mut PgConnection,
+    queue: Queue,
+    key: &Key,
+    limit: Option<Limit>,
+    now: Millis,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    match limit {
+        Some(limit) => keep(&mut transaction, queue, key, limit, now).await?,
+        None => forget(&mut transaction, queue, key).await?,
+    }
+    look_again(&mut transaction, queue, &[key.as_str()]).await?;
+    wake::tell(&mut transaction, queue).await?;
+    transaction.commit().await
+}
+
+async fn keep(
+    connection: &mut PgConnection,
+    queue: Queue,
+    key: &Key,
+    limit: Limit,
+    now: Millis,
+) -> Result<(), sqlx::Error> {
+    const LOCK: &str = "INSERT INTO queue_limits AS l (queue, limit_key) VALUES ($1, $2)
+        ON CONFLICT (queue, limit_key) DO UPDATE SET arrival_us = l.arrival_us RETURNING l.arrival_us";
+    const SET: &str = "UPDATE queue_limits SET concurrency = $3, rate_count = $4, rate_per_us = $5, arrival_us = $6
+        WHERE queue = $1 AND limit_key = $2";
+    let arrival_us: i64 = sqlx::query_scalar(LOCK)
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .fetch_one(&mut *connection)
+        .await?;
+    let (concurrency, rate_count, rate_per_us) = columns(limit);
+    sqlx::query(SET)
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .bind(concurrency)
+        .bind(rate_count)
+        .bind(rate_per_us)
+        .bind(arrival_under(limit, arrival_us, now))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn forget(connection: &mut PgConnection, queue: Queue, key: &Key) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM queue_limits WHERE queue = $1 AND limit_key = $2")
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Closes keys until a time, each for the longest that was said.
+pub(super) async fn cool(
+    connection: &mut PgConnection,
+    queue: Queue,
+    until: &BTreeMap<&str, Millis>,
+) -> Result<(), sqlx::Error> {
+    // In the order of the keys, which are the same for everybody.
+    const COOL: &str = "INSERT INTO queue_limits AS l (queue, limit_key, cool_until)
+        SELECT $1, * FROM unnest($2::text[], $3::bigint[])
+        ON CONFLICT (queue, limit_key) DO UPDATE SET cool_until = GREATEST(l.cool_until, excluded.cool_until)";
+    if until.is_empty() {
+        return Ok(());
+    }
+    let (keys, until): (Vec<&str>, Vec<Millis>) = until.iter().unzip();
+    sqlx::query(COOL)
+        .bind(queue as i16)
+        .bind(&keys)
+        .bind(until)
+        .execute(&mut *connection)
+        .await?;
+    look_again(connection, queue, &keys).await
+}
+
+/// What was found out about closed keys is forgotten, so that the next claim looks anew. After their limits were locked: a
+/// claim that knows the old ones has written down by then what it found.
+async fn look_again(connection: &mut PgConnection, queue: Queue, keys: &[&str]) -> Result<(), sqlx::Error> {
+    const AGAIN: &str = "
+        WITH closed AS MATERIALIZED (
+            SELECT lane, limit_key FROM queue_closed WHERE lane = ANY($1) AND limit_key = ANY($2)
+            ORDER BY lane, limit_key FOR UPDATE),
+        opened AS (
+            DELETE FROM queue_closed c USING closed
+            WHERE c.lane = closed.lane AND c.limit_key = closed.limit_key RETURNING c.lane, c.limit_key)
+        INSERT INTO queue_turns (lane, limit_key) SELECT lane, limit_key FROM opened";
+    sqlx::query(AGAIN)
+        .bind(lanes(queue))
+        .bind(keys)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What limit keys allow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::super::limits::{arrival_under, columns};
+use super::super::ring::lanes;
+use super::json;
+use crate::clock::Millis;
+use crate::flow::{Key, Limit};
+use crate::job::Queue;
+
+pub(super) async fn set(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    key: &Key,
+    limit: Option<Limit>,
+    now: Millis,
+) -> Result<(), sqlx::Error> {
+    const ARRIVAL: &str = "SELECT arrival_us FROM queue_limits WHERE queue = $1 AND limit_key = $2";
+    const SET: &str = "
+        INSERT INTO queue_limits (queue, limit_key, concurrency, rate_count, rate_per_us, arrival_us)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (queue, limit_key) DO UPDATE SET concurrency = excluded.concurrency,
+            rate_count = excluded.rate_count, rate_per_us = excluded.rate_per_us, arrival_us = excluded.arrival_us";
+    const FORGET: &str = "DELETE FROM queue_limits WHERE queue = $1 AND limit_key = $2";
+    if let Some(limit) = limit {
+        let arrival_us: Option<i64> = sqlx::query_scalar(ARRIVAL)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+        let (concurrency, rate_count, rate_per_us) = columns(limit);
+        sqlx::query(SET)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .bind(concurrency)
+            .bind(rate_count)
+            .bind(rate_per_us)
+            .bind(arrival_under(limit, arrival_us.unwrap_or(0), now))
+            .execute(&mut *connection)
+            .await?;
+    } else {
+        sqlx::query(FORGET)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .execute(&mut *connection)
+            .await?;
+    }
+    look_again(connection, queue, &[key.as_str()], false).await
+}
+
+/// Closes keys until a time, each for the longest that was said.
+pub(super) async fn cool(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    until: &BTreeMap<&str, Millis>,
+) -> Result<(), sqlx::Error> {
+    const COOL: &str = "INSERT INTO queue_limits (queue, limit_key, cool_until)
+        SELECT $1, value ->> 0, value ->> 1 FROM json_each($2) WHERE true
+        ON CONFLICT (queue, limit_key) DO UPDATE SET cool_until = max(cool_until, excluded.cool_until)";
+    if until.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<_> = until.iter().collect();
+    sqlx::query(COOL)
+        .bind(queue as i16)
+        .bind(json(&rows)?)
+        .execute(&mut *connection)
+        .await?;
+    let keys: Vec<&str> = until.keys().copied().collect();
+    look_again(connection, queue, &keys, false).await
+}
+
+/// What was found out about closed keys, or only about full ones, is forgotten, so that the next claim looks anew.
+async fn look_again(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    keys: &[&str],
+    only_full: bool,
+) -> Result<(), sqlx::Error> {
+    const MARK: &str = "INSERT INTO queue_turns (lane, limit_key)
+        SELECT lane, limit_key FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
+            AND limit_key IN (SELECT value FROM json_each($2)) AND is_full >= $3
+        ON CONFLICT DO NOTHING";
+    const OPEN: &str = "DELETE FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
+        AND limit_key IN (SELECT value FROM json_each($2)) AND is_full >= $3";
+    for step in [MARK, OPEN] {
+        sqlx::query(step)
+            .bind(json(&lanes(queue))?)
+            .bind(json(keys)?)
+            .bind(only_full)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Jobs of these keys have left their leases: those that were full are looked at again.
+pub(super) async fn make_room<'a>(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    keys: impl Iterator<Item = &'a str>,
+) -> Result<(), sqlx::Error> {
+    let keys: BTreeSet<&str> = keys.collect();
+    let keys: Vec<&str> = keys.into_iter().collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    look_again(connection, queue, &keys, true).await
+}
+
+/// Forgets some keys without a limit whose cooling is over.
+pub(super) async fn forget_cooled(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    now: Millis,
+) -> Result<(), sqlx::Error> {
+    const FORGET: &str = "DELETE FROM queue_limits WHERE queue = $1 AND limit_key IN (
+        SELECT limit_key FROM queue_limits
+        WHERE queue = $1 AND cool_until <= $2 AND concurrency IS NULL AND rate_count IS NULL
+        ORDER BY cool_until LIMIT 100)";
+    sqlx::query(FORGET)
+        .bind(queue as i16)
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
