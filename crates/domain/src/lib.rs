@@ -8,6 +8,7 @@ pub mod email_event;
 pub mod ids;
 pub mod interaction;
 pub mod masking;
+pub mod phone;
 pub mod role;
 pub mod scoring;
 
@@ -15,5 +16,6 @@ pub use delivery::{EmailEvent, Progress, Status};
 pub use email_event::EmailEventRecord;
 pub use ids::{ApiKeyId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
 pub use masking::{EmailAddress, PersonalText};
+pub use phone::{E164, PhoneError};
 pub use role::Role;
 pub use stored::UnknownWord;
