@@ -3,6 +3,7 @@
 #[macro_use]
 mod stored;
 
+pub mod channel;
 pub mod delivery;
 pub mod email_event;
 pub mod ids;
@@ -12,9 +13,10 @@ pub mod phone;
 pub mod role;
 pub mod scoring;
 
-pub use delivery::{EmailEvent, Progress, Status};
+pub use channel::{Channel, Language};
+pub use delivery::{EmailEvent, Progress, Status, TextEvent};
 pub use email_event::EmailEventRecord;
-pub use ids::{ApiKeyId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
+pub use ids::{ApiKeyId, ChallengeId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
 pub use masking::{EmailAddress, PersonalText};
 pub use phone::{E164, PhoneError};
 pub use role::Role;
