@@ -2,6 +2,7 @@
 
 #[macro_use]
 mod stored;
+mod words;
 
 pub mod channel;
 pub mod delivery;
@@ -9,7 +10,9 @@ pub mod email_event;
 pub mod ids;
 pub mod interaction;
 pub mod masking;
+pub mod otp;
 pub mod phone;
+pub mod replies;
 pub mod role;
 pub mod scoring;
 
@@ -18,6 +21,8 @@ pub use delivery::{EmailEvent, Progress, Status, TextEvent};
 pub use email_event::EmailEventRecord;
 pub use ids::{ApiKeyId, ChallengeId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
 pub use masking::{EmailAddress, PersonalText};
+pub use otp::{Challenge, Code, CodeError, CodeKey, Verdict};
 pub use phone::{E164, PhoneError};
+pub use replies::Intent;
 pub use role::Role;
 pub use stored::UnknownWord;
