@@ -1,0 +1,13 @@
+//! Promises of the simulator, through real sockets. What it tells is checked by the verifiers of `providers`: theirs is
+//! the proof that signatures are right.
+
+#![allow(clippy::unwrap_used)]
+
+mod control;
+mod faults;
+mod memory;
+mod support;
+mod telling;
+mod twilio;
+mod twilio_numbers;
+mod twilio_replies;
