@@ -32,7 +32,7 @@ const RANGES: [Range; 15] = [
     range("CA", "Local", "+151455501", 2, 100),
     range("FR", "Mobile", "+33639980", 3, 1_000),
     range("FR", "Local", "+33199000", 3, 1_000),
-    range("FR", "National", "+3326191", 4, 10_000),
+    range("FR", "Local", "+3326191", 4, 1_000),
     range("GB", "Mobile", "+447700900", 3, 1_000),
     range("GB", "Local", "+4420794600", 2, 100),
     range("GB", "Local", "+4411349600", 2, 100),
@@ -53,7 +53,6 @@ pub(super) fn lower(kind: &str) -> &'static str {
     match kind {
         "Mobile" => "mobile",
         "TollFree" => "tollfree",
-        "National" => "national",
         _ => "local",
     }
 }
@@ -93,6 +92,14 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), count);
+    }
+
+    #[test]
+    fn every_number_on_sale_is_one_of_its_country() {
+        for on_sale in all() {
+            let number = domain::E164::parse(&on_sale.phone_number);
+            assert!(number.is_ok(), "{on_sale:?}");
+        }
     }
 
     #[test]
