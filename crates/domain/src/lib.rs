@@ -12,9 +12,11 @@ pub mod interaction;
 pub mod masking;
 pub mod otp;
 pub mod phone;
+pub mod quiet;
 pub mod replies;
 pub mod role;
 pub mod scoring;
+pub mod suppression;
 
 pub use channel::{Channel, Language};
 pub use delivery::{EmailEvent, Progress, Status, TextEvent};
@@ -23,6 +25,8 @@ pub use ids::{ApiKeyId, ChallengeId, ContactId, EndpointId, EventId, Interaction
 pub use masking::{EmailAddress, PersonalText};
 pub use otp::{Challenge, Code, CodeError, CodeKey, Verdict};
 pub use phone::{E164, PhoneError};
+pub use quiet::{QuietError, QuietHours};
 pub use replies::Intent;
 pub use role::Role;
 pub use stored::UnknownWord;
+pub use suppression::{FailureCause, Lift, Suppression};
