@@ -101,6 +101,9 @@ mod tests {
         check(" …! 👍\u{fe0f} ", &[]);
         check("D'accord, Été-2026", &["d", "accord", "ete", "2026"]);
         check("e\u{301}te\u{301}", &["ete"]);
+        let accents = "à-á â-ä ã-å ç-è é-ê ë-ì í-î ï-ñ ò-ó ô-ö õ-ù ú-û ü-ý ÿ-œ æ-a";
+        let bare = "a-a a-a a-a c-e e-e e-i i-i i-n o-o o-o o-u u-u u-y y-oe ae-a";
+        assert_eq!(words(accents, 99), words(bare, 99));
         check("O\u{200b}UI", &["oui"]);
         check("ＯＵＩ", &["oui"]);
         check("Œuf", &["oeuf"]);

@@ -36,20 +36,15 @@ impl Code {
 
 /// Where the six digits are, if there are no others and they are written in one of three ways.
 fn only_group(chars: &[char]) -> Option<(usize, usize)> {
-    let places: Vec<usize> = (0..chars.len()).filter(|&i| is_number(chars[i])).collect();
+    let places: Vec<usize> = (0..chars.len()).filter(|&i| digit(chars[i]).is_some()).collect();
     let [first, .., last] = places[..] else { return None };
-    if places.len() != DIGITS || places.iter().any(|&place| digit(chars[place]).is_none()) {
+    if places.len() != DIGITS {
         return None;
     }
     let middle = first + DIGITS / 2;
     let in_one = last - first == DIGITS - 1;
     let in_halves = last - first == DIGITS && !places.contains(&middle) && joins_halves(chars[middle]);
     (in_one || in_halves).then_some((first, last + 1))
-}
-
-/// Digits, and what might be meant for one: `①`, `½`, `²`.
-fn is_number(char: char) -> bool {
-    char.is_numeric() || digit(char).is_some()
 }
 
 const fn joins_halves(char: char) -> bool {
@@ -82,7 +77,8 @@ fn is_harmless(side: &[char]) -> bool {
             .is_some()
 }
 
-/// Letters, white space and the signs of ordinary sentences: no `€`, `#`, `+`, `/`, `%`, `@`, `°` and no question.
+/// Letters, white space and the signs of ordinary sentences: no `€`, `#`, `+`, `/`, `%`, `@`, `°`, no number of another
+/// kind (`①`, `½`) and no question.
 fn is_plain(char: char) -> bool {
     char.is_alphabetic()
         || char.is_whitespace()
@@ -208,6 +204,10 @@ mod tests {
         "482913.50",
         "-482913",
         "code -482913",
+        "482913-",
+        "482913-ok",
+        "482913ok",
+        "ok482913",
         "x482913",
         "482913x",
         "REF-482913",

@@ -74,10 +74,8 @@ fn asks(char: char) -> bool {
 
 /// The one intent that all parts agree on.
 fn decide(parts: &[Part]) -> Option<Intent> {
-    let mut said = parts.iter().filter_map(|part| part.says());
-    let intent = said.next()?;
-    let agreed = said.all(|other| other == intent)
-        && parts.iter().all(|part| part.fits(intent))
+    let intent = parts.iter().find_map(|part| part.says())?;
+    let agreed = parts.iter().all(|part| part.fits(intent))
         && parts.windows(2).all(|pair| pair[0].leads_to(&pair[1]))
         && !matches!(
             (parts.first(), parts.last()),

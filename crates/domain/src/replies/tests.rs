@@ -409,10 +409,17 @@ fn a_button_says_what_its_id_says_or_else_its_label() {
 
 #[test]
 fn two_answers_that_differ_are_none() {
-    let answers: Vec<_> = table().filter(|(_, expected)| *expected != Intent::Unclear).collect();
-    for (one, first) in &answers {
-        for (other, second) in answers.iter().filter(|(_, second)| second != first) {
-            let together = format!("{one}, {other}");
+    for (one, first) in table().filter(|(_, expected)| *expected != Intent::Unclear) {
+        for (other, second) in [
+            (YES, Intent::Yes),
+            (NO, Intent::No),
+            (STOP, Intent::Stop),
+            (HELP, Intent::Help),
+        ] {
+            if first == second {
+                continue;
+            }
+            let together = format!("{one}, {}", other[0]);
             assert_eq!(intent(&together), Intent::Unclear, "{together}: {first} and {second}");
         }
     }
