@@ -1,6 +1,6 @@
 //! What somebody means who answers a message.
 //!
-//! Only what cannot be misread is read. Every word of a reply must be in [`phrases`]: an answer, what goes with an
+//! Only what cannot be misread is read. Every word of a reply must be in the table of `phrases.rs`: an answer, what goes with an
 //! answer (`merci`, `parfait`, `my appointment`), or the reply is [`Intent::Unclear`], which a person then reads. So are
 //! replies that say two things (`oui non`), questions, and everything with a `pas`, `not`, `mais` or `but` in it: to ask
 //! once more costs a message, to cancel an appointment that was confirmed costs a customer.
