@@ -51,6 +51,12 @@ impl BaseUrl {
     pub(crate) fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()
     }
+
+    /// The same place with another path and query, as a provider wrote them in a link to the next page.
+    pub(crate) fn follow(&self, link: &str) -> Option<Url> {
+        let url = self.0.join(link).ok()?;
+        (url.origin() == self.0.origin()).then_some(url)
+    }
 }
 
 /// Whether a host is this machine.
@@ -112,5 +118,18 @@ mod tests {
         check("https://a.test", &["v3", "mail"], "https://a.test/v3/mail");
         check("https://a.test/base/", &["x"], "https://a.test/base/x");
         check("https://a.test", &["a/../b?c#d"], "https://a.test/a%2F..%2Fb%3Fc%23d");
+    }
+
+    #[test]
+    fn a_link_is_followed_to_the_same_host_only() {
+        let base = BaseUrl::parse("https://a.test").unwrap();
+        let check = |link: &str, expected: Option<&str>| {
+            assert_eq!(base.follow(link).as_ref().map(Url::as_str), expected, "{link}");
+        };
+        check("/2010/M.json?Page=1", Some("https://a.test/2010/M.json?Page=1"));
+        check("https://a.test/x", Some("https://a.test/x"));
+        check("https://b.test/x", None);
+        check("//b.test/x", None);
+        check("http://a.test/x", None);
     }
 }

@@ -3,10 +3,12 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::event::Provider;
+use crate::green_api::GreenApiCredentials;
 use crate::json::{self, Fields as _, Object};
 use crate::resend::ResendCredentials;
 use crate::sendgrid::{Region, SendGridCredentials};
 use crate::smtp::{Dkim, Security, SmtpCredentials};
+use crate::twilio::TwilioCredentials;
 
 /// What one account at any provider is used with.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub enum Credentials {
     Smtp(SmtpCredentials),
     SendGrid(SendGridCredentials),
     Resend(ResendCredentials),
+    Twilio(TwilioCredentials),
+    GreenApi(GreenApiCredentials),
 }
 
 /// Credentials that cannot be used. Never repeats them.
@@ -35,6 +39,8 @@ impl Credentials {
     /// | `smtp` | `host`, `port`, `security` (`tls`, `starttls`, `none`); optional `username` and `password`, `hello`, `root_certificate`, `dkim` with `domain`, `selector`, `key` |
     /// | `sendgrid` | `api_key`; optional `region` (`global`, `eu`) |
     /// | `resend` | `api_key` |
+    /// | `twilio` | `account_sid`, and `api_key_sid` with `api_key_secret`, or `auth_token` |
+    /// | `green_api` | `id_instance`, `api_token_instance`; optional `api_url` |
     ///
     /// # Errors
     /// [`UnusableCredentials`] names the first field that is missing or cannot be used.
@@ -44,7 +50,11 @@ impl Credentials {
             Provider::Smtp => smtp(&fields).map(Self::Smtp),
             Provider::SendGrid => sendgrid(&fields).map(Self::SendGrid),
             Provider::Resend => ResendCredentials::new(&secret(&fields, "api_key")?).map(Self::Resend),
-            _ => Err(UnusableCredentials::new("provider", "is none that sends")),
+            Provider::Twilio => twilio(&fields).map(Self::Twilio),
+            Provider::GreenApi => green_api(&fields).map(Self::GreenApi),
+            Provider::StandardWebhooks | Provider::Vapi => {
+                Err(UnusableCredentials::new("provider", "is none that sends"))
+            }
         }
     }
 
@@ -55,6 +65,8 @@ impl Credentials {
             Self::Smtp(_) => Provider::Smtp,
             Self::SendGrid(_) => Provider::SendGrid,
             Self::Resend(_) => Provider::Resend,
+            Self::Twilio(_) => Provider::Twilio,
+            Self::GreenApi(_) => Provider::GreenApi,
         }
     }
 
@@ -65,6 +77,8 @@ impl Credentials {
             Self::Smtp(known) => known.preview(),
             Self::SendGrid(known) => known.preview(),
             Self::Resend(known) => known.preview(),
+            Self::Twilio(known) => known.preview(),
+            Self::GreenApi(known) => known.preview(),
         }
     }
 }
@@ -107,6 +121,26 @@ fn sendgrid(fields: &Object) -> Result<SendGridCredentials, UnusableCredentials>
         Some(_) => return Err(UnusableCredentials::new("region", "must be global or eu")),
     };
     SendGridCredentials::new(&secret(fields, "api_key")?, region)
+}
+
+fn twilio(fields: &Object) -> Result<TwilioCredentials, UnusableCredentials> {
+    let account = text(fields, "account_sid")?;
+    // The token may be there beside the key, for webhooks.
+    if given(fields, "api_key_sid") || given(fields, "api_key_secret") {
+        let (key, secret) = (text(fields, "api_key_sid")?, secret(fields, "api_key_secret")?);
+        return TwilioCredentials::with_key(account, key, &secret);
+    }
+    TwilioCredentials::with_token(account, &secret(fields, "auth_token")?)
+}
+
+fn green_api(fields: &Object) -> Result<GreenApiCredentials, UnusableCredentials> {
+    let instance = fields.id("id_instance").and_then(|id| id.parse().ok());
+    let instance = instance.ok_or(UnusableCredentials::new("id_instance", "must be a whole number"))?;
+    let known = GreenApiCredentials::new(instance, &secret(fields, "api_token_instance")?)?;
+    if given(fields, "api_url") {
+        return known.with_api_url(text(fields, "api_url")?);
+    }
+    Ok(known)
 }
 
 fn given(fields: &Object, name: &str) -> bool {

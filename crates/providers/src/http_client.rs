@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{Method, RequestBuilder, redirect, retry};
 use url::Url;
 
-use crate::send_error::{Class, SendError, Verdict};
+use crate::send_error::{Class, Failure, SendError};
 use crate::wait;
 
 /// How long connecting may take, name, TCP and TLS together.
@@ -68,15 +68,19 @@ impl HttpClient {
     pub(crate) fn post(&self, url: Url) -> RequestBuilder {
         self.0.request(Method::POST, url)
     }
+
+    pub(crate) fn get(&self, url: Url) -> RequestBuilder {
+        self.0.request(Method::GET, url)
+    }
 }
 
 /// Makes one call.
 ///
 /// # Errors
-/// Without an answer: [`Verdict::Unreachable`] when no connection came about, so that no byte of the request went out,
-/// else [`Verdict::Unclear`].
+/// Without an answer: [`Failure::Unreachable`] when no connection came about, so that no byte of the request went out,
+/// else [`Failure::Unclear`].
 pub(crate) async fn call(request: RequestBuilder) -> Result<Answer, SendError> {
-    let mut response = request.send().await.map_err(|error| failure(&error))?;
+    let mut response = request.send().await.map_err(|error| lost(&error))?;
     let mut answer = Answer {
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
@@ -97,48 +101,48 @@ pub(crate) async fn call(request: RequestBuilder) -> Result<Answer, SendError> {
 }
 
 /// Tells whether the request can have arrived. What the error says is left out: it names the URL, which may hold a token.
-fn failure(error: &reqwest::Error) -> SendError {
-    let (verdict, code, detail) = if error.is_builder() {
-        let verdict = Verdict::Rejected(Class::Configuration);
-        (verdict, "request", "no request can be made of these settings")
+fn lost(error: &reqwest::Error) -> SendError {
+    let (failure, code, detail) = if error.is_builder() {
+        let failure = Failure::Rejected(Class::Configuration);
+        (failure, "request", "no request can be made of these settings")
     } else if error.is_connect() {
         (
-            Verdict::Unreachable,
+            Failure::Unreachable,
             "connect",
             "no connection to the provider came about",
         )
     } else if error.is_timeout() {
-        (Verdict::Unclear, "timeout", "the provider did not answer in time")
+        (Failure::Unclear, "timeout", "the provider did not answer in time")
     } else {
         (
-            Verdict::Unclear,
+            Failure::Unclear,
             "connection",
             "the connection was lost before the provider's answer",
         )
     };
-    SendError::new(verdict, code, detail)
+    SendError::new(failure, code, detail)
 }
 
 impl Answer {
     /// What its status alone tells, for whatever a provider's own table does not have.
     pub(crate) fn error(&self, now: DateTime<Utc>) -> SendError {
-        let (verdict, detail) = match self.status.as_u16() {
-            401 => (Verdict::Unauthorized, "the provider does not take the credentials"),
-            408 => (Verdict::Deferred, "the provider did not wait for the whole request"),
-            429 => (Verdict::RateLimited, "too many requests"),
+        let (failure, detail) = match self.status.as_u16() {
+            401 => (Failure::Unauthorized, "the provider does not take the credentials"),
+            408 => (Failure::Deferred, "the provider did not wait for the whole request"),
+            429 => (Failure::RateLimited, "too many requests"),
             // Whatever failed there may have failed after the message was on its way.
-            500..=599 => (Verdict::Unclear, "the provider has a fault"),
+            500..=599 => (Failure::Unclear, "the provider has a fault"),
             400..=499 => (
-                Verdict::Rejected(Class::Unknown),
+                Failure::Rejected(Class::Unknown),
                 "the provider refused for a reason that is not documented",
             ),
             // A redirect, or an answer that is none: the base URL is somebody else's.
             _ => (
-                Verdict::Rejected(Class::Configuration),
+                Failure::Rejected(Class::Configuration),
                 "the provider's API does not answer like this",
             ),
         };
-        SendError::new(verdict, format!("http_{}", self.status.as_u16()), detail).not_before(self.asked(now))
+        SendError::new(failure, format!("http_{}", self.status.as_u16()), detail).not_before(self.asked(now))
     }
 
     /// The moment from which on the provider takes requests again, if it named one.

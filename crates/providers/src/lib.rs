@@ -35,7 +35,7 @@ pub use key::UnusableKey;
 pub use outgoing::Outgoing;
 pub use refusal::{Refusal, Stale, Unreadable};
 pub use request::Request;
-pub use send_error::{Class, Meaning, SendError, Verdict};
+pub use send_error::{Class, Failure, Meaning, SendError};
 pub use sender::{Reconcile, Sender, Sent, StandIns};
 pub use verified::Verified;
 pub use verifier::{Verifier, WebhookError};

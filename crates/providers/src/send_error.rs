@@ -9,7 +9,7 @@ use chrono::{DateTime, Days, NaiveTime, Utc};
 ///
 /// Only [`Unclear`](Self::Unclear) leaves open whether the message was sent. After all others it surely was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
+pub enum Failure {
     /// The provider takes nothing from this account at present; other messages would fare alike.
     RateLimited,
     /// The provider did not take this message now and may take it later; other messages may fare better.
@@ -50,13 +50,13 @@ pub enum Class {
 #[error("{detail} ({code})")]
 pub struct SendError {
     /// What it means for the message.
-    pub verdict: Verdict,
+    pub failure: Failure,
     /// The provider's own code, `21610`, `550 5.1.1`, `validation_error`, or what stands for one: `http_503`.
     pub code: Cow<'static, str>,
     /// What happened.
     pub detail: &'static str,
     /// The earliest moment at which trying again is welcome, if the provider named one. Only when it was
-    /// [`RateLimited`](Verdict::RateLimited) or [`Deferred`](Verdict::Deferred).
+    /// [`RateLimited`](Failure::RateLimited) or [`Deferred`](Failure::Deferred).
     pub until: Option<DateTime<Utc>>,
 }
 
@@ -64,25 +64,25 @@ pub struct SendError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meaning {
     /// What it means for the message.
-    pub verdict: Verdict,
+    pub failure: Failure,
     /// What happened.
     pub detail: &'static str,
 }
 
 impl Meaning {
-    pub(crate) const fn new(verdict: Verdict, detail: &'static str) -> Self {
-        Self { verdict, detail }
+    pub(crate) const fn new(failure: Failure, detail: &'static str) -> Self {
+        Self { failure, detail }
     }
 
     pub(crate) fn error(self, code: impl Into<Cow<'static, str>>) -> SendError {
-        SendError::new(self.verdict, code, self.detail)
+        SendError::new(self.failure, code, self.detail)
     }
 }
 
 impl SendError {
-    pub(crate) fn new(verdict: Verdict, code: impl Into<Cow<'static, str>>, detail: &'static str) -> Self {
+    pub(crate) fn new(failure: Failure, code: impl Into<Cow<'static, str>>, detail: &'static str) -> Self {
         Self {
-            verdict,
+            failure,
             code: code.into(),
             detail,
             until: None,
@@ -91,27 +91,38 @@ impl SendError {
 
     /// The message cannot be sent this way, which is known without asking the provider.
     pub(crate) fn rejected(class: Class, code: &'static str, detail: &'static str) -> Self {
-        Self::new(Verdict::Rejected(class), code, detail)
+        Self::new(Failure::Rejected(class), code, detail)
     }
 
     /// The answer is not one that the provider's documentation has. The message may have been sent.
     pub(crate) fn unreadable_answer() -> Self {
-        Self::new(Verdict::Unclear, "answer", "the provider's answer could not be read")
+        Self::new(Failure::Unclear, "answer", "the provider's answer could not be read")
     }
 
     /// With the moment from which on another try is welcome, where one makes sense.
     pub(crate) fn not_before(self, until: Option<DateTime<Utc>>) -> Self {
-        let waits = matches!(self.verdict, Verdict::RateLimited | Verdict::Deferred);
+        let waits = matches!(self.failure, Failure::RateLimited | Failure::Deferred);
         Self {
             until: until.filter(|_| waits),
             ..self
         }
     }
 
+    /// The same of a request that only read: whatever became of it, nothing was sent.
+    pub(crate) fn of_reading(self) -> Self {
+        match self.failure {
+            Failure::Unclear => Self {
+                failure: Failure::Unreachable,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     /// Whether the message surely was not sent.
     #[must_use]
     pub const fn is_surely_unsent(&self) -> bool {
-        !matches!(self.verdict, Verdict::Unclear)
+        !matches!(self.failure, Failure::Unclear)
     }
 }
 
@@ -121,7 +132,7 @@ pub(crate) fn tomorrow(now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Some(day.and_time(NaiveTime::MIN).and_utc())
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::RateLimited => "rate limited",

@@ -1,16 +1,20 @@
 //! Any provider's client, for whoever sends by whichever a tenant has.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Channel, E164};
 
+use crate::Verified;
 use crate::base_url::BaseUrl;
 use crate::credentials::{Credentials, UnusableCredentials};
-use crate::event::{Channel, DeliveryStatus, Provider};
+use crate::event::{DeliveryStatus, Event, Provider};
+use crate::green_api::{self, GreenApiClient};
 use crate::http_client::HttpClient;
 use crate::outgoing::Outgoing;
 use crate::resend::{IDEMPOTENT_FOR, ResendClient};
-use crate::send_error::{Class, SendError};
+use crate::send_error::{Class, Failure, SendError};
 use crate::sendgrid::SendGridClient;
 use crate::smtp::SmtpClient;
+use crate::twilio::{self, TwilioClient};
 
 /// A message that a provider took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum Sender {
     Smtp(SmtpClient),
     SendGrid(SendGridClient),
     Resend(ResendClient),
+    Twilio(TwilioClient),
+    GreenApi(GreenApiClient),
 }
 
 /// What can be done about a message of which it is unclear whether it was sent.
@@ -38,7 +44,12 @@ pub enum Reconcile {
         /// For so long after the first try.
         within: TimeDelta,
     },
-    /// Nothing. It may be that a report tells.
+    /// Look for it: [`Sender::look_up`].
+    LookUp {
+        /// So long after the first try, or later.
+        after: TimeDelta,
+    },
+    /// Neither. It may be that a report tells.
     Neither,
 }
 
@@ -48,6 +59,8 @@ pub enum Reconcile {
 pub struct StandIns {
     pub sendgrid: Option<BaseUrl>,
     pub resend: Option<BaseUrl>,
+    pub twilio: Option<BaseUrl>,
+    pub green_api: Option<BaseUrl>,
 }
 
 impl Sender {
@@ -64,6 +77,10 @@ impl Sender {
                 Self::SendGrid(SendGridClient::new(known, http, stand_ins.sendgrid.as_ref()))
             }
             Credentials::Resend(known) => Self::Resend(ResendClient::new(known, http, stand_ins.resend.as_ref())),
+            Credentials::Twilio(known) => Self::Twilio(TwilioClient::new(known, http, stand_ins.twilio.as_ref())),
+            Credentials::GreenApi(known) => {
+                Self::GreenApi(GreenApiClient::new(known, http, stand_ins.green_api.as_ref()))
+            }
         })
     }
 
@@ -74,6 +91,8 @@ impl Sender {
             Self::Smtp(_) => Provider::Smtp,
             Self::SendGrid(_) => Provider::SendGrid,
             Self::Resend(_) => Provider::Resend,
+            Self::Twilio(_) => Provider::Twilio,
+            Self::GreenApi(_) => Provider::GreenApi,
         }
     }
 
@@ -82,6 +101,8 @@ impl Sender {
     pub const fn carries(&self, channel: Channel) -> bool {
         match self {
             Self::Smtp(_) | Self::SendGrid(_) | Self::Resend(_) => matches!(channel, Channel::Email),
+            Self::Twilio(_) => matches!(channel, Channel::Sms | Channel::Whatsapp),
+            Self::GreenApi(_) => matches!(channel, Channel::Whatsapp),
         }
     }
 
@@ -90,6 +111,12 @@ impl Sender {
     pub const fn reconcile(&self) -> Reconcile {
         match self {
             Self::Resend(_) => Reconcile::Idempotent { within: IDEMPOTENT_FOR },
+            Self::Twilio(_) => Reconcile::LookUp {
+                after: twilio::LOOK_UP_AFTER,
+            },
+            Self::GreenApi(_) => Reconcile::LookUp {
+                after: green_api::LOOK_UP_AFTER,
+            },
             Self::Smtp(_) | Self::SendGrid(_) => Reconcile::Neither,
         }
     }
@@ -104,11 +131,74 @@ impl Sender {
             (Self::Smtp(client), Outgoing::Email(email)) => client.send(email, now).await,
             (Self::SendGrid(client), Outgoing::Email(email)) => client.send(email, now).await,
             (Self::Resend(client), Outgoing::Email(email)) => client.send(email, now).await,
-            (_, Outgoing::Text(_) | Outgoing::Whatsapp(_)) => Err(SendError::rejected(
-                Class::Configuration,
-                "channel",
-                "the provider does not carry messages of this channel",
-            )),
+            (Self::Twilio(client), Outgoing::Text(text)) => client.send_text(text, now).await,
+            (Self::Twilio(client), Outgoing::Whatsapp(message)) => client.send_whatsapp(message, now).await,
+            (Self::GreenApi(client), Outgoing::Whatsapp(message)) => client.send(message, now).await,
+            _ => Err(not_carried()),
         }
     }
+
+    /// Looks for a message of which it is unclear whether it was sent, where that is how it is
+    /// [reconciled](Self::reconcile). `sent_at` is when the first try began.
+    ///
+    /// What is found went by the same way between the same two, at that time or later, and says the same. It may be
+    /// another message of ours: one that is known by its [`Sent::external_id`] does not count. If nothing is left, the
+    /// message was not sent.
+    ///
+    /// # Errors
+    /// [`SendError`], in which [`Failure::Unreachable`] stands for no answer, and [`Failure::Deferred`] for nothing found
+    /// at a time when it might not be found yet; `until` is when it is.
+    pub async fn look_up(
+        &self,
+        message: &Outgoing,
+        sent_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Sent>, SendError> {
+        let Reconcile::LookUp { after } = self.reconcile() else {
+            return Err(not_asked());
+        };
+        let found = match (self, message) {
+            (Self::Twilio(client), Outgoing::Text(text)) => client.look_up_text(text, sent_at, now).await?,
+            (Self::Twilio(client), Outgoing::Whatsapp(message)) => {
+                client.look_up_whatsapp(message, sent_at, now).await?
+            }
+            (Self::GreenApi(client), Outgoing::Whatsapp(message)) => client.look_up(message, sent_at, now).await?,
+            _ => return Err(not_carried()),
+        };
+        let until = sent_at + after;
+        if found.is_empty() && now < until {
+            let error = SendError::new(Failure::Deferred, "early", "the message may not be found yet");
+            return Err(error.not_before(Some(until)));
+        }
+        Ok(found)
+    }
+
+    /// How far a message to `to` came, as the event that the provider would have posted by webhook, and with its identity:
+    /// both together count once. `None` if the provider knows nothing of it.
+    ///
+    /// # Errors
+    /// [`SendError`], in which [`Failure::Unreachable`] stands for no answer. Providers of mail are not asked: their events
+    /// have no identity that an answer could share.
+    pub async fn fetch(
+        &self,
+        external_id: &str,
+        to: &E164,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Verified<Event>>, SendError> {
+        match self {
+            Self::Twilio(client) => client.fetch(external_id, now).await,
+            Self::GreenApi(client) => client.fetch(external_id, to, now).await,
+            Self::Smtp(_) | Self::SendGrid(_) | Self::Resend(_) => Err(not_asked()),
+        }
+    }
+}
+
+fn not_carried() -> SendError {
+    let detail = "the provider does not carry messages of this channel";
+    SendError::rejected(Class::Configuration, "channel", detail)
+}
+
+fn not_asked() -> SendError {
+    let detail = "the provider cannot be asked what became of a message";
+    SendError::rejected(Class::Configuration, "reconcile", detail)
 }

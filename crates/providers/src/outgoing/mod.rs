@@ -12,15 +12,14 @@ mod mailbox;
 mod text;
 mod whatsapp;
 
-use domain::MessageId;
-
-use crate::event::Channel;
+use domain::{Channel, MessageId};
 
 pub use attachment::{ATTACHMENTS_BYTES_MAX, Attachment, UnusableMediaType};
 pub use email::{EmailContent, OutgoingEmail, Unsubscribe, UnusableLink};
 pub use header::{ExtraHeader, UnusableHeader};
 pub use line::{LINE_CHARS_MAX, Line};
 pub use mailbox::{Mailbox, UnusableAddress};
+pub(crate) use text::sid;
 pub use text::{MessagingService, OutgoingText, TextFrom, UnusableSid};
 pub use whatsapp::{ContentTemplate, OutgoingWhatsapp, WhatsappContent};
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::http_client::Answer;
 use crate::json::{self, Fields as _};
 use crate::refusal::{Refusal, Unreadable};
-use crate::send_error::{Class, Meaning, SendError, Verdict, tomorrow};
+use crate::send_error::{Class, Failure, Meaning, SendError, tomorrow};
 use crate::standard_webhooks::StandardWebhookError;
 
 /// Why a request was refused, in the order in which it is checked. No variant repeats what the request contained.
@@ -32,9 +32,9 @@ impl ResendWebhookError {
 
 /// What the names of errors mean (documentation, "Errors" and "Idempotency keys"). A name may come with several statuses;
 /// 0 stands for any.
-const NAMES: [(&str, u16, Verdict, &str); 27] = {
+const NAMES: [(&str, u16, Failure, &str); 27] = {
     use Class::{Configuration, Content, Quota, Recipient};
-    use Verdict::{Deferred, RateLimited, Rejected, Unauthorized, Unclear};
+    use Failure::{Deferred, RateLimited, Rejected, Unauthorized, Unclear};
     [
         ("validation_error", 400, Rejected(Content), "a field is not valid"),
         (
@@ -142,7 +142,7 @@ pub(super) fn meaning(answer: &Answer, now: DateTime<Utc>) -> SendError {
     let row = NAMES
         .iter()
         .find(|row| row.0 == name && (row.1 == 0 || row.1 == status));
-    let Some((name, _, verdict, detail)) = row else {
+    let Some((name, _, failure, detail)) = row else {
         return answer.error(now);
     };
     let until = if *name == DAILY_QUOTA {
@@ -150,5 +150,5 @@ pub(super) fn meaning(answer: &Answer, now: DateTime<Utc>) -> SendError {
     } else {
         answer.asked(now)
     };
-    Meaning::new(*verdict, detail).error(*name).not_before(until)
+    Meaning::new(*failure, detail).error(*name).not_before(until)
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::http_client::Answer;
 use crate::json::{self, Fields as _};
 use crate::refusal::{Refusal, Stale, Unreadable};
-use crate::send_error::{Class, Meaning, SendError, Verdict};
+use crate::send_error::{Class, Failure, Meaning, SendError};
 
 /// Why a request was refused, in the order in which it is checked. No variant repeats what the request contained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,5 +90,5 @@ fn row(field: &str) -> Option<&'static (&'static str, Class, &'static str)> {
 }
 
 const fn rejected(class: Class, detail: &'static str) -> Meaning {
-    Meaning::new(Verdict::Rejected(class), detail)
+    Meaning::new(Failure::Rejected(class), detail)
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use lettre::transport::smtp;
 
-use crate::send_error::{Class, Meaning, SendError, Verdict};
+use crate::send_error::{Class, Failure, Meaning, SendError};
 
 /// How far the conversation had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +40,13 @@ pub(super) fn meaning(stage: Stage, error: &smtp::Error) -> SendError {
 pub(super) fn lost(stage: Stage, code: &'static str) -> SendError {
     match stage {
         Stage::End => SendError::new(
-            Verdict::Unclear,
+            Failure::Unclear,
             code,
             "the server's last word on the mail did not come",
         ),
-        Stage::Greeting => SendError::new(Verdict::Unreachable, code, "the mail server was not reached"),
+        Stage::Greeting => SendError::new(Failure::Unreachable, code, "the mail server was not reached"),
         _ => SendError::new(
-            Verdict::Unreachable,
+            Failure::Unreachable,
             code,
             "the mail server was lost before it had the mail",
         ),
@@ -69,10 +69,10 @@ pub(super) fn of_reply(stage: Stage, code: u16, text: &str) -> SendError {
 }
 
 fn transient(stage: Stage, code: u16) -> Meaning {
-    const BUSY: Meaning = Meaning::new(Verdict::RateLimited, "the server takes no mail at present");
-    const NO_LOGIN: Meaning = Meaning::new(Verdict::RateLimited, "nobody can log in at the server at present");
-    const PASSWORD: Meaning = Meaning::new(Verdict::Unauthorized, "the server asks for another way to log in");
-    const LATER: Meaning = Meaning::new(Verdict::Deferred, "the server may take the mail later");
+    const BUSY: Meaning = Meaning::new(Failure::RateLimited, "the server takes no mail at present");
+    const NO_LOGIN: Meaning = Meaning::new(Failure::RateLimited, "nobody can log in at the server at present");
+    const PASSWORD: Meaning = Meaning::new(Failure::Unauthorized, "the server asks for another way to log in");
+    const LATER: Meaning = Meaning::new(Failure::Deferred, "the server may take the mail later");
     match (stage, code) {
         (_, 421) => BUSY,
         (_, 432) => PASSWORD,
@@ -86,10 +86,10 @@ fn transient(stage: Stage, code: u16) -> Meaning {
 /// tell.
 fn permanent(stage: Stage, code: u16, enhanced: Option<(u16, u16)>) -> Meaning {
     use Class::{Configuration, Content, Mailbox, Recipient, Unknown};
-    let rejected = |class, detail| Meaning::new(Verdict::Rejected(class), detail);
+    let rejected = |class, detail| Meaning::new(Failure::Rejected(class), detail);
     match (stage, code, enhanced) {
         (_, 530 | 534 | 535 | 538, _) | (Stage::Login, ..) => {
-            Meaning::new(Verdict::Unauthorized, "the server does not take name and password")
+            Meaning::new(Failure::Unauthorized, "the server does not take name and password")
         }
         (Stage::Greeting, ..) => rejected(Configuration, "the server takes no mail from this machine"),
         (_, _, Some((1, 7 | 8))) => rejected(Configuration, "the server does not take the sender's address"),

@@ -29,6 +29,26 @@ fn each_provider_has_its_fields_and_a_preview() {
         "SG.f…dy",
     );
     check(Provider::Resend, r#"{"api_key":"re_fixture_key_of_nobody"}"#, "re_f…dy");
+    let account = r#""account_sid":"AC6ae32eaeb19b4d6974b27e9e2e7fc789""#;
+    check(
+        Provider::Twilio,
+        &format!(r#"{{{account},"auth_token":"fixture"}}"#),
+        "AC6a…89",
+    );
+    let key = r#""api_key_sid":"SK6ae32eaeb19b4d6974b27e9e2e7fc789","api_key_secret":"fixture""#;
+    check(
+        Provider::Twilio,
+        &format!(r#"{{{account},{key},"auth_token":"fixture"}}"#),
+        "AC6a…89",
+    );
+    let instance = r#""id_instance":1101000001,"api_token_instance":"fixtureToken""#;
+    check(Provider::GreenApi, &format!("{{{instance}}}"), "1101000001");
+    let url = "https://7103.api.green-api.com/";
+    check(
+        Provider::GreenApi,
+        &format!(r#"{{{instance},"api_url":"{url}"}}"#),
+        "1101000001",
+    );
     check(
         Provider::Smtp,
         r#"{"host":"smtp.example.com","port":465,"security":"tls"}"#,
@@ -50,7 +70,7 @@ fn what_is_missing_or_wrong_is_named_and_never_repeated() {
         assert_eq!(at_fault, field, "{json}");
         assert!(!reason.contains("fixture"), "{reason}");
     };
-    for provider in [Provider::Smtp, Provider::SendGrid, Provider::Resend] {
+    for provider in [Provider::Smtp, Provider::SendGrid, Provider::Twilio, Provider::GreenApi] {
         check(provider, "fixture", "body");
         check(provider, "[]", "body");
     }
@@ -60,6 +80,42 @@ fn what_is_missing_or_wrong_is_named_and_never_repeated() {
     check(Provider::SendGrid, r#"{"api_key":"fixture","region":"mars"}"#, "region");
     check(Provider::Resend, r#"{"api_key":"fixture\r\nX-Other: 1"}"#, "api_key");
     check(Provider::Vapi, r#"{"api_key":"fixture"}"#, "provider");
+    let twilio = |rest: &str| format!(r#"{{"account_sid":"AC6ae32eaeb19b4d6974b27e9e2e7fc789"{rest}}}"#);
+    check(Provider::Twilio, r#"{"auth_token":"fixture"}"#, "account_sid");
+    check(
+        Provider::Twilio,
+        r#"{"account_sid":"AC/../fixture","auth_token":"fixture"}"#,
+        "account_sid",
+    );
+    check(Provider::Twilio, &twilio(""), "auth_token");
+    check(
+        Provider::Twilio,
+        &twilio(r#","api_key_sid":"fixture","api_key_secret":"fixture""#),
+        "api_key_sid",
+    );
+    check(
+        Provider::Twilio,
+        &twilio(r#","api_key_sid":"SK6ae32eaeb19b4d6974b27e9e2e7fc789""#),
+        "api_key_secret",
+    );
+    let green = |rest: &str| format!(r#"{{"id_instance":"1101000001","api_token_instance":"fixture"{rest}}}"#);
+    check(Provider::GreenApi, r#"{"api_token_instance":"fixture"}"#, "id_instance");
+    check(
+        Provider::GreenApi,
+        r#"{"id_instance":"fixture","api_token_instance":"fixture"}"#,
+        "id_instance",
+    );
+    check(Provider::GreenApi, r#"{"id_instance":1}"#, "api_token_instance");
+    for url in [
+        "http://api.green-api.com",
+        "https://api.green-api.com.example.com",
+        "https://evilgreen-api.com",
+        "https://api.green-api.com:8443",
+        "https://fixture@api.green-api.com",
+        "fixture",
+    ] {
+        check(Provider::GreenApi, &green(&format!(r#","api_url":"{url}""#)), "api_url");
+    }
     let smtp = |rest: &str| format!(r#"{{"host":"smtp.example.com","port":587,"security":"starttls"{rest}}}"#);
     check(
         Provider::Smtp,

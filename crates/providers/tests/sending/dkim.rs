@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use providers::outgoing::{Line, OutgoingEmail};
 use providers::smtp::{Dkim, SmtpClient};
-use providers::{Class, Verdict};
+use providers::{Class, Failure};
 use ring::digest::{SHA256, digest};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use secrecy::SecretString;
@@ -44,7 +44,7 @@ async fn a_signed_mail_passes_as_its_domains_and_a_changed_one_does_not() {
         ..plain_mail()
     };
     let error = client.send(&endless, now()).await.unwrap_err();
-    assert_eq!(error.verdict, Verdict::Rejected(Class::Content));
+    assert_eq!(error.failure, Failure::Rejected(Class::Content));
 }
 
 /// Checks a signature as RFC 6376 says for `relaxed/relaxed` and RFC 8463 for Ed25519, with the key that belongs to

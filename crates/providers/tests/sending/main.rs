@@ -7,6 +7,7 @@
 mod credentials;
 mod dkim;
 mod faults;
+mod green_api;
 mod http_server;
 mod injection;
 mod resend;
@@ -15,12 +16,16 @@ mod smtp;
 mod smtp_replies;
 mod smtp_server;
 mod smtp_tls;
+mod twilio;
 
-use chrono::{DateTime, Utc};
-use domain::{EmailAddress, MessageId, PersonalText};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{E164, EmailAddress, MessageId, PersonalText};
 use http_server::{Answer, Api};
-use providers::outgoing::{Attachment, EmailContent, ExtraHeader, Line, Mailbox, OutgoingEmail, Unsubscribe};
-use providers::{BaseUrl, Credentials, HttpClient, Outgoing, Provider, Sender, StandIns, Verdict};
+use providers::outgoing::{
+    Attachment, ContentTemplate, EmailContent, ExtraHeader, Line, Mailbox, MessagingService, OutgoingEmail,
+    OutgoingText, OutgoingWhatsapp, TextFrom, Unsubscribe, WhatsappContent,
+};
+use providers::{BaseUrl, Credentials, Failure, HttpClient, Outgoing, Provider, Sender, StandIns};
 
 /// Parts of the messages below that must never be shown.
 const PERSONAL: [&str; 6] = ["ana@", "Ana", "2025550143", "14:30", "fixture", "Désk"];
@@ -84,6 +89,8 @@ fn sender(provider: Provider, stand_ins: &StandIns) -> Sender {
     let json = match provider {
         Provider::SendGrid => r#"{"api_key":"SG.fixture-key-of-nobody"}"#,
         Provider::Resend => r#"{"api_key":"re_fixture_key_of_nobody"}"#,
+        Provider::Twilio => r#"{"account_sid":"AC6ae32eaeb19b4d6974b27e9e2e7fc789","auth_token":"fixture-token"}"#,
+        Provider::GreenApi => r#"{"id_instance":1101000001,"api_token_instance":"fixtureApiToken0001"}"#,
         _ => panic!("{provider:?} is not called by HTTP"),
     };
     let credentials = Credentials::parse(provider, json.as_bytes()).unwrap();
@@ -93,7 +100,9 @@ fn sender(provider: Provider, stand_ins: &StandIns) -> Sender {
 fn at(base: BaseUrl) -> StandIns {
     StandIns {
         sendgrid: Some(base.clone()),
-        resend: Some(base),
+        resend: Some(base.clone()),
+        twilio: Some(base.clone()),
+        green_api: Some(base),
     }
 }
 
@@ -107,16 +116,16 @@ fn check_request(name: &str, api: &Api) {
 /// What one answer of a provider means.
 struct Row {
     answer: Answer,
-    verdict: Verdict,
+    failure: Failure,
     code: &'static str,
     /// How many seconds from now another try is welcome.
     wait_seconds: Option<i64>,
 }
 
-fn row(answer: Answer, verdict: Verdict, code: &'static str) -> Row {
+fn row(answer: Answer, failure: Failure, code: &'static str) -> Row {
     Row {
         answer,
-        verdict,
+        failure,
         code,
         wait_seconds: None,
     }
@@ -139,10 +148,53 @@ async fn check_rows(provider: Provider, message: &Outgoing, rows: impl IntoItera
             .await
             .unwrap_err();
         let wait = error.until.map(|until| (until - now()).num_seconds());
-        let told = (error.verdict, &*error.code, wait);
-        assert_eq!(told, (row.verdict, row.code, row.wait_seconds), "{:?}", row.answer);
+        let told = (error.failure, &*error.code, wait);
+        assert_eq!(told, (row.failure, row.code, row.wait_seconds), "{:?}", row.answer);
         assert_eq!(api.seen().len(), 1, "one attempt");
         check_shows_nothing_personal((error.to_string(), error));
+    }
+}
+
+fn number(text: &str) -> E164 {
+    E164::parse(text).unwrap()
+}
+
+/// A text message with everything.
+fn text() -> OutgoingText {
+    OutgoingText {
+        id: message_id(),
+        from: TextFrom::Number(number("+15005550006")),
+        to: number("+12025550143"),
+        body: PersonalText::new("Your appointment is confirmed for 14:30."),
+        valid_for: Some(TimeDelta::minutes(10)),
+        report_to: Some("https://hooks.example.com/webhooks/twilio/status".parse().unwrap()),
+    }
+}
+
+/// A text of our own by WhatsApp.
+fn whatsapp() -> OutgoingWhatsapp {
+    OutgoingWhatsapp {
+        id: message_id(),
+        from: Some(TextFrom::Number(number("+15005550006"))),
+        to: number("+12025550143"),
+        content: WhatsappContent::Text(PersonalText::new("Hi Ana, is 14:30 still fine?")),
+        report_to: None,
+    }
+}
+
+/// A template by WhatsApp.
+fn template() -> OutgoingWhatsapp {
+    let variables = [("1", "Ana \"the\" first"), ("2", "14:30")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), PersonalText::new(value)));
+    OutgoingWhatsapp {
+        from: Some(TextFrom::Service(
+            MessagingService::parse("MG5222bde4760f29bce7349cfd26bcfab8").unwrap(),
+        )),
+        content: WhatsappContent::Template {
+            template: ContentTemplate::parse("HXdddc2559ee1ac8218d34c67aea425073").unwrap(),
+            variables: variables.into_iter().collect(),
+        },
+        ..whatsapp()
     }
 }
 
@@ -161,4 +213,6 @@ fn check_shows_nothing_personal(shown: impl std::fmt::Debug) {
 fn messages_show_nothing_personal() {
     check_shows_nothing_personal(plain_mail());
     check_shows_nothing_personal(full_mail());
+    check_shows_nothing_personal(text());
+    check_shows_nothing_personal((whatsapp(), template()));
 }

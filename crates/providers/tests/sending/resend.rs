@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use providers::event::DeliveryStatus;
-use providers::{Class, Provider, Reconcile, Verdict};
+use providers::{Class, Failure, Provider, Reconcile};
 
 use crate::http_server::{Api, answer};
 use crate::{at, check_request, check_rows, email, full_mail, now, plain_mail, row, sender};
@@ -37,7 +37,7 @@ async fn a_mail_that_is_sent_again_is_the_same_request_byte_by_byte() {
 #[tokio::test]
 async fn every_documented_answer_has_its_meaning() {
     use Class::{Configuration, Content, Quota, Recipient, Unknown};
-    use Verdict::{Deferred, RateLimited, Rejected, Unauthorized, Unclear};
+    use Failure::{Deferred, RateLimited, Rejected, Unauthorized, Unclear};
     let named = |status: u16, name: &str| {
         answer(
             status,

@@ -1,7 +1,7 @@
 //! What SendGrid is asked, and what its answers mean.
 
 use providers::event::DeliveryStatus;
-use providers::{Class, Provider, Reconcile, Verdict};
+use providers::{Class, Failure, Provider, Reconcile};
 
 use crate::http_server::{Api, answer};
 use crate::{at, check_request, check_rows, email, full_mail, now, plain_mail, row, sender};
@@ -22,7 +22,7 @@ async fn a_mail_is_asked_for_and_called_by_the_id_in_the_header() {
 #[tokio::test]
 async fn every_documented_answer_has_its_meaning() {
     use Class::{Configuration, Content, Recipient, Unknown};
-    use Verdict::{RateLimited, Rejected, Unauthorized, Unclear};
+    use Failure::{RateLimited, Rejected, Unauthorized, Unclear};
     let field = |field: &str| {
         answer(
             400,

@@ -2,7 +2,7 @@
 
 use providers::outgoing::{Attachment, EmailContent, Line, OutgoingEmail};
 use providers::smtp::{Security, SmtpClient, SmtpCredentials};
-use providers::{Class, Verdict};
+use providers::{Class, Failure};
 use secrecy::SecretString;
 
 use crate::smtp_server::{GOOD, Script, SmtpServer, Turn};
@@ -80,7 +80,7 @@ async fn a_domain_in_other_letters_goes_out_in_ascii_and_a_local_part_needs_a_se
         ..plain_mail()
     };
     let error = client(&server).send(&local, now()).await.unwrap_err();
-    assert_eq!(error.verdict, Verdict::Rejected(Class::Recipient));
+    assert_eq!(error.failure, Failure::Rejected(Class::Recipient));
     server.tell(Script {
         ehlo: Turn::Say("250-mx.example.com|250 SMTPUTF8"),
         ..GOOD

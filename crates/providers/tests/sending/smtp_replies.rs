@@ -2,7 +2,7 @@
 
 use providers::outgoing::{Attachment, Line, OutgoingEmail};
 use providers::smtp::{Security, SmtpClient, SmtpCredentials};
-use providers::{Class, SendError, Sent, Verdict};
+use providers::{Class, Failure, SendError, Sent};
 
 use crate::smtp::{client, credentials, with_login};
 use crate::smtp_server::{GOOD, HANG, Script, SmtpServer, Turn};
@@ -16,14 +16,14 @@ async fn send(script: Script) -> Result<Sent, SendError> {
 #[tokio::test]
 async fn every_reply_means_what_its_stage_and_its_code_say() {
     use Class::{Configuration, Content, Mailbox, Recipient, Unknown};
-    use Verdict::{Deferred, RateLimited, Rejected, Unauthorized};
+    use Failure::{Deferred, RateLimited, Rejected, Unauthorized};
     let greeting = |turn| Script { greeting: turn, ..GOOD };
     let mail = |turn| Script { mail: turn, ..GOOD };
     let rcpt = |turn| Script { rcpt: turn, ..GOOD };
     let data = |turn| Script { data: turn, ..GOOD };
     let end = |turn| Script { end: turn, ..GOOD };
     type At<'a> = &'a dyn Fn(Turn) -> Script;
-    let rows: [(At<'_>, &'static str, Verdict, &str); 38] = [
+    let rows: [(At<'_>, &'static str, Failure, &str); 38] = [
         (
             &greeting,
             "421 4.3.2 mx.example.com Service not available",
@@ -78,9 +78,9 @@ async fn every_reply_means_what_its_stage_and_its_code_say() {
         (&end, "552 Too much", Rejected(Content), "552"),
         (&end, "554 5.6.0 Bad MIME", Rejected(Content), "554 5.6.0"),
     ];
-    for (at, reply, verdict, code) in rows {
+    for (at, reply, failure, code) in rows {
         let error = send(at(Turn::Say(reply))).await.unwrap_err();
-        assert_eq!((error.verdict, &*error.code), (verdict, code), "{reply}");
+        assert_eq!((error.failure, &*error.code), (failure, code), "{reply}");
         assert!(error.is_surely_unsent() && error.until.is_none());
         check_shows_nothing_personal((error.to_string(), &error));
     }
@@ -91,28 +91,28 @@ async fn the_login_decides_for_the_whole_account() {
     let rows = [
         (
             "535 5.7.8 Authentication credentials invalid",
-            Verdict::Unauthorized,
+            Failure::Unauthorized,
             "535 5.7.8",
         ),
-        ("534 5.7.9 Mechanism too weak", Verdict::Unauthorized, "534 5.7.9"),
-        ("538 5.7.11 Encryption required", Verdict::Unauthorized, "538 5.7.11"),
+        ("534 5.7.9 Mechanism too weak", Failure::Unauthorized, "534 5.7.9"),
+        ("538 5.7.11 Encryption required", Failure::Unauthorized, "538 5.7.11"),
         (
             "432 4.7.12 Password transition needed",
-            Verdict::Unauthorized,
+            Failure::Unauthorized,
             "432 4.7.12",
         ),
         (
             "454 4.7.0 Temporary authentication failure",
-            Verdict::RateLimited,
+            Failure::RateLimited,
             "454 4.7.0",
         ),
         (
             "451 Authentication failed: Maximum credits exceeded",
-            Verdict::RateLimited,
+            Failure::RateLimited,
             "451",
         ),
     ];
-    for (reply, verdict, code) in rows {
+    for (reply, failure, code) in rows {
         let server = SmtpServer::start(Script {
             auth: Turn::Say(reply),
             ..GOOD
@@ -120,7 +120,7 @@ async fn the_login_decides_for_the_whole_account() {
         .await;
         let client = SmtpClient::new(&with_login(credentials(&server))).unwrap();
         let error = client.send(&plain_mail(), now()).await.unwrap_err();
-        assert_eq!((error.verdict, &*error.code), (verdict, code), "{reply}");
+        assert_eq!((error.failure, &*error.code), (failure, code), "{reply}");
         assert!(server.mails().is_empty());
     }
     let none = SmtpServer::start(Script {
@@ -131,8 +131,8 @@ async fn the_login_decides_for_the_whole_account() {
     let client = SmtpClient::new(&with_login(credentials(&none))).unwrap();
     let error = client.send(&plain_mail(), now()).await.unwrap_err();
     assert_eq!(
-        (error.verdict, &*error.code),
-        (Verdict::Rejected(Class::Configuration), "auth")
+        (error.failure, &*error.code),
+        (Failure::Rejected(Class::Configuration), "auth")
     );
 }
 
@@ -140,25 +140,25 @@ async fn the_login_decides_for_the_whole_account() {
 async fn before_the_last_dot_a_lost_server_surely_has_no_mail_and_behind_it_only_the_server_knows() {
     const LOST: [Turn; 4] = [Turn::Close, HANG, Turn::SayAndHang("250-never"), Turn::Say("nonsense")];
     for turn in LOST {
-        check_lost(Script { greeting: turn, ..GOOD }, Verdict::Unreachable).await;
-        check_lost(Script { ehlo: turn, ..GOOD }, Verdict::Unreachable).await;
+        check_lost(Script { greeting: turn, ..GOOD }, Failure::Unreachable).await;
+        check_lost(Script { ehlo: turn, ..GOOD }, Failure::Unreachable).await;
     }
     for turn in LOST.into_iter().chain([Turn::Say("354 out of step")]) {
-        check_lost(Script { mail: turn, ..GOOD }, Verdict::Unreachable).await;
-        check_lost(Script { rcpt: turn, ..GOOD }, Verdict::Unreachable).await;
-        check_lost(Script { end: turn, ..GOOD }, Verdict::Unclear).await;
+        check_lost(Script { mail: turn, ..GOOD }, Failure::Unreachable).await;
+        check_lost(Script { rcpt: turn, ..GOOD }, Failure::Unreachable).await;
+        check_lost(Script { end: turn, ..GOOD }, Failure::Unclear).await;
     }
     for turn in LOST
         .into_iter()
         .chain([Turn::Say("250 out of step"), Turn::SayAndClose("250 out of step")])
     {
-        check_lost(Script { data: turn, ..GOOD }, Verdict::Unreachable).await;
+        check_lost(Script { data: turn, ..GOOD }, Failure::Unreachable).await;
     }
 }
 
-async fn check_lost(script: Script, expected: Verdict) {
+async fn check_lost(script: Script, expected: Failure) {
     let error = send(script).await.unwrap_err();
-    assert_eq!(error.verdict, expected, "{script:?}");
+    assert_eq!(error.failure, expected, "{script:?}");
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn a_server_lost_within_the_content_surely_has_no_mail() {
         ..plain_mail()
     };
     let error = client(&server).send(&large, now()).await.unwrap_err();
-    assert_eq!(error.verdict, Verdict::Unreachable);
+    assert_eq!(error.failure, Failure::Unreachable);
 
     let too_large = OutgoingEmail {
         attachments: vec![file, Attachment::new(&Line::new("b"), "text/plain", vec![7]).unwrap()],
@@ -183,8 +183,8 @@ async fn a_server_lost_within_the_content_surely_has_no_mail() {
     };
     let error = client(&server).send(&too_large, now()).await.unwrap_err();
     assert_eq!(
-        (error.verdict, &*error.code),
-        (Verdict::Rejected(Class::Content), "size")
+        (error.failure, &*error.code),
+        (Failure::Rejected(Class::Content), "size")
     );
     assert_eq!(server.connections(), 1);
 }
@@ -200,5 +200,5 @@ async fn nobody_at_the_port_is_unreachable() {
         .send(&plain_mail(), now())
         .await
         .unwrap_err();
-    assert_eq!(error.verdict, Verdict::Unreachable);
+    assert_eq!(error.failure, Failure::Unreachable);
 }

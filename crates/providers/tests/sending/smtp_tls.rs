@@ -1,7 +1,7 @@
 //! What goes out encrypted, and to whom nothing goes out.
 
 use providers::smtp::{Security, SmtpClient, SmtpCredentials};
-use providers::{Class, Verdict};
+use providers::{Class, Failure};
 
 use crate::smtp::with_login;
 use crate::smtp_server::{GOOD, Script, SmtpServer, Turn};
@@ -44,8 +44,8 @@ async fn a_server_without_starttls_or_with_a_strangers_certificate_gets_neither_
     let client = SmtpClient::new(&trusting(&in_clear, Security::StartTls)).unwrap();
     let error = client.send(&plain_mail(), now()).await.unwrap_err();
     assert_eq!(
-        (error.verdict, &*error.code),
-        (Verdict::Rejected(Class::Configuration), "starttls")
+        (error.failure, &*error.code),
+        (Failure::Rejected(Class::Configuration), "starttls")
     );
     assert_eq!(in_clear.commands(), ["EHLO out.example.com"]);
 
@@ -60,7 +60,7 @@ async fn a_server_without_starttls_or_with_a_strangers_certificate_gets_neither_
             .send(&plain_mail(), now())
             .await
             .unwrap_err();
-        assert_eq!(error.verdict, Verdict::Unreachable, "{security:?}");
+        assert_eq!(error.failure, Failure::Unreachable, "{security:?}");
         let told = stranger
             .commands()
             .iter()
