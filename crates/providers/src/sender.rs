@@ -25,7 +25,8 @@ pub struct Sent {
     pub status: DeliveryStatus,
 }
 
-/// Sends for one account of any provider. A clone shares its connections.
+/// Sends for one account of any provider. To be kept as long as the account is used, because it keeps connections; a
+/// clone shares them.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "each is the client of its name")]
 pub enum Sender {

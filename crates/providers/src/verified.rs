@@ -9,8 +9,8 @@ use crate::event::Event;
 /// Something that came in with a right signature, or that a provider answered to a question of ours: there its
 /// certificate vouches.
 ///
-/// Only the asking and verifying functions of this crate make one, so a function that takes a `Verified<T>` cannot be given a
-/// request that nobody checked.
+/// Only the verifying and asking functions of this crate make one, so a function that takes a `Verified<T>` cannot be
+/// given a request that nobody checked.
 ///
 /// ```compile_fail,E0423
 /// // The field is private, and there is no constructor to call.
