@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::resend::ResendAccount;
+use crate::sendgrid::SendGridAccount;
+use crate::smtp::SmtpAccount;
 use crate::twilio::TwilioAccount;
 use crate::unusable::Unusable;
 
@@ -16,18 +19,28 @@ pub const ACCOUNTS_MAX: usize = 10_000;
 #[expect(missing_docs, reason = "each is an account at the provider of its name")]
 pub enum Account {
     Twilio(TwilioAccount),
+    #[serde(rename = "sendgrid")]
+    SendGrid(SendGridAccount),
+    Resend(ResendAccount),
+    Smtp(SmtpAccount),
 }
 
 /// All accounts. One that is put again takes the place of the former.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
     pub(crate) twilio: List<TwilioAccount>,
+    pub(crate) sendgrid: List<SendGridAccount>,
+    pub(crate) resend: List<ResendAccount>,
+    pub(crate) smtp: List<SmtpAccount>,
 }
 
 impl Accounts {
     pub(crate) fn put(&mut self, account: Account) -> Result<(), Unusable> {
         match account {
             Account::Twilio(account) => self.twilio.put(account),
+            Account::SendGrid(account) => self.sendgrid.put(account),
+            Account::Resend(account) => self.resend.put(account),
+            Account::Smtp(account) => self.smtp.put(account),
         }
     }
 }
@@ -59,6 +72,10 @@ impl<A: Named> List<A> {
             None => self.0.push(account),
         }
         Ok(())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn find(&self, fits: impl Fn(&A) -> bool) -> Option<Arc<A>> {

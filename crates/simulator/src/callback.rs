@@ -72,7 +72,29 @@ pub(crate) struct Again {
     pub(crate) timed_out: bool,
 }
 
+impl Again {
+    pub(crate) const ALWAYS: Self = Self {
+        client_errors: true,
+        server_errors: true,
+        unreachable: true,
+        timed_out: true,
+    };
+}
+
 impl Manner {
+    /// As Svix does, and most who follow Standard Webhooks: eight attempts within 28 hours. Source: Svix's documentation,
+    /// "Retries".
+    pub(crate) fn svix() -> Self {
+        const WAITS_SECONDS: [u64; 7] = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
+        Self {
+            waits: WAITS_SECONDS.map(Duration::from_secs).to_vec(),
+            again: Again::ALWAYS,
+            only_200: false,
+            answer_within: Duration::from_secs(15),
+            all_within: None,
+        }
+    }
+
     fn is_taken(&self, answer: Answer) -> bool {
         match answer {
             Answer::Status(200) => true,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::callback::Callback;
 use crate::provider::Provider;
 use crate::script::Step;
+use crate::sendgrid;
 use crate::world::World;
 
 /// A message on its way.
@@ -35,12 +36,15 @@ pub(crate) trait Tell: Send + Sync {
 pub(crate) enum Parcel {
     /// By itself.
     Alone(Callback),
+    /// With others of its account.
+    Batched(sendgrid::Event),
 }
 
 impl Parcel {
     async fn bring(self, world: &Arc<World>) {
         match self {
             Self::Alone(callback) => callback.tell(world).await,
+            Self::Batched(event) => sendgrid::add(world, event),
         }
     }
 }

@@ -85,6 +85,14 @@ pub enum Misbehaviour {
 }
 
 impl Misbehaviour {
+    /// Whether it turns the request down before anything is done.
+    pub(crate) const fn refuses(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyRequests { .. } | Self::ServerError { executed: false, .. } | Self::Refuse { .. }
+        )
+    }
+
     fn check(&self) -> Result<(), Unusable> {
         match *self {
             Self::Hang { ms } | Self::Slow { ms } if ms > HOLD_MS_MAX => Err(Unusable("ms is too large")),

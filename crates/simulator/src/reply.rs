@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::ledger::Replied;
 use crate::provider::{Channel, Provider};
-use crate::twilio;
 use crate::world::{State, World};
+use crate::{resend, twilio};
 
 /// What somebody writes to us.
 #[derive(Clone, Deserialize)]
@@ -148,6 +148,7 @@ pub(crate) fn send(world: &Arc<World>, reply: &Reply) -> Result<String, Unanswer
     let route = world.look(|state| route(state, reply))?;
     let (external_id, callback) = match (reply.provider, reply.channel) {
         (Provider::Twilio, Channel::Sms | Channel::Whatsapp) => twilio::reply(world, reply, &route)?,
+        (Provider::Resend, Channel::Email) => resend::reply(world, reply, &route)?,
         _ => return Err(Unanswerable::NoWay),
     };
     world.change(|state| {

@@ -17,3 +17,9 @@ pub(crate) fn basic(header: &str) -> Option<(String, String)> {
         .eq_ignore_ascii_case("basic")
         .then(|| (user.to_owned(), password.to_owned()))
 }
+
+/// The token of `Authorization: Bearer`.
+pub(crate) fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

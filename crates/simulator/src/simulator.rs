@@ -16,14 +16,15 @@ use crate::script::Script;
 use crate::selector::Selector;
 use crate::settings::Settings;
 use crate::unusable::Unusable;
-use crate::web;
 use crate::world::World;
+use crate::{smtp, web};
 
 /// The outside providers, on ports of this machine. Ends when it is dropped: connections are closed, nothing more is
 /// told.
 #[derive(Debug)]
 pub struct Simulator {
     world: Arc<World>,
+    smtp_address: SocketAddr,
 }
 
 /// Why a simulator did not start.
@@ -82,10 +83,13 @@ impl Simulator {
             accounts.put(account)?;
         }
         let http = TcpListener::bind(SocketAddr::new(settings.ip, settings.http_port)).await?;
+        let smtp = TcpListener::bind(SocketAddr::new(settings.ip, settings.smtp_port)).await?;
+        let smtp_address = smtp.local_addr()?;
         let url = format!("http://{}", http.local_addr()?);
         let world = World::new(settings, accounts, url)?;
         world.spawn(web::serve(Arc::clone(&world), http));
-        Ok(Self { world })
+        world.spawn(smtp::serve(Arc::clone(&world), smtp));
+        Ok(Self { world, smtp_address })
     }
 
     /// Where HTTP is spoken, without a slash at the end: `http://127.0.0.1:4321`. Behind it come `/twilio`, `/_sim` and
@@ -93,6 +97,12 @@ impl Simulator {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.world.url
+    }
+
+    /// Where mail is taken, in clear.
+    #[must_use]
+    pub fn smtp_address(&self) -> SocketAddr {
+        self.smtp_address
     }
 
     /// Takes on an account, or changes the one of the same name.

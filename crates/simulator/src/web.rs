@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::wire::{Cut, Wire};
 use crate::world::World;
-use crate::{control, twilio};
+use crate::{control, resend, sendgrid, twilio};
 
 /// The largest request. Resend takes 40 MB, SendGrid 30; both say so themselves.
 const BODY_BYTES_MAX: usize = 44 * 1024 * 1024;
@@ -28,6 +28,8 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 pub(crate) async fn serve(world: Arc<World>, listener: TcpListener) {
     let router = Router::new()
         .nest("/twilio/2010-04-01", twilio::routes())
+        .nest("/sendgrid", sendgrid::routes())
+        .nest("/resend", resend::routes())
         .nest("/_sim", control::routes())
         .with_state(Arc::clone(&world));
     loop {

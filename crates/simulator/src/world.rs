@@ -11,10 +11,11 @@ use crate::account::Accounts;
 use crate::dice::Dice;
 use crate::fault::{Called, Faults, Misbehaviour};
 use crate::ledger::Ledger;
+use crate::mailboxes::Mailboxes;
 use crate::provider::Provider;
 use crate::script::{Scripts, Status};
 use crate::settings::{Limits, Settings, Telling};
-use crate::{ledger, twilio};
+use crate::{ledger, resend, sendgrid, twilio};
 
 /// Everything that changes, and the means to tell of it.
 #[derive(Debug)]
@@ -41,6 +42,9 @@ pub(crate) struct State {
     pub(crate) accounts: Accounts,
     pub(crate) dice: Dice,
     pub(crate) twilio: twilio::Memory,
+    pub(crate) resend: resend::Memory,
+    pub(crate) sendgrid: sendgrid::Batches,
+    pub(crate) mailboxes: Mailboxes,
     /// Grows with every reset, so that what began before one does not count after it.
     epoch: u64,
 }
@@ -63,6 +67,9 @@ impl World {
                 accounts,
                 dice: Dice::new(settings.seed),
                 twilio: twilio::Memory::new(&limits),
+                resend: resend::Memory::new(&limits),
+                sendgrid: sendgrid::Batches::new(),
+                mailboxes: Mailboxes::new(limits.mail_bytes, limits.messages),
                 epoch: 0,
             }),
             changed: watch::Sender::new(()),
@@ -118,6 +125,9 @@ impl World {
             state.scripts.clear();
             state.dice.reset();
             state.twilio = twilio::Memory::new(&self.limits);
+            state.resend = resend::Memory::new(&self.limits);
+            state.sendgrid.clear();
+            state.mailboxes = Mailboxes::new(self.limits.mail_bytes, self.limits.messages);
         });
     }
 

@@ -114,6 +114,16 @@ impl Ledger {
         self.effects.by_number_mut(number, |effect| effect.number)
     }
 
+    /// Counts that what `key` stands for was asked for once more.
+    pub(crate) fn see_again(&mut self, provider: Provider, account: &str, key: &str) {
+        for effect in self.effects.iter_mut() {
+            let same = effect.provider == provider && effect.account == account;
+            if same && effect.idempotency_key.as_deref() == Some(key) {
+                effect.seen += 1;
+            }
+        }
+    }
+
     pub(crate) fn tell(&mut self, told: Told) {
         self.told.push(told);
     }

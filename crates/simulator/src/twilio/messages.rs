@@ -12,7 +12,7 @@ use super::account::authenticate;
 use super::create::with_prefix;
 use super::error::{self, Twilio};
 use super::memory::Message;
-use super::{segments, status};
+use super::{PATH, segments, status};
 use crate::call;
 use crate::fault::Called;
 use crate::ledger::Passed;
@@ -107,7 +107,7 @@ fn listed(account: &str, query: &[(String, String)], page: usize, size: usize, a
         pairs
             .append_pair("PageSize", &size.to_string())
             .append_pair("Page", &page.to_string());
-        format!("/2010-04-01/Accounts/{account}/Messages.json?{}", pairs.finish())
+        format!("{PATH}/Accounts/{account}/Messages.json?{}", pairs.finish())
     };
     let start = page.saturating_mul(size);
     json!({
@@ -168,7 +168,7 @@ pub(super) fn shown(state: &Remembered, message: &Message) -> Value {
     let is_final = matches!(word, "delivered" | "read");
     let date = |at: DateTime<Utc>| at.to_rfc2822();
     let Message { sid, account, .. } = message;
-    let uri = format!("/2010-04-01/Accounts/{account}/Messages/{sid}");
+    let uri = format!("{PATH}/Accounts/{account}/Messages/{sid}");
     json!({
         "account_sid": account,
         "api_version": "2010-04-01",

@@ -36,6 +36,10 @@ pub use account::{TwilioAccount, TwilioApiKey};
 pub(crate) use inbound::reply;
 pub(crate) use memory::Memory;
 
+/// What stands before every path. Links in answers hold it whole, so that who follows one stays here; Twilio's own begin
+/// with the date.
+const PATH: &str = "/twilio/2010-04-01";
+
 pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route(

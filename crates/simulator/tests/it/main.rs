@@ -5,7 +5,11 @@
 
 mod control;
 mod faults;
+mod mail_support;
 mod memory;
+mod resend;
+mod sendgrid;
+mod smtp;
 mod support;
 mod telling;
 mod twilio;

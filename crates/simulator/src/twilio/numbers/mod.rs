@@ -5,6 +5,7 @@ mod owned;
 mod search;
 
 use super::memory::Owned;
+use crate::twilio::PATH;
 use crate::world::State;
 
 pub(super) use buy::buy;
@@ -86,7 +87,7 @@ fn shown(owned: &Owned) -> serde_json::Value {
         "status_callback_method": method("StatusCallbackMethod"),
         "trunk_sid": null,
         "type": owned.kind,
-        "uri": format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers/{sid}.json"),
+        "uri": format!("{PATH}/Accounts/{account}/IncomingPhoneNumbers/{sid}.json"),
         "voice_application_sid": null,
         "voice_caller_id_lookup": false,
         "voice_fallback_method": "POST",

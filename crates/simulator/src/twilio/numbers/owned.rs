@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{PAGE_SIZE_MAX, settings, shown, value, without_suffix};
 use crate::call;
+use crate::twilio::PATH;
 use crate::twilio::account::authenticate;
 use crate::twilio::error::{self, Twilio};
 use crate::twilio::memory::Owned;
@@ -34,7 +35,7 @@ pub(in crate::twilio) async fn list(
             let fitting = own.filter(|owned| wanted.is_none_or(|wanted| owned.phone_number == wanted));
             fitting.take(PAGE_SIZE_MAX).map(shown).collect()
         });
-        let uri = format!("/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json");
+        let uri = format!("{PATH}/Accounts/{account}/IncomingPhoneNumbers.json");
         let page = json!({
             "end": all.len().saturating_sub(1),
             "first_page_uri": uri,

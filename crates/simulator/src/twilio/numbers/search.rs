@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{PAGE_SIZE, PAGE_SIZE_MAX, Pairs, is_sold, value, without_suffix};
 use crate::call;
+use crate::twilio::PATH;
 use crate::twilio::account::authenticate;
 use crate::twilio::error::{self, Twilio};
 use crate::twilio::messages::lookup;
@@ -43,7 +44,7 @@ pub(in crate::twilio) async fn search(
                 .collect::<Vec<_>>()
         });
         let uri = asked.uri.path_and_query().map_or("", |uri| uri.as_str());
-        Json(json!({ "available_phone_numbers": found, "uri": format!("/2010-04-01{uri}") })).into_response()
+        Json(json!({ "available_phone_numbers": found, "uri": format!("{PATH}{uri}") })).into_response()
     };
     call::answer(&world, &asked.cut, &account, lookup(""), &Twilio, execute).await
 }
