@@ -36,6 +36,6 @@ pub use outgoing::Outgoing;
 pub use refusal::{Refusal, Stale, Unreadable};
 pub use request::Request;
 pub use send_error::{Class, Failure, Meaning, SendError};
-pub use sender::{Reconcile, Sender, Sent, StandIns};
+pub use sender::{LOOK_UP_TIMEOUT, Reconcile, Sender, Sent, StandIns};
 pub use verified::Verified;
 pub use verifier::{Verifier, WebhookError};

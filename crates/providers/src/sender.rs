@@ -1,5 +1,7 @@
 //! Any provider's client, for whoever sends by whichever a tenant has.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Channel, E164};
 
@@ -15,6 +17,9 @@ use crate::send_error::{Class, Failure, SendError};
 use crate::sendgrid::SendGridClient;
 use crate::smtp::SmtpClient;
 use crate::twilio::{self, TwilioClient};
+
+/// How long looking for a message may take, however many calls it needs.
+pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A message that a provider took.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,20 +163,31 @@ impl Sender {
         let Reconcile::LookUp { after } = self.reconcile() else {
             return Err(not_asked());
         };
-        let found = match (self, message) {
-            (Self::Twilio(client), Outgoing::Text(text)) => client.look_up_text(text, sent_at, now).await?,
-            (Self::Twilio(client), Outgoing::Whatsapp(message)) => {
-                client.look_up_whatsapp(message, sent_at, now).await?
-            }
-            (Self::GreenApi(client), Outgoing::Whatsapp(message)) => client.look_up(message, sent_at, now).await?,
-            _ => return Err(not_carried()),
-        };
+        let found = tokio::time::timeout(LOOK_UP_TIMEOUT, self.look(message, sent_at, now)).await;
+        let found = found.map_err(|_| {
+            let detail = "the provider's list did not come in time";
+            SendError::new(Failure::Unreachable, "timeout", detail)
+        })??;
         let until = sent_at + after;
         if found.is_empty() && now < until {
             let error = SendError::new(Failure::Deferred, "early", "the message may not be found yet");
             return Err(error.not_before(Some(until)));
         }
         Ok(found)
+    }
+
+    async fn look(
+        &self,
+        message: &Outgoing,
+        sent_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Sent>, SendError> {
+        match (self, message) {
+            (Self::Twilio(client), Outgoing::Text(text)) => client.look_up_text(text, sent_at, now).await,
+            (Self::Twilio(client), Outgoing::Whatsapp(message)) => client.look_up_whatsapp(message, sent_at, now).await,
+            (Self::GreenApi(client), Outgoing::Whatsapp(message)) => client.look_up(message, sent_at, now).await,
+            _ => Err(not_carried()),
+        }
     }
 
     /// How far a message to `to` came, as the event that the provider would have posted by webhook, and with its identity:

@@ -1,6 +1,8 @@
 //! Credentials as they are kept: a JSON object.
 
-use providers::{Credentials, HttpClient, Provider, Sender, StandIns};
+use providers::{Credentials, Provider, Sender, StandIns};
+
+use crate::HTTP;
 
 fn parse(provider: Provider, json: &str) -> Result<Credentials, (&'static str, &'static str)> {
     Credentials::parse(provider, json.as_bytes()).map_err(|error| (error.field, error.reason))
@@ -12,8 +14,7 @@ fn each_provider_has_its_fields_and_a_preview() {
         let credentials = parse(provider, json).unwrap();
         assert_eq!(credentials.provider(), provider);
         assert_eq!(credentials.preview(), preview);
-        let http = HttpClient::new().unwrap();
-        let sender = Sender::new(&credentials, &http, &StandIns::default()).unwrap();
+        let sender = HTTP.with(|http| Sender::new(&credentials, http, &StandIns::default()).unwrap());
         assert_eq!(sender.provider(), provider);
         let shown = format!("{credentials:?} {sender:?}");
         assert!(!shown.contains("fixture"), "{shown}");

@@ -1,13 +1,11 @@
 //! What it means when a provider does not answer, or breaks off.
 
-use std::time::Duration;
-
 use providers::outgoing::{Attachment, Line, OutgoingEmail};
 use providers::{BaseUrl, Class, Failure, Outgoing, Provider, Reconcile};
 use tokio::net::TcpListener;
 
 use crate::http_server::{Api, Fault, answer};
-use crate::{at, check_shows_nothing_personal, email, now, number, plain_mail, sender, template, text, whatsapp};
+use crate::{at, check_shows_nothing_personal, email, now, number, pass, plain_mail, sender, template, text, whatsapp};
 
 /// Every provider that is called by HTTP, and a message for it.
 fn all() -> [(Provider, Outgoing); 5] {
@@ -56,9 +54,7 @@ async fn a_server_that_never_encrypts_is_not_reached() {
     let base = BaseUrl::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
     tokio::spawn(async move {
         let _silent = listener.accept().await.unwrap();
-        tokio::time::pause();
-        tokio::time::advance(Duration::from_secs(6)).await;
-        tokio::time::resume();
+        pass(6).await;
         std::future::pending::<()>().await;
     });
     let sender = sender(Provider::Resend, &at(base));

@@ -1,7 +1,6 @@
 //! Providers' APIs that answer as they are told, or break off.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,8 +10,10 @@ use providers::BaseUrl;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::pass;
+
 /// Longer than any time limit.
-const LONG: Duration = Duration::from_secs(60);
+const LONG_SECONDS: u64 = 60;
 /// More than is read of an answer.
 const HUGE_BYTES: usize = 5 * 1024 * 1024;
 
@@ -22,6 +23,8 @@ pub(crate) struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: String,
+    /// How many seconds go by before it comes.
+    seconds: u64,
 }
 
 pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
@@ -29,12 +32,18 @@ pub(crate) fn answer(status: u16, body: impl Into<String>) -> Answer {
         status,
         headers: Vec::new(),
         body: body.into(),
+        seconds: 0,
     }
 }
 
 impl Answer {
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn after(mut self, seconds: u64) -> Self {
+        self.seconds = seconds;
         self
     }
 }
@@ -55,9 +64,18 @@ impl Api {
             let (answers, seen) = (answers.clone(), shared.clone());
             async move {
                 let request = written(request).await;
-                let mut seen = seen.lock().unwrap();
-                seen.push(request);
-                let Answer { status, headers, body } = answers[(seen.len() - 1).min(answers.len() - 1)].clone();
+                let count = {
+                    let mut seen = seen.lock().unwrap();
+                    seen.push(request);
+                    seen.len()
+                };
+                let answer = answers[(count - 1).min(answers.len() - 1)].clone();
+                if answer.seconds > 0 {
+                    pass(answer.seconds).await;
+                }
+                let Answer {
+                    status, headers, body, ..
+                } = answer;
                 let response = Response::builder().status(status);
                 let response = headers
                     .into_iter()
@@ -153,9 +171,7 @@ impl Fault {
                                 drop(stream.write_all(&vec![b' '; HUGE_BYTES]).await);
                             }
                             Self::Hang => {
-                                tokio::time::pause();
-                                tokio::time::advance(LONG).await;
-                                tokio::time::resume();
+                                pass(LONG_SECONDS).await;
                                 std::future::pending::<()>().await;
                             }
                         }

@@ -18,6 +18,8 @@ mod smtp_server;
 mod smtp_tls;
 mod twilio;
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{E164, EmailAddress, MessageId, PersonalText};
 use http_server::{Answer, Api};
@@ -29,6 +31,13 @@ use providers::{BaseUrl, Credentials, Failure, HttpClient, Outgoing, Provider, S
 
 /// Parts of the messages below that must never be shown.
 const PERSONAL: [&str; 6] = ["ana@", "Ana", "2025550143", "14:30", "fixture", "Désk"];
+
+/// Lets time go by, by moving the clock instead of waiting.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
 
 fn now() -> DateTime<Utc> {
     DateTime::parse_from_rfc3339("2026-03-02T10:15:30Z").unwrap().to_utc()
@@ -84,6 +93,11 @@ fn full_mail() -> OutgoingEmail {
     }
 }
 
+thread_local! {
+    /// One for each test, which has a thread and a runtime of its own: setting it up takes long.
+    static HTTP: HttpClient = HttpClient::new().unwrap();
+}
+
 /// A sender with credentials that are nobody's, whose provider is at `stand_ins`.
 fn sender(provider: Provider, stand_ins: &StandIns) -> Sender {
     let json = match provider {
@@ -94,7 +108,7 @@ fn sender(provider: Provider, stand_ins: &StandIns) -> Sender {
         _ => panic!("{provider:?} is not called by HTTP"),
     };
     let credentials = Credentials::parse(provider, json.as_bytes()).unwrap();
-    Sender::new(&credentials, &HttpClient::new().unwrap(), stand_ins).unwrap()
+    HTTP.with(|http| Sender::new(&credentials, http, stand_ins)).unwrap()
 }
 
 fn at(base: BaseUrl) -> StandIns {

@@ -1,7 +1,6 @@
 //! A mail server that does as it is told.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
@@ -10,6 +9,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::pass;
 
 /// Longer than any time limit.
 const LONG_SECONDS: u64 = 60;
@@ -191,11 +192,8 @@ async fn take<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>, turn
     }
 }
 
-/// Moves the clock instead of waiting.
 async fn hang(seconds: u64) -> Option<()> {
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(seconds)).await;
-    tokio::time::resume();
+    pass(seconds).await;
     std::future::pending().await
 }
 

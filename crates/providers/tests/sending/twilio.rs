@@ -406,6 +406,14 @@ async fn pages_are_turned_until_they_are_older_and_never_for_ever_or_elsewhere()
 }
 
 #[tokio::test]
+async fn looking_has_one_time_limit_however_many_pages_there_are() {
+    let other = |message: &mut serde_json::Value| message["body"] = "Something else".into();
+    let slow = page(&[listed("SM1", 5, other)], Some("/2010-04-01/next")).after(9);
+    let (found, seen) = look_up(&Outgoing::Text(text()), vec![slow]).await;
+    assert_eq!((found, seen.len()), (Err(Failure::Unreachable), 3));
+}
+
+#[tokio::test]
 async fn nothing_found_too_early_is_to_be_looked_for_again() {
     let api = Api::answering([page(&[], None)]).await;
     let sender = sender(Provider::Twilio, &at(api.base()));
