@@ -4,6 +4,7 @@ use domain::{MessageId, PersonalText};
 use url::Url;
 
 use super::{ATTACHMENTS_BYTES_MAX, Attachment, ExtraHeader, Line, Mailbox};
+use crate::send_error::{Class, SendError};
 
 /// The longest link to unsubscribe: it has to fit into one line of a header.
 const LINK_BYTES_MAX: usize = 900;
@@ -62,6 +63,17 @@ impl OutgoingEmail {
     pub fn is_too_large(&self) -> bool {
         let bytes: usize = self.attachments.iter().map(|file| file.bytes().len()).sum();
         bytes > ATTACHMENTS_BYTES_MAX
+    }
+
+    pub(crate) fn check_size(&self) -> Result<(), SendError> {
+        if self.is_too_large() {
+            return Err(SendError::rejected(
+                Class::Content,
+                "size",
+                "the attachments are too large",
+            ));
+        }
+        Ok(())
     }
 
     /// Headers beside those that every mail has.

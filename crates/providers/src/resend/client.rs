@@ -13,7 +13,7 @@ use crate::http_client::{self, HttpClient};
 use crate::json::{self, Fields as _};
 use crate::outgoing::OutgoingEmail;
 use crate::preview;
-use crate::send_error::{Class, SendError};
+use crate::send_error::SendError;
 use crate::sender::Sent;
 
 /// How long Resend knows an idempotency key (documentation, "Idempotency keys").
@@ -70,13 +70,7 @@ impl ResendClient {
     /// # Errors
     /// [`SendError`] says whether it surely was not sent.
     pub async fn send(&self, email: &OutgoingEmail, now: DateTime<Utc>) -> Result<Sent, SendError> {
-        if email.is_too_large() {
-            return Err(SendError::rejected(
-                Class::Content,
-                "size",
-                "the attachments are too large",
-            ));
-        }
+        email.check_size()?;
         let request = self.http.post(self.base.join(["emails"]));
         let request = request.bearer_auth(self.credentials.key.expose_secret());
         let request = request.header(KEY_HEADER, email.id.to_string());

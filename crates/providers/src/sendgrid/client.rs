@@ -11,7 +11,7 @@ use crate::credentials::UnusableCredentials;
 use crate::event::DeliveryStatus;
 use crate::http_client::{self, HttpClient};
 use crate::outgoing::OutgoingEmail;
-use crate::send_error::{Class, SendError};
+use crate::send_error::SendError;
 use crate::sender::Sent;
 use crate::{json, preview};
 
@@ -82,13 +82,7 @@ impl SendGridClient {
     /// # Errors
     /// [`SendError`] says whether it surely was not sent.
     pub async fn send(&self, email: &OutgoingEmail, now: DateTime<Utc>) -> Result<Sent, SendError> {
-        if email.is_too_large() {
-            return Err(SendError::rejected(
-                Class::Content,
-                "size",
-                "the attachments are too large",
-            ));
-        }
+        email.check_size()?;
         let request = self.http.post(self.base.join(["v3", "mail", "send"]));
         let request = request.bearer_auth(self.credentials.key.expose_secret());
         let answer = http_client::call(request.json(&mail::Body::of(email))).await?;

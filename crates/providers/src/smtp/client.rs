@@ -16,7 +16,7 @@ use super::{Dkim, SmtpCredentials, mail};
 use crate::credentials::UnusableCredentials;
 use crate::event::DeliveryStatus;
 use crate::outgoing::OutgoingEmail;
-use crate::send_error::{Class, SendError};
+use crate::send_error::SendError;
 use crate::sender::Sent;
 
 /// How long it may take to be connected: name, TCP, greeting, TLS.
@@ -83,13 +83,7 @@ impl SmtpClient {
     /// # Errors
     /// [`SendError`] says whether it surely was not sent.
     pub async fn send(&self, email: &OutgoingEmail, now: DateTime<Utc>) -> Result<Sent, SendError> {
-        if email.is_too_large() {
-            return Err(SendError::rejected(
-                Class::Content,
-                "size",
-                "the attachments are too large",
-            ));
-        }
+        email.check_size()?;
         let mail = mail::write(email, now, self.0.dkim.as_ref())?;
         let envelope = Envelope {
             from: email.from.to_address(),
