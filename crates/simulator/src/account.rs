@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::green_api::GreenApiAccount;
+use crate::hook::HookAccount;
 use crate::resend::ResendAccount;
 use crate::sendgrid::SendGridAccount;
 use crate::smtp::SmtpAccount;
@@ -22,7 +24,9 @@ pub enum Account {
     #[serde(rename = "sendgrid")]
     SendGrid(SendGridAccount),
     Resend(ResendAccount),
+    GreenApi(GreenApiAccount),
     Smtp(SmtpAccount),
+    Hook(HookAccount),
 }
 
 /// All accounts. One that is put again takes the place of the former.
@@ -31,6 +35,8 @@ pub(crate) struct Accounts {
     pub(crate) twilio: List<TwilioAccount>,
     pub(crate) sendgrid: List<SendGridAccount>,
     pub(crate) resend: List<ResendAccount>,
+    pub(crate) green_api: List<GreenApiAccount>,
+    pub(crate) hook: List<HookAccount>,
     pub(crate) smtp: List<SmtpAccount>,
 }
 
@@ -40,6 +46,8 @@ impl Accounts {
             Account::Twilio(account) => self.twilio.put(account),
             Account::SendGrid(account) => self.sendgrid.put(account),
             Account::Resend(account) => self.resend.put(account),
+            Account::GreenApi(account) => self.green_api.put(account),
+            Account::Hook(account) => self.hook.put(account),
             Account::Smtp(account) => self.smtp.put(account),
         }
     }

@@ -121,6 +121,14 @@ impl Manner {
 }
 
 impl Callback {
+    /// Tells it until it was heard or given up.
+    pub(crate) async fn tell_to_the_end(self, world: &Arc<World>) {
+        let mut telling = Telling::new(self);
+        if let Some(wait) = telling.attempt(world).await {
+            telling.go_on(world, wait).await;
+        }
+    }
+
     /// Tells it. When it has to be told again, that goes on beside, and this returns.
     pub(crate) async fn tell(self, world: &Arc<World>) {
         let mut telling = Telling::new(self);

@@ -9,8 +9,8 @@ use tokio::time::{Instant, sleep_until};
 use crate::callback::Callback;
 use crate::provider::Provider;
 use crate::script::Step;
-use crate::sendgrid;
 use crate::world::World;
+use crate::{green_api, sendgrid};
 
 /// A message on its way.
 pub(crate) struct Course {
@@ -34,17 +34,23 @@ pub(crate) trait Tell: Send + Sync {
 /// Something to tell, and how it is brought.
 #[derive(Clone)]
 pub(crate) enum Parcel {
+    /// There is nothing to tell: somebody has to fetch it.
+    Nothing,
     /// By itself.
     Alone(Callback),
     /// With others of its account.
     Batched(sendgrid::Event),
+    /// After those before it at the same account were heard or given up.
+    InLine(Callback),
 }
 
 impl Parcel {
-    async fn bring(self, world: &Arc<World>) {
+    pub(crate) async fn bring(self, world: &Arc<World>) {
         match self {
+            Self::Nothing => {}
             Self::Alone(callback) => callback.tell(world).await,
             Self::Batched(event) => sendgrid::add(world, event),
+            Self::InLine(callback) => green_api::add(world, callback),
         }
     }
 }

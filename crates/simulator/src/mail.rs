@@ -1,7 +1,7 @@
 //! What is written in a mail.
 
-use mail_parser::MessageParser;
 use mail_parser::decoders::html::html_to_text;
+use mail_parser::{Address, MessageParser};
 
 /// The longest link that is taken for one.
 const LINK_BYTES_MAX: usize = 2_048;
@@ -11,6 +11,10 @@ const LINK_BYTES_MAX: usize = 2_048;
 pub(crate) struct Seen {
     pub(crate) subject: String,
     pub(crate) text: String,
+    /// The address behind `From`.
+    pub(crate) from: Option<String>,
+    /// The address behind `Reply-To`.
+    pub(crate) reply_to: Option<String>,
     /// `Message-ID` without its angle brackets.
     pub(crate) message_id: Option<String>,
     /// The first one in it.
@@ -29,7 +33,7 @@ impl Seen {
             subject: subject.to_owned(),
             link: link(html).or_else(|| link(&text)),
             text,
-            message_id: None,
+            ..Self::default()
         }
     }
 
@@ -46,10 +50,17 @@ impl Seen {
         let text = mail.body_text(0).unwrap_or_default();
         let seen = Self::of_parts(mail.subject().unwrap_or_default(), &text, html.unwrap_or_default());
         Self {
+            from: first_address(mail.from()),
+            reply_to: first_address(mail.reply_to()),
             message_id: mail.message_id().map(str::to_owned),
             ..seen
         }
     }
+}
+
+fn first_address(list: Option<&Address<'_>>) -> Option<String> {
+    let address = list?.first()?.address()?;
+    is_address(address).then(|| address.to_owned())
 }
 
 /// The first thing in a text that looks like a link.

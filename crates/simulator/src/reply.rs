@@ -7,10 +7,11 @@ use chrono::Utc;
 use domain::PersonalText;
 use serde::Deserialize;
 
-use crate::ledger::Replied;
+use crate::course::Parcel;
+use crate::ledger::{Replied, cut};
 use crate::provider::{Channel, Provider};
 use crate::world::{State, World};
-use crate::{resend, twilio};
+use crate::{green_api, resend, smtp, twilio};
 
 /// What somebody writes to us.
 #[derive(Clone, Deserialize)]
@@ -141,14 +142,18 @@ pub(crate) struct Route {
     pub(crate) account: String,
     /// Our number or address.
     pub(crate) ours: String,
+    /// What the provider calls the message that is answered.
+    pub(crate) answered: Option<String>,
 }
 
 /// Has our side told of it. Returns what the provider calls it.
 pub(crate) fn send(world: &Arc<World>, reply: &Reply) -> Result<String, Unanswerable> {
     let route = world.look(|state| route(state, reply))?;
-    let (external_id, callback) = match (reply.provider, reply.channel) {
+    let (external_id, parcel) = match (reply.provider, reply.channel) {
         (Provider::Twilio, Channel::Sms | Channel::Whatsapp) => twilio::reply(world, reply, &route)?,
+        (Provider::GreenApi, Channel::Whatsapp) => green_api::reply(world, reply, &route)?,
         (Provider::Resend, Channel::Email) => resend::reply(world, reply, &route)?,
+        (Provider::Smtp | Provider::SendGrid, Channel::Email) => (smtp::reply(world, reply, &route), Parcel::Nothing),
         _ => return Err(Unanswerable::NoWay),
     };
     world.change(|state| {
@@ -161,16 +166,16 @@ pub(crate) fn send(world: &Arc<World>, reply: &Reply) -> Result<String, Unanswer
             from: PersonalText::new(&reply.from),
             to: PersonalText::new(&route.ours),
             subject: reply.subject.as_ref().map(PersonalText::new),
-            text: PersonalText::new(reply.text()),
+            text: PersonalText::new(cut(reply.text())),
             at: Utc::now(),
         };
         state.ledger.reply(replied);
     });
-    if let Some((callback, pending)) = callback.zip(world.pend()) {
+    if let Some(pending) = world.pend() {
         let world = Arc::clone(world);
         world.clone().spawn_errand(async move {
             let _pending = pending;
-            callback.tell(&world).await;
+            parcel.bring(&world).await;
         });
     }
     Ok(external_id)
@@ -183,10 +188,14 @@ fn route(state: &State, reply: &Reply) -> Result<Route, Unanswerable> {
         let same_account = reply.account.as_ref().is_none_or(|account| *account == effect.account);
         effect.provider == reply.provider && effect.channel == reply.channel && same_account
     });
-    let account = reply.account.clone().or_else(|| Some(last?.account.clone()));
-    let ours = reply.to.clone().or_else(|| Some(last?.from.expose().to_owned()));
-    match account.zip(ours) {
-        Some((account, ours)) => Ok(Route { account, ours }),
-        None => Err(Unanswerable::NoConversation),
-    }
+    let ours = last.map(|effect| effect.reply_to.as_ref().unwrap_or(&effect.from).expose().to_owned());
+    let account = last.map(|effect| effect.account.clone());
+    let known = (reply.account.clone().or(account)).zip(reply.to.clone().or(ours));
+    let (account, ours) = known.ok_or(Unanswerable::NoConversation)?;
+    let answered = last.map(|effect| effect.external_id.clone());
+    Ok(Route {
+        account,
+        ours,
+        answered,
+    })
 }

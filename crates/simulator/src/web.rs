@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 
 use crate::wire::{Cut, Wire};
 use crate::world::World;
-use crate::{control, resend, sendgrid, twilio};
+use crate::{control, green_api, hook, page, resend, sendgrid, twilio};
 
 /// The largest request. Resend takes 40 MB, SendGrid 30; both say so themselves.
 const BODY_BYTES_MAX: usize = 44 * 1024 * 1024;
@@ -30,7 +30,10 @@ pub(crate) async fn serve(world: Arc<World>, listener: TcpListener) {
         .nest("/twilio/2010-04-01", twilio::routes())
         .nest("/sendgrid", sendgrid::routes())
         .nest("/resend", resend::routes())
+        .nest("/green-api", green_api::routes())
+        .nest("/hook", hook::routes())
         .nest("/_sim", control::routes())
+        .merge(page::routes())
         .with_state(Arc::clone(&world));
     loop {
         match listener.accept().await {
@@ -68,6 +71,15 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// False when a page from elsewhere has sent it: a browser says so in `Origin`, other programs say nothing.
+    pub(crate) fn is_from_here(&self) -> bool {
+        let host = self.header("host").unwrap_or_default();
+        match self.header("origin") {
+            None => !self.headers.contains_key("origin"),
+            Some(origin) => origin.strip_prefix("http://") == Some(host),
+        }
     }
 
     /// The body; nothing for one that was too large.

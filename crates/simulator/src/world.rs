@@ -8,11 +8,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::account::Accounts;
+use crate::callback::Callback;
 use crate::dice::Dice;
 use crate::fault::{Called, Faults, Misbehaviour};
 use crate::ledger::Ledger;
 use crate::mailboxes::Mailboxes;
 use crate::provider::Provider;
+use crate::queues::Queues;
 use crate::script::{Scripts, Status};
 use crate::settings::{Limits, Settings, Telling};
 use crate::{ledger, resend, sendgrid, twilio};
@@ -43,7 +45,10 @@ pub(crate) struct State {
     pub(crate) dice: Dice,
     pub(crate) twilio: twilio::Memory,
     pub(crate) resend: resend::Memory,
-    pub(crate) sendgrid: sendgrid::Batches,
+    /// Events of SendGrid that wait for their batch.
+    pub(crate) events: Queues<sendgrid::Event>,
+    /// Notifications of Green-API that wait until the one before was heard.
+    pub(crate) notifications: Queues<Callback>,
     pub(crate) mailboxes: Mailboxes,
     /// Grows with every reset, so that what began before one does not count after it.
     epoch: u64,
@@ -68,7 +73,8 @@ impl World {
                 dice: Dice::new(settings.seed),
                 twilio: twilio::Memory::new(&limits),
                 resend: resend::Memory::new(&limits),
-                sendgrid: sendgrid::Batches::new(),
+                events: Queues::default(),
+                notifications: Queues::default(),
                 mailboxes: Mailboxes::new(limits.mail_bytes, limits.messages),
                 epoch: 0,
             }),
@@ -126,7 +132,8 @@ impl World {
             state.dice.reset();
             state.twilio = twilio::Memory::new(&self.limits);
             state.resend = resend::Memory::new(&self.limits);
-            state.sendgrid.clear();
+            state.events.clear();
+            state.notifications.clear();
             state.mailboxes = Mailboxes::new(self.limits.mail_bytes, self.limits.messages);
         });
     }

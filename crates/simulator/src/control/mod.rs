@@ -83,7 +83,10 @@ async fn send_reply(State(world): State<Arc<World>>, asked: Asked) -> Response {
     }
 }
 
-async fn reset(State(world): State<Arc<World>>) -> Response {
+async fn reset(State(world): State<Arc<World>>, asked: Asked) -> Response {
+    if !asked.is_from_here() {
+        return from_elsewhere();
+    }
     world.reset().await;
     StatusCode::NO_CONTENT.into_response()
 }
@@ -99,7 +102,14 @@ fn command<T: DeserializeOwned>(asked: &Asked, act: impl FnOnce(T) -> Result<(),
 
 /// What the body says. The reason of a refusal names fields and columns; what serde repeats is the caller's own.
 fn read<T: DeserializeOwned>(asked: &Asked) -> Result<T, Box<Response>> {
+    if !asked.is_from_here() {
+        return Err(Box::new(from_elsewhere()));
+    }
     serde_json::from_slice(asked.bytes()).map_err(|error| Box::new(refuse(StatusCode::BAD_REQUEST, &error.to_string())))
+}
+
+fn from_elsewhere() -> Response {
+    refuse(StatusCode::FORBIDDEN, "pages from elsewhere give no commands")
 }
 
 fn refuse(status: StatusCode, reason: &str) -> Response {

@@ -11,7 +11,7 @@ use crate::provider::{Channel, Provider};
 use crate::script::Status;
 
 /// The longest text that is kept to be shown. Longer ones are cut; their hash is of the whole.
-pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// A message to one recipient that a provider has accepted, or a number that it has sold: what cannot be taken back.
 #[derive(Clone, Serialize)]
@@ -38,6 +38,8 @@ pub struct Effect {
     pub from: PersonalText,
     /// To whom: a number as in E.164, or an address.
     pub to: PersonalText,
+    /// Where an answer goes to, if not there.
+    pub reply_to: Option<PersonalText>,
     /// The subject of a mail.
     pub subject: Option<PersonalText>,
     /// What is written, as text, cut at [`TEXT_BYTES_MAX`].
@@ -94,6 +96,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) idempotency_key: Option<String>,
     pub(crate) from: &'a str,
     pub(crate) to: &'a str,
+    pub(crate) reply_to: Option<&'a str>,
     pub(crate) subject: Option<&'a str>,
     pub(crate) text: &'a str,
     pub(crate) body_sha256: String,
@@ -112,6 +115,7 @@ impl Draft<'_> {
             seen: 1,
             from: PersonalText::new(self.from),
             to: PersonalText::new(self.to),
+            reply_to: self.reply_to.map(PersonalText::new),
             subject: self.subject.map(PersonalText::new),
             text: PersonalText::new(cut(self.text)),
             body_sha256: self.body_sha256,
@@ -122,7 +126,7 @@ impl Draft<'_> {
 }
 
 /// What fits into [`TEXT_BYTES_MAX`].
-fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 

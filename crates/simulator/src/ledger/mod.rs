@@ -14,7 +14,7 @@ use crate::provider::Provider;
 use crate::recent::Recent;
 use crate::settings::Limits;
 
-pub(crate) use effect::{Draft, sha256};
+pub(crate) use effect::{Draft, cut, sha256};
 pub use effect::{Effect, Passed, TEXT_BYTES_MAX};
 pub use load::Load;
 pub use told::{Answer, Proof, Received, Replied, Told};
@@ -130,6 +130,10 @@ impl Ledger {
 
     pub(crate) fn reply(&mut self, replied: Replied) {
         self.replies.push(replied);
+    }
+
+    pub(crate) fn receive(&mut self, received: Received) {
+        self.received.push(received);
     }
 
     pub(crate) fn begin(&mut self, provider: Provider, account: &str, at: Duration) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::error::{INVALID_FROM, INVALID_PARAMETER, MISSING_FIELD, Refusal};
+use crate::ledger::cut;
 use crate::mail::{address, is_address};
 
 const RECIPIENTS_MAX: usize = 50;
@@ -93,6 +94,16 @@ impl Body {
             .into_iter()
             .find(|(is_wrong, _)| *is_wrong)
             .map(|(_, refusal)| refusal)
+    }
+
+    /// What is remembered of it.
+    pub(super) fn kept(&self) -> Self {
+        let kept = |text: &Option<String>| text.as_deref().map(|text| cut(text).to_owned());
+        Self {
+            html: kept(&self.html),
+            text: kept(&self.text),
+            ..self.clone()
+        }
     }
 
     /// The addresses of all who get it.

@@ -8,16 +8,12 @@ use serde_json::json;
 use super::body::{Body, OneOrMany};
 use super::events::{callback, instant};
 use super::memory::Mail;
-use crate::callback::Callback;
+use crate::course::Parcel;
 use crate::reply::{Reply, Route, Unanswerable};
 use crate::world::World;
 
 /// Prepares what our side is told of a reply.
-pub(crate) fn reply(
-    world: &Arc<World>,
-    reply: &Reply,
-    route: &Route,
-) -> Result<(String, Option<Callback>), Unanswerable> {
+pub(crate) fn reply(world: &Arc<World>, reply: &Reply, route: &Route) -> Result<(String, Parcel), Unanswerable> {
     let account = world.look(|state| state.accounts.resend.named(&route.account));
     let account = account.ok_or(Unanswerable::NoAccount)?;
     let now = Utc::now();
@@ -57,6 +53,6 @@ pub(crate) fn reply(
     });
     let callback = callback(world, &account, "email.received", &mail.id, &data, now);
     callback
-        .map(|callback| (mail.id, Some(callback)))
+        .map(|callback| (mail.id, Parcel::Alone(callback)))
         .ok_or(Unanswerable::NoUrl)
 }

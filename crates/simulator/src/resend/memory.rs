@@ -27,7 +27,7 @@ impl Memory {
     }
 }
 
-/// A mail.
+/// A mail. Its texts are cut, and its attachments left out.
 #[derive(Clone)]
 pub(super) struct Mail {
     pub(super) id: String,

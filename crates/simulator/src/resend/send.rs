@@ -109,6 +109,7 @@ fn accept(world: &Arc<World>, account: &Arc<ResendAccount>, body: &Body, key: Op
                 idempotency_key: key.map(str::to_owned),
                 from: address(&body.from),
                 to,
+                reply_to: body.reply_to.list().first().map(|mailbox| address(mailbox)),
                 subject: Some(&body.subject),
                 text: &seen.text,
                 body_sha256: body_sha256.clone(),
@@ -120,7 +121,7 @@ fn accept(world: &Arc<World>, account: &Arc<ResendAccount>, body: &Body, key: Op
             message_id: format!("<{}@resend.simulator>", state.dice.hex(32)),
             id,
             account: account.name.clone(),
-            body: body.clone(),
+            body: body.kept(),
             created_at: now,
             number: numbers.first().copied().unwrap_or_default(),
         };

@@ -1,6 +1,6 @@
 //! Events travel in batches.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,22 +8,19 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use providers::sendgrid::{SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::{SendGridAccount, SendGridKey};
 use crate::callback::{Again, Callback, Manner, Prove};
 use crate::provider::Provider;
-use crate::world::{Pending, World};
+use crate::queues::Waiting;
+use crate::world::World;
 
 /// A batch is posted when it has so many events, or so many bytes, before its time is over.
 const EVENTS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 768 * 1024;
 /// "At growing intervals for 24 hours" is all that the documentation says.
 const WAITS_SECONDS: [u64; 10] = [30, 60, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 28_800];
-
-/// What is being gathered, by account.
-pub(crate) type Batches = HashMap<String, mpsc::UnboundedSender<(Event, Pending)>>;
 
 /// One event.
 #[derive(Clone)]
@@ -39,28 +36,19 @@ pub(crate) fn add(world: &Arc<World>, event: Event) {
         return;
     };
     let name = event.account.name.clone();
-    let unsent = world.look(|state| match state.sendgrid.get(&name) {
-        Some(batch) => batch.send((event, pending)).err().map(|unsent| unsent.0),
-        None => Some((event, pending)),
-    });
-    let Some(first) = unsent else {
-        return;
-    };
-    let (send, receive) = mpsc::unbounded_channel();
-    // It is received below, so it can be sent.
-    let _ = send.send(first);
-    world.look(|state| state.sendgrid.insert(name, send));
-    world.spawn_errand(gather(Arc::clone(world), receive));
+    if let Some(waiting) = world.look(|state| state.events.put(&name, event, pending)) {
+        world.spawn_errand(gather(Arc::clone(world), waiting));
+    }
 }
 
-async fn gather(world: Arc<World>, mut events: mpsc::UnboundedReceiver<(Event, Pending)>) {
-    while let Some(first) = events.recv().await {
+async fn gather(world: Arc<World>, mut waiting: Waiting<Event>) {
+    while let Some(first) = waiting.recv().await {
         let account = Arc::clone(&first.0.account);
         let until = Instant::now() + account.gathers_for();
         let mut bytes = size(&first.0);
         let mut batch = vec![first];
         while batch.len() < EVENTS_MAX && bytes < BYTES_MAX {
-            let Ok(Some(next)) = timeout_at(until, events.recv()).await else {
+            let Ok(Some(next)) = timeout_at(until, waiting.recv()).await else {
                 break;
             };
             bytes += size(&next.0);
@@ -115,5 +103,14 @@ impl Prove for Signed {
         let timestamp = now.timestamp().to_string();
         let signature = self.0.sign(&[timestamp.as_bytes(), body].concat());
         vec![(SIGNATURE_HEADER, signature), (TIMESTAMP_HEADER, timestamp)]
+    }
+}
+
+/// Shows what kind of event it is.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,9 @@ pub(super) struct Body {
     #[serde(default)]
     pub(super) personalizations: Vec<Personalization>,
     pub(super) from: Option<Address>,
+    reply_to: Option<Address>,
+    #[serde(default)]
+    reply_to_list: Vec<Address>,
     #[serde(default)]
     subject: String,
     #[serde(default)]
@@ -146,6 +149,11 @@ impl Body {
     pub(super) fn first_recipient(&self) -> &str {
         let mut all = self.personalizations.iter().flat_map(|one| &one.to);
         all.next().map_or("", |to| &to.email)
+    }
+
+    pub(super) fn reply_to(&self) -> Option<&str> {
+        let first = self.reply_to.as_ref().or_else(|| self.reply_to_list.first());
+        first.map(|address| address.email.as_str())
     }
 
     /// One mail for every recipient.

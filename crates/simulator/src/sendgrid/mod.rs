@@ -19,7 +19,7 @@ use axum::routing::post;
 use crate::world::World;
 
 pub use account::SendGridAccount;
-pub(crate) use batch::{Batches, Event, add};
+pub(crate) use batch::{Event, add};
 pub use key::SendGridKey;
 
 pub(crate) fn routes() -> Router<Arc<World>> {

@@ -93,6 +93,7 @@ fn accept_one(
             idempotency_key: None,
             from: body.from.as_ref().map_or("", |from| &from.email),
             to: mail.to,
+            reply_to: body.reply_to(),
             subject: Some(&mail.seen.subject),
             text: &mail.seen.text,
             body_sha256: body_sha256.clone(),

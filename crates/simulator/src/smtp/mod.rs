@@ -9,6 +9,7 @@ mod account;
 mod command;
 mod conclude;
 mod events;
+mod inbound;
 mod lines;
 mod login;
 mod session;
@@ -21,6 +22,7 @@ use tokio::net::TcpListener;
 use crate::world::World;
 
 pub use account::SmtpAccount;
+pub(crate) use inbound::reply;
 
 /// How long to wait when the system has no connection left to give.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);

@@ -191,6 +191,7 @@ fn message(
                 from
             },
             to,
+            reply_to: None,
             subject: None,
             text: &wish.text(),
             body_sha256: wish.hash(),

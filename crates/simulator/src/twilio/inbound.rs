@@ -13,7 +13,7 @@ use super::segments;
 use super::status::{StatusTeller, callback};
 use super::twiml::Obedient;
 use crate::callback::Callback;
-use crate::course::Course;
+use crate::course::{Course, Parcel};
 use crate::ledger::{Draft, sha256};
 use crate::provider::{Channel, Provider};
 use crate::reply::{Reply, Route, Unanswerable};
@@ -24,11 +24,7 @@ const STOP: [&str; 6] = ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUI
 const START: [&str; 3] = ["START", "YES", "UNSTOP"];
 
 /// Prepares what our side is told of a reply. `route` is the conversation that it belongs to.
-pub(crate) fn reply(
-    world: &Arc<World>,
-    reply: &Reply,
-    route: &Route,
-) -> Result<(String, Option<Callback>), Unanswerable> {
+pub(crate) fn reply(world: &Arc<World>, reply: &Reply, route: &Route) -> Result<(String, Parcel), Unanswerable> {
     let (account, url, service, sid) = world.change(|state| {
         let account = state
             .accounts
@@ -55,7 +51,7 @@ pub(crate) fn reply(
         })),
         ..callback(world, &account, &url, &sid, "received", body)
     };
-    Ok((sid, Some(callback)))
+    Ok((sid, Parcel::Alone(callback)))
 }
 
 /// Where messages to this number of ours are posted.
@@ -175,6 +171,7 @@ pub(super) fn answer(world: &Arc<World>, heard_by: &Obedient, text: &str) {
             idempotency_key: None,
             from,
             to,
+            reply_to: None,
             subject: None,
             text,
             body_sha256: body_sha256.clone(),

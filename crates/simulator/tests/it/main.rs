@@ -5,8 +5,11 @@
 
 mod control;
 mod faults;
+mod green_api;
+mod hook;
 mod mail_support;
 mod memory;
+mod page;
 mod resend;
 mod sendgrid;
 mod smtp;

@@ -86,6 +86,7 @@ fn sell(state: &mut Remembered, account: &TwilioAccount, on_sale: OnSale, form: 
             idempotency_key: None,
             from: "",
             to: number,
+            reply_to: None,
             subject: None,
             text: owned.setting("FriendlyName").unwrap_or_default(),
             body_sha256: sha256([number]),
