@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::green_api::GreenApiAccount;
 use crate::hook::HookAccount;
+use crate::imap::ImapAccount;
 use crate::resend::ResendAccount;
 use crate::sendgrid::SendGridAccount;
 use crate::smtp::SmtpAccount;
@@ -26,6 +27,7 @@ pub enum Account {
     Resend(ResendAccount),
     GreenApi(GreenApiAccount),
     Smtp(SmtpAccount),
+    Imap(ImapAccount),
     Hook(HookAccount),
 }
 
@@ -38,6 +40,7 @@ pub(crate) struct Accounts {
     pub(crate) green_api: List<GreenApiAccount>,
     pub(crate) hook: List<HookAccount>,
     pub(crate) smtp: List<SmtpAccount>,
+    pub(crate) imap: List<ImapAccount>,
 }
 
 impl Accounts {
@@ -49,6 +52,7 @@ impl Accounts {
             Account::GreenApi(account) => self.green_api.put(account),
             Account::Hook(account) => self.hook.put(account),
             Account::Smtp(account) => self.smtp.put(account),
+            Account::Imap(account) => self.imap.put(account),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::header::CONTENT_TYPE;
+use url::{Host, Url};
 
 use crate::ledger::{Answer, Told, sha256};
 use crate::provider::Provider;
@@ -110,6 +111,7 @@ impl Manner {
             Answer::Status(_) => self.again.client_errors,
             Answer::Unreachable => self.again.unreachable,
             Answer::TimedOut | Answer::Broken => self.again.timed_out,
+            Answer::Withheld => false,
         };
         if self.is_taken(answer) || !again || attempt > world.telling.retries_max {
             return None;
@@ -203,7 +205,21 @@ impl Telling {
     }
 }
 
+/// Whether a URL is on this machine.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 async fn post(world: &World, callback: &Callback, now: DateTime<Utc>) -> (Answer, Option<Heard>) {
+    let url = Url::parse(&callback.url).ok();
+    if url.is_none_or(|url| !world.telling.leaves_machine && !is_here(&url)) {
+        return (Answer::Withheld, None);
+    }
     // The simulator closes no semaphore; without a permit the post is made all the same.
     let _permit = world.posts.acquire().await;
     let within = callback.manner.answer_within.min(world.telling.answer_within);

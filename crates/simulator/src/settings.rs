@@ -58,6 +58,9 @@ pub struct Telling {
     pub answer_within: Duration,
     /// So many are made at once.
     pub at_once: usize,
+    /// Whether they may leave this machine. When not, they are made to loopback addresses only, and others are written
+    /// down as withheld.
+    pub leaves_machine: bool,
 }
 
 impl Default for Telling {
@@ -67,6 +70,7 @@ impl Default for Telling {
             retries_max: 10,
             answer_within: Duration::from_secs(15),
             at_once: 64,
+            leaves_machine: false,
         }
     }
 }

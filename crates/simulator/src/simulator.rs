@@ -17,7 +17,7 @@ use crate::selector::Selector;
 use crate::settings::Settings;
 use crate::unusable::Unusable;
 use crate::world::World;
-use crate::{smtp, web};
+use crate::{imap, smtp, web};
 
 /// The outside providers, on ports of this machine. Ends when it is dropped: connections are closed, nothing more is
 /// told.
@@ -25,6 +25,7 @@ use crate::{smtp, web};
 pub struct Simulator {
     world: Arc<World>,
     smtp_address: SocketAddr,
+    imap_address: SocketAddr,
 }
 
 /// Why a simulator did not start.
@@ -85,11 +86,18 @@ impl Simulator {
         let http = TcpListener::bind(SocketAddr::new(settings.ip, settings.http_port)).await?;
         let smtp = TcpListener::bind(SocketAddr::new(settings.ip, settings.smtp_port)).await?;
         let smtp_address = smtp.local_addr()?;
+        let imap = TcpListener::bind(SocketAddr::new(settings.ip, settings.imap_port)).await?;
+        let imap_address = imap.local_addr()?;
         let url = format!("http://{}", http.local_addr()?);
         let world = World::new(settings, accounts, url)?;
         world.spawn(web::serve(Arc::clone(&world), http));
         world.spawn(smtp::serve(Arc::clone(&world), smtp));
-        Ok(Self { world, smtp_address })
+        world.spawn(imap::serve(Arc::clone(&world), imap));
+        Ok(Self {
+            world,
+            smtp_address,
+            imap_address,
+        })
     }
 
     /// Where HTTP is spoken, without a slash at the end: `http://127.0.0.1:4321`. Behind it come `/twilio`, `/_sim` and
@@ -103,6 +111,17 @@ impl Simulator {
     #[must_use]
     pub fn smtp_address(&self) -> SocketAddr {
         self.smtp_address
+    }
+
+    /// Where mailboxes are polled, in clear.
+    #[must_use]
+    pub fn imap_address(&self) -> SocketAddr {
+        self.imap_address
+    }
+
+    /// Numbers all mail in mailboxes anew: UIDs that somebody remembers are worth nothing then, and UIDVALIDITY says so.
+    pub fn renumber_mailboxes(&self) {
+        self.world.change(|state| state.mailboxes.renumber());
     }
 
     /// Takes on an account, or changes the one of the same name.

@@ -75,7 +75,8 @@ impl World {
                 resend: resend::Memory::new(&limits),
                 events: Queues::default(),
                 notifications: Queues::default(),
-                mailboxes: Mailboxes::new(limits.mail_bytes, limits.messages),
+                // Seconds: larger than at any start before.
+                mailboxes: Mailboxes::new(limits.mail_bytes, limits.messages, unix_seconds()),
                 epoch: 0,
             }),
             changed: watch::Sender::new(()),
@@ -134,7 +135,7 @@ impl World {
             state.resend = resend::Memory::new(&self.limits);
             state.events.clear();
             state.notifications.clear();
-            state.mailboxes = Mailboxes::new(self.limits.mail_bytes, self.limits.messages);
+            state.mailboxes.clear();
         });
     }
 
@@ -190,6 +191,10 @@ impl World {
     pub(crate) fn paced(&self, documented: Duration) -> Duration {
         Duration::try_from_secs_f64(documented.as_secs_f64() * self.telling.pace).unwrap_or(documented)
     }
+}
+
+fn unix_seconds() -> u32 {
+    Utc::now().timestamp().try_into().unwrap_or(u32::MAX / 2)
 }
 
 /// A call that is under way.

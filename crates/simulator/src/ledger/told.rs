@@ -49,8 +49,10 @@ pub enum Answer {
     Unreachable,
     /// Somebody was there and did not answer in time.
     TimedOut,
-    /// The connection broke, or the URL is none.
+    /// The connection broke.
     Broken,
+    /// It was not told: the URL is none, or not on this machine.
+    Withheld,
 }
 
 /// URLs may hold tokens, ids may be addresses.

@@ -1,7 +1,7 @@
 //! Mail, said to servers in their own words.
 
 use simulator::Simulator;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use crate::support::LIMIT;
@@ -37,11 +37,24 @@ impl Dialogue {
 
     /// One line, without its end. Empty when the other side has closed.
     pub(crate) async fn hear(&mut self) -> String {
+        self.hear_line().await.unwrap_or_default()
+    }
+
+    /// One line, without its end. None when the other side has closed.
+    pub(crate) async fn hear_line(&mut self) -> Option<String> {
         let mut line = String::new();
         let heard = tokio::time::timeout(LIMIT, self.0.read_line(&mut line)).await;
         // A connection that is reset is closed too.
         let _ = heard.expect("something is heard");
-        line.trim_end_matches("\r\n").to_owned()
+        (!line.is_empty()).then(|| line.trim_end_matches("\r\n").to_owned())
+    }
+
+    /// So many bytes.
+    pub(crate) async fn hear_bytes(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        let heard = tokio::time::timeout(LIMIT, self.0.read_exact(&mut bytes)).await;
+        heard.expect("something is heard").unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 
     /// Says a line and hears the last line of the answer.

@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clients;
 mod control;
 mod faults;
 mod green_api;
 mod hook;
+mod imap;
 mod mail_support;
 mod memory;
 mod page;

@@ -107,6 +107,25 @@ async fn nobody_there_is_told_once_more() {
 }
 
 #[tokio::test]
+async fn nothing_leaves_the_machine_unless_it_may() {
+    let simulator = twilio().await;
+    simulator
+        .set_script(Selector::all(), Script::of([Status::Sent]))
+        .unwrap();
+    for url in [
+        "https://hooks.example.com/",
+        "http://127.0.0.1.example.com/",
+        "http://user@192.0.2.1/",
+        "http://[2001:db8::1]/",
+    ] {
+        answer(sms_to_ana(&simulator, &format!("{url}#rc=5&rp=all"))).await;
+    }
+    let ledger = simulator.settled(LIMIT).await.unwrap();
+    let answers: Vec<_> = ledger.told().map(|told| told.answer).collect();
+    assert_eq!(answers, [Answer::Withheld; 4]);
+}
+
+#[tokio::test]
 async fn a_scripts_delays_are_kept_and_settling_waits_for_them() {
     let simulator = twilio().await;
     let step = |status, after_ms| Step {
