@@ -4,14 +4,21 @@
 //! furthest one reported, counters only count, and times are the earliest and latest that the *provider* named.
 //!
 //! ```text
-//! queued ──sent──▶ sent ──delivered──▶ delivered ──opened──▶ opened ──clicked──▶ clicked
+//! queued ──accepted──▶ accepted ──sending──▶ sending ──sent──▶ sent ──delivered──▶ delivered
+//!    └── canceled, expired, failed, undelivered ──▶ the state of that name ──delivered──▶ delivered
+//! delivered ──read──▶ read ──opened──▶ opened ──clicked──▶ clicked
 //!    └────────────── from anywhere ──bounced──▶ bounced ──complained──▶ complained
 //! ```
 //!
-//! Steps may be skipped (an open without a delivery) but never taken back. Bounced and complained are final: no
-//! open or click that comes in afterwards hides them.
+//! Steps may be skipped (an open without a delivery) but never taken back. A failure that somebody reports gives way to
+//! a sign that the message arrived: carriers correct themselves. Bounced and complained are final: no open or click
+//! that comes in afterwards hides them.
+
+mod text;
 
 use chrono::{DateTime, Utc};
+
+pub use text::TextEvent;
 
 stored! {
     /// What a provider reports about an e-mail.
@@ -38,11 +45,25 @@ stored! {
     Status {
         /// We have it.
         Queued = "queued",
+        /// The provider has it.
+        Accepted = "accepted",
+        /// The provider is handing it on.
+        Sending = "sending",
         /// The provider handed it on.
         Sent = "sent",
-        /// The recipient's server took it.
+        /// It was taken back before it went.
+        Canceled = "canceled",
+        /// Its time was over before it went.
+        Expired = "expired",
+        /// It could not be sent.
+        Failed = "failed",
+        /// It was handed on, and the other side did not take it.
+        Undelivered = "undelivered",
+        /// The recipient's server or handset took it.
         Delivered = "delivered",
-        /// The recipient saw it.
+        /// The recipient saw it, by the channel's own receipt.
+        Read = "read",
+        /// The recipient saw it, by a picture in it.
         Opened = "opened",
         /// The recipient followed a link.
         Clicked = "clicked",
@@ -58,6 +79,12 @@ impl Status {
     #[must_use]
     pub const fn rank(self) -> u8 {
         self as u8
+    }
+
+    /// Whether something is still to come: the message is on its way, and nothing says that it arrived or never will.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        self.rank() <= Self::Sent.rank()
     }
 
     /// Whether no open, click or delivery can change it any more.
@@ -83,10 +110,7 @@ const fn reported(event: EmailEvent) -> Option<Status> {
 /// The status after an event: the higher of the two, whichever came first.
 #[must_use]
 pub fn advance(current: Status, event: EmailEvent) -> Status {
-    match reported(event) {
-        Some(reported) if reported.rank() > current.rank() => reported,
-        _ => current,
-    }
+    reported(event).map_or(current, |reported| current.max(reported))
 }
 
 /// How often each event was reported for one message.
@@ -241,8 +265,15 @@ mod tests {
             words,
             [
                 "queued",
+                "accepted",
+                "sending",
                 "sent",
+                "canceled",
+                "expired",
+                "failed",
+                "undelivered",
                 "delivered",
+                "read",
                 "opened",
                 "clicked",
                 "bounced",

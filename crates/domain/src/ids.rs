@@ -47,6 +47,8 @@ id! {
     EventId,
     /// A piece of follow-up work.
     InteractionId,
+    /// A one-time code that somebody was sent and is to give back.
+    ChallengeId,
 }
 
 /// The root of every derived id. Changing it would make every known event count again.

@@ -1,15 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod base_url;
+mod credentials;
 pub mod email;
 pub mod event;
 pub mod green_api;
+mod http_client;
 mod identity;
 mod json;
 mod key;
+pub mod outgoing;
+mod preview;
 mod refusal;
 mod request;
 pub mod resend;
+mod send_error;
+mod sender;
 pub mod sendgrid;
+pub mod smtp;
 pub mod standard_webhooks;
 mod time;
 mod token;
@@ -17,10 +25,17 @@ pub mod twilio;
 pub mod vapi;
 mod verified;
 mod verifier;
+mod wait;
 
+pub use base_url::{BaseUrl, UnusableBaseUrl};
+pub use credentials::{Credentials, UnusableCredentials};
 pub use event::{Event, News, Provider};
+pub use http_client::{CALL_TIMEOUT, CONNECT_TIMEOUT, HttpClient, HttpUnavailable};
 pub use key::UnusableKey;
+pub use outgoing::Outgoing;
 pub use refusal::{Refusal, Stale, Unreadable};
 pub use request::Request;
+pub use send_error::{Class, Failure, Meaning, SendError};
+pub use sender::{LOOK_UP_TIMEOUT, Reconcile, Sender, Sent, StandIns};
 pub use verified::Verified;
 pub use verifier::{Verifier, WebhookError};

@@ -6,10 +6,11 @@ use domain::EmailEventRecord;
 
 use crate::event::Event;
 
-/// Something that came in with a right signature.
+/// Something that came in with a right signature, or that a provider answered to a question of ours: there its
+/// certificate vouches.
 ///
-/// Only the verifying functions of this crate make one, so a function that takes a `Verified<T>` cannot be given a
-/// request that nobody checked.
+/// Only the verifying and asking functions of this crate make one, so a function that takes a `Verified<T>` cannot be
+/// given a request that nobody checked.
 ///
 /// ```compile_fail,E0423
 /// // The field is private, and there is no constructor to call.
@@ -19,7 +20,7 @@ use crate::event::Event;
 pub struct Verified<T>(T);
 
 impl<T> Verified<T> {
-    /// To be called with what a right signature covers, and with nothing else.
+    /// To be called with what a right signature covers, or what a provider answered, and with nothing else.
     pub(crate) fn vouch(checked: T) -> Self {
         Self(checked)
     }

@@ -1,1 +1,51 @@
-//! Plays the outside providers: takes what relais sends over real HTTP and SMTP, and calls back as each of them would.
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod call;
+mod callback;
+mod control;
+mod course;
+mod dice;
+mod fault;
+mod green_api;
+mod hook;
+mod imap;
+mod ledger;
+mod mail;
+mod mailboxes;
+mod page;
+mod provider;
+mod queues;
+mod recent;
+mod reply;
+mod resend;
+mod script;
+mod secret;
+mod selector;
+mod sendgrid;
+mod settings;
+mod simulator;
+mod smtp;
+mod twilio;
+mod unusable;
+mod web;
+mod wire;
+mod world;
+
+pub use account::{ACCOUNTS_MAX, Account};
+pub use fault::{FAULTS_MAX, Fault, HOLD_MS_MAX, Misbehaviour};
+pub use green_api::GreenApiAccount;
+pub use hook::{BODY_KEPT_BYTES_MAX, HookAccount};
+pub use imap::ImapAccount;
+pub use ledger::{Answer, Effect, Ledger, Load, Passed, Proof, Received, Replied, TEXT_BYTES_MAX, Told};
+pub use provider::{Channel, Provider};
+pub use reply::{Button, Reply, Unanswerable};
+pub use resend::ResendAccount;
+pub use script::{SCRIPTS_MAX, STEPS_MAX, Script, Status, Step};
+pub use selector::{Pattern, Selector};
+pub use sendgrid::{SendGridAccount, SendGridKey};
+pub use settings::{Limits, Settings, Telling};
+pub use simulator::{NotReached, Simulator, StartError};
+pub use smtp::SmtpAccount;
+pub use twilio::{TwilioAccount, TwilioApiKey};
+pub use unusable::Unusable;

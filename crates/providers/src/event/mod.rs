@@ -19,7 +19,7 @@ pub use report::{DeliveryReport, DeliveryStatus, Permanence};
 /// The longest word of a provider that is kept as [`Event::kind`].
 const KIND_BYTES_MAX: usize = 64;
 
-/// Who tells something.
+/// Who carries messages, and tells of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each is the provider of its name")]
@@ -27,6 +27,8 @@ pub enum Provider {
     #[serde(rename = "sendgrid")]
     SendGrid,
     Resend,
+    /// Any mail server. It tells nothing by webhook.
+    Smtp,
     /// Any system that signs by Standard Webhooks.
     StandardWebhooks,
     Twilio,
@@ -41,6 +43,7 @@ impl Provider {
         match self {
             Self::SendGrid => "sendgrid",
             Self::Resend => "resend",
+            Self::Smtp => "smtp",
             Self::StandardWebhooks => "standard_webhooks",
             Self::Twilio => "twilio",
             Self::GreenApi => "green_api",

@@ -15,13 +15,20 @@ use crate::refusal::Unreadable;
 const PERSON: &str = "@c.us";
 const GROUP: &str = "@g.us";
 
+/// The notification that tells how far a message of ours came.
+pub(super) const STATUS: &str = "outgoingMessageStatus";
+
 pub(super) fn read(body: &[u8], received_at: DateTime<Utc>) -> Result<Event, Unreadable> {
-    let fields = json::object(body)?;
+    of_fields(&json::object(body)?, body, received_at)
+}
+
+/// The event of a notification that came as `body`.
+pub(super) fn of_fields(fields: &Object, body: &[u8], received_at: DateTime<Utc>) -> Result<Event, Unreadable> {
     let kind = fields
         .text("typeWebhook")
         .ok_or_else(|| Unreadable::new("typeWebhook", "is missing"))?;
     let instance = fields.object("instanceData").id("idInstance");
-    let identity = identify(&fields, kind, instance.as_deref(), body);
+    let identity = identify(fields, kind, instance.as_deref(), body);
     let origin = Origin {
         provider: Provider::GreenApi,
         kind: Some(kind),
@@ -30,10 +37,10 @@ pub(super) fn read(body: &[u8], received_at: DateTime<Utc>) -> Result<Event, Unr
         raw: String::from_utf8_lossy(body).into_owned(),
     };
     let news = match kind {
-        "outgoingMessageStatus" => report(&fields).map(News::Report),
-        "incomingMessageReceived" => inbound(&fields).map(News::Inbound),
-        "incomingCall" => call(&fields).map(News::Call),
-        "stateInstanceChanged" => state(&fields),
+        STATUS => report(fields).map(News::Report),
+        "incomingMessageReceived" => inbound(fields).map(News::Inbound),
+        "incomingCall" => call(fields).map(News::Call),
+        "stateInstanceChanged" => state(fields),
         // `outgoingMessageReceived` and `outgoingAPIMessageReceived` repeat what we or the customer's people wrote.
         _ => None,
     };

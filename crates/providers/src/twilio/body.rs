@@ -66,7 +66,7 @@ fn origin<'a>(request: &Request<'_>, form: Option<&Form>, kind: Option<&'a str>,
 }
 
 fn report(form: &Form, request: &Request<'_>, message_id: String, word: &str, raw: Cow<'_, str>) -> Event {
-    let identity = identity(["twilio", "status", &message_id, word]);
+    let identity = status_identity(&message_id, word);
     let (channel, to) = address(form, "To");
     let news = status(word).map(|status| {
         News::Report(DeliveryReport {
@@ -80,7 +80,12 @@ fn report(form: &Form, request: &Request<'_>, message_id: String, word: &str, ra
     origin(request, Some(form), Some(word), raw).event(identity, news.unwrap_or(News::Other))
 }
 
-fn status(word: &str) -> Option<DeliveryStatus> {
+/// A message has each status once, whoever tells of it: a callback, or the answer to a question of ours.
+pub(super) fn status_identity(message_id: &str, word: &str) -> String {
+    identity(["twilio", "status", message_id, word])
+}
+
+pub(super) fn status(word: &str) -> Option<DeliveryStatus> {
     Some(match word {
         "accepted" => DeliveryStatus::Accepted,
         "scheduled" => DeliveryStatus::Scheduled,
@@ -188,15 +193,22 @@ fn content_identity(form: &Form) -> String {
 
 /// Where from or to, and by which way. `whatsapp:` in front names the way and is left out.
 fn address(form: &Form, name: &str) -> (Channel, Option<PersonalText>) {
-    let Some(text) = form.text(name) else {
-        return (Channel::Sms, None);
-    };
-    let (channel, address) = match text.split_once(':') {
+    match form.text(name) {
+        Some(text) => {
+            let (channel, address) = split(&text);
+            (channel, Some(json::personal(address)))
+        }
+        None => (Channel::Sms, None),
+    }
+}
+
+/// The way, and the address without the prefix that names it.
+pub(super) fn split(address: &str) -> (Channel, &str) {
+    match address.split_once(':') {
         Some(("whatsapp", number)) => (Channel::Whatsapp, number),
-        Some(_) => (Channel::Other, &*text),
-        None => (Channel::Sms, &*text),
-    };
-    (channel, Some(json::personal(address)))
+        Some(_) => (Channel::Other, address),
+        None => (Channel::Sms, address),
+    }
 }
 
 /// Calls carry the time in RFC 2822. Messages carry none that could be used: the carrier's has no time zone.

@@ -1,6 +1,12 @@
-//! Why a request of Twilio was refused.
+//! Why a request of Twilio was refused, and why Twilio refused one of ours.
 
+use chrono::{DateTime, Utc};
+
+use super::codes::{self, DAILY_LIMIT};
+use crate::http_client::Answer;
+use crate::json::{self, Fields as _};
 use crate::refusal::{Refusal, Unreadable};
+use crate::send_error::{Class, Failure, SendError, tomorrow};
 
 /// Why a request was refused. No variant repeats what the request contained.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,5 +46,36 @@ impl TwilioWebhookError {
             | Self::BodyHashWrong => Refusal::Unproven,
             Self::Unreadable(_) => Refusal::Unreadable,
         }
+    }
+}
+
+/// What an answer that is not a success means. A code that is not in the list is decided by the status.
+pub(super) fn meaning(answer: &Answer, now: DateTime<Utc>) -> SendError {
+    let body = json::object(&answer.body).unwrap_or_default();
+    let code = body.whole("code").and_then(|code| u32::try_from(code).ok());
+    let Some((code, meaning)) = code.and_then(|code| Some((code, codes::find(code)?))) else {
+        return undocumented(answer, code, now);
+    };
+    let until = if code == DAILY_LIMIT {
+        tomorrow(now)
+    } else {
+        answer.asked(now)
+    };
+    meaning.error(code.to_string()).not_before(until)
+}
+
+fn undocumented(answer: &Answer, code: Option<u32>, now: DateTime<Utc>) -> SendError {
+    if answer.status.as_u16() == 404 {
+        let detail = "the account or the API is not where it was asked for";
+        return SendError::rejected(Class::Configuration, "http_404", detail);
+    }
+    let error = answer.error(now);
+    match (error.failure, code) {
+        // A number tells more than the status, and is nothing personal.
+        (Failure::Rejected(_), Some(code)) => SendError {
+            code: code.to_string().into(),
+            ..error
+        },
+        _ => error,
     }
 }

@@ -68,6 +68,7 @@ impl Settings {
         match provider {
             Provider::SendGrid => Verifier::SendGrid(SendGridVerifier::new(&secrets).unwrap()),
             Provider::Resend => Verifier::Resend(ResendVerifier::new(&secrets).unwrap()),
+            Provider::Smtp => panic!("no mail server posts webhooks"),
             Provider::StandardWebhooks => Verifier::StandardWebhooks(StandardVerifier::new(&secrets).unwrap()),
             Provider::Twilio => Verifier::Twilio(TwilioVerifier::new(&secrets).unwrap()),
             Provider::GreenApi => {
