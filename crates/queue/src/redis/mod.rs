@@ -7,15 +7,23 @@
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `jobs` | hash | id → head (tenant, attempts, crashes) and envelope of every live job |
-//! | `w:<lane>:<tenant>` | list | ids that are ready |
-//! | `ring:<lane>` | list | tenants whose list is not empty, each once, in the order of their turns |
-//! | `sched` | sorted set | id, tenant and lane → due time; so becoming ready needs no look at the job |
+//! | `jobs` | hash | id → head (tenant, attempts, crashes, keys) and envelope of every live job |
+//! | `w:<lane><tenant><limit>` | list | ids that are ready, of one lane, tenant and limit key (most jobs have none) |
+//! | `ring:<lane>` | list | tenants with limit keys whose list is not empty, each once, in the order of their turns |
+//! | `sched` | sorted set | id, lane, tenant and limit key → due time; so becoming ready needs no look at the job |
+//! | `joining` | hash | id → number, of jobs with an order key that were added to start later; `sched` has number and id |
+//! | `line:<tenant><order>` | list | ids of one line, each with its limit key; the first is the head |
+//! | `behind` | set | ids in lines that are not their heads |
 //! | `run:<claim>` | set | ids that a claim holds |
 //! | `leases`, `holders` | sorted set, hash | claim → end of its lease; claim → worker session |
 //! | `sessions` | sorted set | worker session → until when it is announced |
-//! | `seq` | number | the last claim's number |
-//! | `parked`, `gate:<gate>` | hash, set | id → gate; the ids behind a gate |
+//! | `seq` | number | the last claim's number; those in `joining` are counted on from it too |
+//! | `parked`, `gate:<gate>`, `gates` | hash, set, set | id → gate; the ids behind a gate; the gates there are |
+//! | `limits`, `arrival` | hash, hash | limit key → what was set; its theoretical arrival time in microseconds |
+//! | `cooled` | sorted set | limit key → until when it is cooled |
+//! | `use:<limit>`, `used` | set, set | ids that run and count under a limit key; the keys of which some do |
+//! | `closed:<lane>:<limit>` | list | tenants whose list is not empty and not on the ring: the key is closed |
+//! | `shut` | sorted set | limit key that has such tenants → when it opens, endless if not by itself |
 //! | `errors` | hash | id → failures so far, a JSON list |
 //! | `cancelled` | set | running jobs that somebody cancelled |
 //! | `dead`, `dead:at`, `dead:errors` | hash, sorted set, hash | dead letters, when they died, their failures |
@@ -27,11 +35,22 @@
 //!
 //! # Who moves what
 //!
-//! A live job is in `jobs` and in exactly one place: a `w` list, `sched`, a `run` set, or `parked`. *add* puts it into a
-//! list or `sched`; *step* takes ids from lists into a new `run` set, and out of `run` sets to wherever they end; *sweep*
-//! (and a little of it every *step*) moves what is due from `sched` to the lists, and what a dead worker held from its
-//! `run` set to `sched`. A list that becomes non-empty puts its tenant on the ring; a claim takes tenants from the front
-//! of the ring and puts those that have more at its end.
+//! A live job is in `jobs` and in exactly one place: a `w` list, `sched`, a `run` set, `parked`, or `behind`. *add* puts it
+//! into a list, `sched` or `behind`; *step* takes ids from lists into a new `run` set, and out of `run` sets to wherever
+//! they end; *sweep* (and a little of it every *step*) moves what is due from `sched` to the lists, and what a dead worker
+//! held from its `run` set to `sched`. A list that becomes non-empty puts its tenant on the ring; a claim takes tenants
+//! from the front of the ring and puts those that have more at its end.
+//!
+//! **Limit keys.** Whoever takes jobs of a key off a list asks first how many it allows. When it allows no more, the
+//! tenant leaves the ring for `closed`, where nobody looks at it, and `shut` says when the key opens. It opens in the
+//! *step* or *sweep* that finds its time come, with any end of a run of the key, and with a new limit: as many tenants
+//! as may start a job go back to their rings, in the order in which they came. A tenant that gets its first job while
+//! others wait for the key stands behind them. `use` changes where `run` changes, in the same script, so what it counts is
+//! what is under leases. Each lane opens for itself: one that nobody claims from must not hold up the others.
+//!
+//! **Lines.** A job with an order key joins its line when it may start for the first time, and is in a list only as its
+//! head. Whatever ends the head takes it off the line and puts the next into its list; a head that died and holds its
+//! line stays there until the letter is retried or removed.
 //!
 //! An ending must find its id in the `run` set of the claim it names. Claim numbers are never issued twice, so an ending
 //! that comes too late, or a second time, finds nothing and changes nothing. A lease that ended still counts until a

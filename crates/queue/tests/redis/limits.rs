@@ -120,6 +120,37 @@ async fn tenants_that_wait_for_a_key_take_turns_whoever_is_more() {
     assert!(served.values().all(|served| (18..=22).contains(served)), "{served:?}");
 }
 
+/// Sweeps let one after the other start, but nobody claims until all of them may: only one does, and it is the next.
+#[tokio::test]
+async fn tenants_that_wait_for_a_key_take_turns_when_nobody_claims_in_time() {
+    let redis = fresh();
+    let queue = open(&redis);
+    let limit = Limit {
+        rate: Rate::new(1, Duration::from_secs(1)),
+        concurrency: None,
+    };
+    set_limit(&queue, "slow", Some(limit), NOW).await;
+    let waiting: Vec<_> = (0..90)
+        .map(|number| limited(number as u128 % 3, number, "slow"))
+        .collect();
+    fill(&queue, &waiting).await;
+    let (mut now, mut served) = (NOW, BTreeMap::<_, usize>::new());
+    for _ in 0..12 {
+        let claimed = queue.claim(&request(0, 10, now)).await.unwrap().jobs;
+        assert_eq!(claimed.len(), 1);
+        *served.entry(claimed[0].tenant).or_default() += 1;
+        settle_at(&queue, &claimed, Outcome::Done, now).await;
+        for _ in 0..4 {
+            now += 1000;
+            queue.sweep(Queue::Default, now, 0.5).await.unwrap();
+        }
+    }
+    assert!(
+        served.len() == 3 && served.values().all(|served| *served == 4),
+        "{served:?}"
+    );
+}
+
 #[tokio::test]
 async fn who_comes_later_does_not_overtake_who_waits_for_the_key() {
     let redis = fresh();
@@ -241,7 +272,7 @@ async fn a_line_that_waits_for_an_old_letter_is_not_led_by_a_new_job_of_its_id()
     settle(&queue, &claim(&queue, 5).await, dead.clone()).await;
     let later = NOW + 20 * DAY_MS;
 
-    queue.add(&[old.clone()], later).await.unwrap();
+    queue.add(std::slice::from_ref(&old), later).await.unwrap();
     assert_eq!(
         queue.find(old.id).await.unwrap().unwrap().state,
         State::Behind { head: old.id }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod jobs;
+mod keyspace;
 mod limits;
 mod outages;
 mod topologies;

@@ -2,83 +2,22 @@
 //!
 //! Every job is in one place; every list that has jobs has its turn, on a ring or behind its closed limit key, once; a key
 //! that is closed will be looked at again; who is counted under a key runs. So nothing is forgotten, also where no answer
-//! would show it.
+//! would show it. What the answers must be is the model's matter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use queue::backend::{Claimed, Counts, NewJob, Outcome, Reason};
+use queue::clock::DAY_MS;
 use queue::redis::RedisQueue;
 use queue::{AfterDeath, Backend as _, JobId, Key, Keys, Limit, Millis, Order, Queue, Rate};
 use testkit::redis::{TempRedis, fresh};
 use uuid::Uuid;
 
+use crate::keyspace::{Bytes, Keyspace};
 use crate::{LEASE_MS, NOW, ending, open, request};
-
-type Bytes = Vec<u8>;
-
-/// All keys of a queue as they lie in Redis, without its tag.
-#[derive(Default)]
-struct Keyspace {
-    /// Lists and sets.
-    members: BTreeMap<Bytes, Vec<Bytes>>,
-    /// Sorted sets and hashes.
-    pairs: BTreeMap<Bytes, Vec<(Bytes, Bytes)>>,
-}
-
-impl Keyspace {
-    fn read(redis: &TempRedis) -> Self {
-        let mut connection = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
-        let tag = format!("{{{}:default}}:", redis.prefix());
-        let keys = redis::cmd("KEYS").arg(format!("{tag}*")).query(&mut connection);
-        let (keys, mut space): (Vec<Bytes>, _) = (keys.unwrap(), Self::default());
-        for key in keys {
-            let name = key[tag.len()..].to_vec();
-            let kind: String = redis::cmd("TYPE").arg(&key).query(&mut connection).unwrap();
-            let mut ask = match kind.as_str() {
-                "list" => redis::cmd("LRANGE"),
-                "set" => redis::cmd("SMEMBERS"),
-                "zset" => redis::cmd("ZRANGE"),
-                "hash" => redis::cmd("HGETALL"),
-                _ => continue,
-            };
-            ask.arg(&key);
-            match kind.as_str() {
-                "list" => drop(ask.arg(0).arg(-1)),
-                "zset" => drop(ask.arg(0).arg(-1).arg("WITHSCORES")),
-                _ => {}
-            }
-            if matches!(kind.as_str(), "list" | "set") {
-                space.members.insert(name, ask.query(&mut connection).unwrap());
-            } else {
-                space.pairs.insert(name, ask.query(&mut connection).unwrap());
-            }
-        }
-        space
-    }
-
-    /// Lists or sets whose keys begin so, by the rest of the key.
-    fn under(&self, start: &str) -> impl Iterator<Item = (&[u8], &Vec<Bytes>)> {
-        let keys = self.members.iter();
-        keys.filter_map(move |(key, members)| Some((key.strip_prefix(start.as_bytes())?, members)))
-    }
-
-    fn set(&self, key: &str) -> BTreeSet<Bytes> {
-        self.members
-            .get(key.as_bytes())
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
-    }
-
-    /// Fields with values, or members with scores.
-    fn map(&self, key: &str) -> BTreeMap<Bytes, Bytes> {
-        self.pairs.get(key.as_bytes()).into_iter().flatten().cloned().collect()
-    }
-}
 
 /// A queue, what its only worker holds, and what time it is.
 struct World {
@@ -87,7 +26,6 @@ struct World {
     now: Millis,
     held: Vec<Claimed>,
     keys: BTreeMap<JobId, Keys>,
-    concurrency: BTreeMap<Bytes, Option<u32>>,
 }
 
 /// What happens, and two numbers that say how.
@@ -206,112 +144,11 @@ impl World {
 
     async fn limit(&mut self, which: u8, limit: Option<Limit>) {
         let Some(key) = key("limit", which, 3) else { return };
-        self.concurrency
-            .insert(key.as_str().into(), limit.and_then(|limit| limit.concurrency));
         self.queue
             .set_limit(Queue::Default, &key, limit, self.now)
             .await
             .unwrap();
     }
-
-    fn check(&self) {
-        let space = Keyspace::read(&self.redis);
-        self.check_turns(&space);
-        self.check_closed(&space);
-        self.check_use(&space);
-        check_places(&space);
-        check_gates(&space);
-    }
-
-    /// Every list has its turn, once, and nothing else has one.
-    fn check_turns(&self, space: &Keyspace) {
-        let mut turns: Vec<Bytes> = Vec::new();
-        for (lane, members) in space.under("ring:") {
-            turns.extend(members.iter().map(|member| [lane, member].concat()));
-        }
-        for (key, tenants) in space.under("closed:") {
-            let (lane, limit) = (&key[..1], &key[2..]);
-            turns.extend(tenants.iter().map(|tenant| [lane, tenant, limit].concat()));
-        }
-        turns.sort();
-        let lists: Vec<Bytes> = space.under("w:").map(|(place, _)| place.to_vec()).collect();
-        assert_eq!(turns, lists, "turns, and lists that need one");
-    }
-
-    /// A key behind which somebody waits opens some time: at a time, or with the end of a run, or when somebody on a ring
-    /// has its turn, or when it gets another limit.
-    fn check_closed(&self, space: &Keyspace) {
-        let shut = space.map("shut");
-        let closed: BTreeSet<Bytes> = space.under("closed:").map(|(key, _)| key[2..].to_vec()).collect();
-        assert_eq!(closed, shut.keys().cloned().collect(), "closed, and to be opened");
-        for (key, _) in shut.iter().filter(|(_, opens)| *opens == b"inf") {
-            let is_used = space.under("use:").any(|(used, _)| used == key.as_slice());
-            let has_turn = space
-                .under("ring:")
-                .any(|(_, members)| members.iter().any(|member| &member[16..] == key));
-            let is_off = self.concurrency.get(key) == Some(&Some(0));
-            assert!(
-                is_used || has_turn || is_off,
-                "{} never opens",
-                String::from_utf8_lossy(key)
-            );
-        }
-    }
-
-    /// Who is counted under a key is who runs.
-    fn check_use(&self, space: &Keyspace) {
-        let mut runs: BTreeMap<Bytes, BTreeSet<Bytes>> = BTreeMap::new();
-        for id in space.under("run:").flat_map(|(_, ids)| ids) {
-            let keys = &self.keys[&JobId(Uuid::from_slice(id).unwrap())];
-            if let Some(key) = &keys.limit {
-                runs.entry(key.as_str().into()).or_default().insert(id.clone());
-            }
-        }
-        let counted = space
-            .under("use:")
-            .map(|(key, ids)| (key.to_vec(), ids.iter().cloned().collect()));
-        assert_eq!(counted.collect::<BTreeMap<_, _>>(), runs);
-        assert_eq!(space.set("used"), runs.into_keys().collect());
-    }
-}
-
-/// Every job is in one place.
-fn check_places(space: &Keyspace) {
-    let id = |member: &Bytes| member[..16].to_vec();
-    let ids = |start: &str| -> Vec<Bytes> { space.under(start).flat_map(|(_, ids)| ids.iter().map(id)).collect() };
-    let sched = space.map("sched").into_keys();
-    // Of those that will join their lines the id stands behind a number.
-    let scheduled: Vec<Bytes> = sched
-        .map(|member| {
-            if member.len() == 32 {
-                member[16..].to_vec()
-            } else {
-                id(&member)
-            }
-        })
-        .collect();
-    let behind = space.set("behind");
-    let joining: BTreeSet<Bytes> = space.map("joining").into_keys().collect();
-    let mut places: Vec<Bytes> = [ids("w:"), ids("run:"), behind.iter().cloned().collect()].concat();
-    places.extend(scheduled.iter().cloned());
-    places.extend(space.map("parked").into_keys());
-    places.sort();
-    assert_eq!(
-        places,
-        space.map("jobs").into_keys().collect::<Vec<_>>(),
-        "places, and jobs"
-    );
-    assert!(scheduled.into_iter().collect::<BTreeSet<_>>().is_superset(&joining));
-
-    let lines = space.under("line:").map(|(_, elements)| elements);
-    let (heads, others): (Vec<_>, Vec<_>) = lines.flatten().map(id).partition(|id| !behind.contains(id));
-    assert_eq!(heads.len(), space.under("line:").count(), "each line has one head");
-    assert_eq!(others.into_iter().collect::<BTreeSet<_>>(), behind);
-}
-
-fn check_gates(space: &Keyspace) {
-    let gates: BTreeSet<Bytes> = space.under("gate:").map(|(gate, _)| gate.to_vec()).collect();
-    assert_eq!(space.set("gates"), gates);
 }
 
 /// Everything goes on, with limits still in force: nothing may be left.
@@ -351,15 +188,12 @@ async fn finish(world: &mut World) {
     for which in 1..3 {
         world.limit(which, None).await;
     }
-    world.now += DAY;
+    world.now += DAY_MS;
     world.sweep().await;
-    let space = Keyspace::read(&world.redis);
-    let left: BTreeSet<_> = space.members.keys().chain(space.pairs.keys()).cloned().collect();
+    let left = Keyspace::read(&world.redis).names();
     let known = |name: &Bytes| name.starts_with(b"seen:") || name == b"days" || name == b"wake";
     assert!(left.iter().all(known), "left: {left:?}");
 }
-
-const DAY: Millis = queue::clock::DAY_MS;
 
 async fn play(events: &[Event]) {
     let redis = fresh();
@@ -369,11 +203,10 @@ async fn play(events: &[Event]) {
         now: NOW,
         held: Vec::new(),
         keys: BTreeMap::new(),
-        concurrency: BTreeMap::new(),
     };
     for event in events {
         world.perform(*event).await;
-        world.check();
+        Keyspace::read(&world.redis).check(&world.keys);
     }
     finish(&mut world).await;
 }
