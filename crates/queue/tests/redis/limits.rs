@@ -1,54 +1,15 @@
-//! Limit keys and lines where the scripts have a choice: whose turn it is, what they compute themselves, what they do in
-//! bounded steps.
+//! Limit keys where the scripts have a choice: whose turn it is, what they compute themselves, what they do in bounded
+//! steps.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use queue::backend::{Cancelled, Claimed, NewJob, Outcome, Reason, State};
-use queue::clock::DAY_MS;
+use queue::backend::{Cancelled, Outcome};
 use queue::flow::Gcra;
-use queue::redis::RedisQueue;
-use queue::{AfterDeath, Backend as _, Key, Keys, Limit, Millis, Order, Queue, Rate};
+use queue::{Backend as _, Limit, Queue, Rate};
 use testkit::redis::fresh;
 
-use crate::{NOW, claim, ending, fill, job, open, request, settle};
-
-fn limited(tenant: u128, key: usize, limit: &str) -> NewJob {
-    let keys = Keys {
-        limit: Key::new(limit),
-        order: None,
-    };
-    NewJob {
-        keys,
-        ..job(tenant, key)
-    }
-}
-
-fn ordered(key: usize, line: &str, after_death: AfterDeath) -> NewJob {
-    let order = Key::new(line).map(|key| Order { key, after_death });
-    NewJob {
-        keys: Keys { limit: None, order },
-        ..job(1, key)
-    }
-}
-
-async fn set_limit(queue: &RedisQueue, key: &str, limit: Option<Limit>, now: Millis) {
-    let key = Key::new(key).unwrap();
-    queue.set_limit(Queue::Default, &key, limit, now).await.unwrap();
-}
-
-fn at_once(most: u32) -> Option<Limit> {
-    Some(Limit {
-        rate: None,
-        concurrency: Some(most),
-    })
-}
-
-async fn settle_at(queue: &RedisQueue, claimed: &[Claimed], outcome: Outcome, now: Millis) {
-    let settles: Vec<_> = claimed.iter().map(|claimed| ending(claimed, outcome.clone())).collect();
-    let held = queue.settle(Queue::Default, &settles, &[], now).await.unwrap();
-    assert!(held.iter().all(|held| *held));
-}
+use crate::{NOW, at_once, claim, fill, job, limited, open, request, set_limit, settle, settle_at};
 
 #[tokio::test]
 async fn the_scripts_compute_a_rate_as_the_program_does() {
@@ -235,64 +196,4 @@ async fn hundreds_of_keys_that_open_at_once_are_all_served() {
         now = claims.opens_at.unwrap_or(now).max(now);
     }
     assert_eq!(come, 500, "at {} ms", now - NOW);
-}
-
-#[tokio::test]
-async fn jobs_for_the_same_later_time_join_their_line_in_the_order_of_being_added() {
-    let redis = fresh();
-    let queue = open(&redis);
-    let jobs: Vec<_> = (0..30)
-        .map(|number| NewJob {
-            run_at: NOW + 1000,
-            ..ordered(number, "line", AfterDeath::GoOn)
-        })
-        .collect();
-    for jobs in jobs.chunks(3) {
-        fill(&queue, jobs).await;
-    }
-    queue.sweep(Queue::Default, NOW + 1000, 0.5).await.unwrap();
-    for job in &jobs {
-        let claimed = claim(&queue, 5).await;
-        assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [job.id]);
-        settle(&queue, &claimed, Outcome::Done).await;
-    }
-}
-
-/// A key is forgotten after some days, a dead letter is not: a new job may bear the id of an old letter.
-#[tokio::test]
-async fn a_line_that_waits_for_an_old_letter_is_not_led_by_a_new_job_of_its_id() {
-    let redis = fresh();
-    let queue = open(&redis);
-    let [old, next] = [0, 1].map(|number| ordered(number, "line", AfterDeath::Hold));
-    fill(&queue, &[old.clone(), next.clone()]).await;
-    let dead = Outcome::Dead {
-        reason: Reason::Refused,
-        error: None,
-    };
-    settle(&queue, &claim(&queue, 5).await, dead.clone()).await;
-    let later = NOW + 20 * DAY_MS;
-
-    queue.add(std::slice::from_ref(&old), later).await.unwrap();
-    assert_eq!(
-        queue.find(old.id).await.unwrap().unwrap().state,
-        State::Behind { head: old.id }
-    );
-    assert_eq!(queue.cancel(old.id, later).await.unwrap(), Cancelled::Removed);
-    assert_eq!(
-        queue.find(next.id).await.unwrap().unwrap().state,
-        State::Behind { head: old.id }
-    );
-
-    // In no line it starts, and its death overwrites the letter, for which nobody can wait any more.
-    let namesake = NewJob {
-        keys: Keys::default(),
-        ..old
-    };
-    let later = later + 20 * DAY_MS;
-    queue.add(&[namesake], later).await.unwrap();
-    let claimed = queue.claim(&request(0, 5, later)).await.unwrap().jobs;
-    assert_eq!(claimed.len(), 1);
-    settle_at(&queue, &claimed, dead, later).await;
-    let claimed = queue.claim(&request(0, 5, later)).await.unwrap().jobs;
-    assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [next.id]);
 }

@@ -6,7 +6,9 @@
 mod jobs;
 mod keyspace;
 mod limits;
+mod lines;
 mod outages;
+mod tokens;
 mod topologies;
 mod whole;
 
@@ -108,6 +110,43 @@ pub(crate) fn run(url: &str, command: &mut redis::Cmd) -> redis::Value {
 pub(crate) fn keys(redis: &TempRedis) -> Vec<String> {
     let pattern = format!("*{}*", redis.prefix());
     redis::from_redis_value(run(redis.url(), redis::cmd("KEYS").arg(pattern))).unwrap()
+}
+
+pub(crate) fn limited(tenant: u128, key: usize, limit: &str) -> NewJob {
+    let keys = Keys {
+        limit: Key::new(limit),
+        order: None,
+    };
+    NewJob {
+        keys,
+        ..job(tenant, key)
+    }
+}
+
+pub(crate) fn ordered(key: usize, line: &str, after_death: AfterDeath) -> NewJob {
+    let order = Key::new(line).map(|key| Order { key, after_death });
+    NewJob {
+        keys: Keys { limit: None, order },
+        ..job(1, key)
+    }
+}
+
+pub(crate) async fn set_limit(queue: &RedisQueue, key: &str, limit: Option<Limit>, now: Millis) {
+    let key = Key::new(key).unwrap();
+    queue.set_limit(Queue::Default, &key, limit, now).await.unwrap();
+}
+
+pub(crate) fn at_once(most: u32) -> Option<Limit> {
+    Some(Limit {
+        rate: None,
+        concurrency: Some(most),
+    })
+}
+
+pub(crate) async fn settle_at(queue: &RedisQueue, claimed: &[Claimed], outcome: Outcome, now: Millis) {
+    let settles: Vec<_> = claimed.iter().map(|claimed| ending(claimed, outcome.clone())).collect();
+    let held = queue.settle(Queue::Default, &settles, &[], now).await.unwrap();
+    assert!(held.iter().all(|held| *held));
 }
 
 /// A line under a limit, from its first job to its last.
