@@ -158,9 +158,10 @@ mod tests {
         let mut ring = Ring::default();
         let mut claims = 0;
         while ring.share < 250 {
+            let taken = ring.share;
             ring = ring.after(
                 Visit {
-                    taken: ring.share,
+                    taken,
                     runs: 2,
                     jobs: 256,
                     ..Visit::default()
