@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
-use domain::MessageId;
+use domain::{MessageId, Status, UnknownWord};
 use serde::{Deserialize, Serialize};
 use store::MessageFilter;
 use utoipa::{IntoParams, ToSchema};
@@ -45,10 +45,12 @@ pub(super) struct Events {
 pub(super) struct Message {
     id: Uuid,
     channel: String,
-    provider: String,
-    /// What the provider calls it.
-    external_id: String,
-    /// `queued`, `sent`, `delivered`, `opened`, `clicked`, `bounced` or `complained`; it only moves forward.
+    /// Who carries it; none until one was asked to.
+    provider: Option<String>,
+    /// What the provider calls it, as soon as that is known.
+    external_id: Option<String>,
+    /// `queued`, `accepted`, `sending`, `sent`, `canceled`, `expired`, `failed`, `undelivered`, `delivered`, `read`,
+    /// `opened`, `clicked`, `bounced` or `complained`; it only moves forward.
     status: String,
     open_count: u32,
     click_count: u32,
@@ -123,12 +125,10 @@ pub(super) async fn list(
 }
 
 async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, Problem> {
-    let status = asked.status.as_deref().map(str::parse).transpose();
-    let status = status.map_err(|_| {
-        Problem::new(
-            Code::ParameterInvalid,
-            "`status` must be queued, sent, delivered, opened, clicked, bounced or complained.",
-        )
+    let status = asked.status.as_deref().map(str::parse::<Status>).transpose();
+    let status = status.map_err(|UnknownWord(words)| {
+        let words = words.join(", ");
+        Problem::new(Code::ParameterInvalid, format!("`status` must be one of {words}."))
     })?;
     let filter = MessageFilter {
         provider: asked.provider,
@@ -196,7 +196,7 @@ impl From<store::Message> for Message {
         let (progress, counters) = (message.progress, message.progress.counters);
         Self {
             id: message.id.0,
-            channel: message.channel,
+            channel: message.channel.as_str().to_owned(),
             provider: message.provider,
             external_id: message.external_id,
             status: progress.status.as_str().to_owned(),

@@ -140,6 +140,20 @@ impl Counters {
         };
         *counter = counter.saturating_add(1);
     }
+
+    /// The sums of both.
+    #[must_use]
+    pub const fn joined(self, other: Self) -> Self {
+        Self {
+            sent: self.sent.saturating_add(other.sent),
+            delivered: self.delivered.saturating_add(other.delivered),
+            opened: self.opened.saturating_add(other.opened),
+            clicked: self.clicked.saturating_add(other.clicked),
+            bounced: self.bounced.saturating_add(other.bounced),
+            complained: self.complained.saturating_add(other.complained),
+            unsubscribed: self.unsubscribed.saturating_add(other.unsubscribed),
+        }
+    }
 }
 
 /// The earliest and latest time of something that happened at least once.

@@ -41,7 +41,7 @@ id! {
     EndpointId,
     /// A person or an organisation.
     ContactId,
-    /// A message, by (tenant, provider, the provider's id).
+    /// A message, by the request that asked for it, else by (tenant, provider, the provider's id).
     MessageId,
     /// An event, by (endpoint, identity).
     EventId,
@@ -49,6 +49,10 @@ id! {
     InteractionId,
     /// A one-time code that somebody was sent and is to give back.
     ChallengeId,
+    /// What one account at a provider is used with.
+    CredentialId,
+    /// A message that came in, by (endpoint, identity).
+    InboundId,
 }
 
 /// The root of every derived id. Changing it would make every known event count again.
@@ -60,6 +64,29 @@ impl MessageId {
     pub fn derive(tenant: TenantId, provider: &str, external_id: &str) -> Self {
         Self(derive("message", tenant.0, &[provider, external_id]))
     }
+
+    /// The id of the message that this request of the tenant asks for. `request` is what makes the request itself: its
+    /// idempotency key, and the message's place in it if it asks for several.
+    #[must_use]
+    pub fn of_request(tenant: TenantId, request: &str) -> Self {
+        Self(derive("message-request", tenant.0, &[request]))
+    }
+}
+
+impl ChallengeId {
+    /// The id of the challenge that this request of the tenant asks for.
+    #[must_use]
+    pub fn of_request(tenant: TenantId, request: &str) -> Self {
+        Self(derive("challenge-request", tenant.0, &[request]))
+    }
+}
+
+impl InboundId {
+    /// The id of the message that came in by the event that is `identity` at this endpoint.
+    #[must_use]
+    pub fn derive(endpoint: EndpointId, identity: &str) -> Self {
+        Self(derive("inbound", endpoint.0, &[identity]))
+    }
 }
 
 impl EventId {
@@ -69,6 +96,12 @@ impl EventId {
     #[must_use]
     pub fn derive(endpoint: EndpointId, identity: &str) -> Self {
         Self(derive("event", endpoint.0, &[identity]))
+    }
+
+    /// The id of an event of our own: `what` became of this message, or of the attempt of this number.
+    #[must_use]
+    pub fn of_message(message: MessageId, what: &str, attempt: u32) -> Self {
+        Self(derive("event-message", message.0, &[what, &attempt.to_string()]))
     }
 }
 
@@ -100,6 +133,12 @@ impl InteractionId {
     #[must_use]
     pub fn of_first_open(message: MessageId) -> Self {
         Self(derive("first-open", message.0, &[]))
+    }
+
+    /// The id of the one interaction that a message that came in creates.
+    #[must_use]
+    pub fn of_reply(inbound: InboundId) -> Self {
+        Self(derive("reply", inbound.0, &[]))
     }
 }
 

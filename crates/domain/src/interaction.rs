@@ -17,5 +17,7 @@ stored! {
     InteractionReason {
         /// A message was opened for the first time.
         EmailOpened = "email_opened",
+        /// Somebody wrote to us.
+        Reply = "reply",
     }
 }

@@ -5,28 +5,40 @@ mod stored;
 mod words;
 
 pub mod channel;
+pub mod circuit;
 pub mod delivery;
 pub mod email_event;
 pub mod ids;
+pub mod inbound;
 pub mod interaction;
 pub mod masking;
 pub mod otp;
+pub mod outgoing;
 pub mod phone;
 pub mod quiet;
 pub mod replies;
+pub mod report;
 pub mod role;
 pub mod scoring;
 pub mod suppression;
 
 pub use channel::{Channel, Language};
+pub use circuit::CircuitState;
 pub use delivery::{EmailEvent, Progress, Status, TextEvent};
 pub use email_event::EmailEventRecord;
-pub use ids::{ApiKeyId, ChallengeId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
+pub use ids::{
+    ApiKeyId, ChallengeId, ContactId, CredentialId, EndpointId, EventId, InboundId, InteractionId, MessageId, TenantId,
+};
+pub use inbound::InboundRecord;
 pub use masking::{EmailAddress, PersonalText};
 pub use otp::{Challenge, Code, CodeError, CodeKey, Verdict};
+pub use outgoing::{
+    AttemptResult, AttemptState, Fingerprint, MessageClass, MessageEnd, OutgoingRecord, Recipient, TemplateVersion,
+};
 pub use phone::{E164, PhoneError};
 pub use quiet::{QuietError, QuietHours};
 pub use replies::Intent;
+pub use report::{EventKind, Figure, Figures, Permanence, ReportRecord};
 pub use role::Role;
 pub use stored::UnknownWord;
 pub use suppression::{FailureCause, Lift, Suppression};

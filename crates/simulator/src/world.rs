@@ -118,13 +118,13 @@ impl World {
     }
 
     pub(crate) fn stop(&self) {
-        drop(self.connections.take());
-        drop(self.errands.take());
+        self.connections.stop();
+        self.errands.stop();
     }
 
     /// Forgets everything but the accounts, and what is under way is never told.
     pub(crate) async fn reset(&self) {
-        self.errands.take().shutdown().await;
+        self.errands.restart().await;
         self.change(|state| {
             state.epoch += 1;
             state.ledger.clear();
@@ -234,17 +234,63 @@ impl Drop for Pending {
 }
 
 /// Tasks that end together.
-#[derive(Debug, Default)]
-struct Tasks(Mutex<JoinSet<()>>);
+#[derive(Debug)]
+struct Tasks(Mutex<Option<JoinSet<()>>>);
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self(Mutex::new(Some(JoinSet::new())))
+    }
+}
 
 impl Tasks {
+    /// Runs a task, unless all have been stopped: one that is just ending may still try to begin another.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        if let Some(tasks) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
     }
 
-    fn take(&self) -> JoinSet<()> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Ends all, and waits until they have ended. New ones may begin.
+    async fn restart(&self) {
+        let tasks = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(JoinSet::new());
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
+    }
+
+    /// Ends all. None begins any more.
+    fn stop(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_began_before_a_reset_does_not_end_after_it() {
+        let world = World::new(Settings::default(), Accounts::default(), String::new()).unwrap();
+        let before = (world.begin_call(Provider::Twilio, "a"), world.pend());
+        world.reset().await;
+        let after = (world.begin_call(Provider::Twilio, "a"), world.pend());
+        let counted = || {
+            world.look(|state| {
+                let load = state.ledger.load(Provider::Twilio, "a").map(crate::Load::in_flight);
+                (load, state.ledger.pending())
+            })
+        };
+        drop(before);
+        assert_eq!(counted(), (Some(1), 1));
+        drop(after);
+        assert_eq!(counted(), (Some(0), 0));
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::interaction::{InteractionReason, InteractionStatus};
-use domain::{ContactId, InteractionId, TenantId};
+use domain::{ContactId, Intent, InteractionId, TenantId};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
@@ -23,6 +23,8 @@ pub struct Interaction {
     pub status: InteractionStatus,
     /// Why it exists.
     pub reason: InteractionReason,
+    /// What somebody meant who wrote to us, if it exists because of that.
+    pub intent: Option<Intent>,
     /// Whose work it is.
     pub assignee: Option<String>,
     /// When something is due.
@@ -75,6 +77,7 @@ impl TryFrom<Row> for Interaction {
                 .reason
                 .parse()
                 .map_err(|_| StoreError::Corrupt("an unknown interaction reason".into()))?,
+            intent: None,
             assignee: row.assignee,
             next_action_at: time::at_opt(row.next_action_at)?,
             notified_at: time::at_opt(row.notified_at)?,

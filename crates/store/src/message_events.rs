@@ -1,7 +1,7 @@
 //! The events of a message, as they were reported.
 
 use chrono::{DateTime, Utc};
-use domain::{EmailEvent, EmailEventRecord, EventId, MessageId, PersonalText, TenantId};
+use domain::{EmailEventRecord, EventId, EventKind, MessageId, Permanence, PersonalText, TenantId};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
@@ -16,11 +16,21 @@ pub struct MessageEvent {
     /// Its id.
     pub id: EventId,
     /// What happened.
-    pub kind: EmailEvent,
+    pub kind: EventKind,
+    /// Who told it; `None`: we found it out ourselves.
+    pub provider: Option<String>,
+    /// The provider's own word for it.
+    pub word: Option<String>,
     /// When, by the provider's clock.
     pub occurred_at: DateTime<Utc>,
     /// When it was written here.
     pub recorded_at: DateTime<Utc>,
+    /// Why it did not arrive, as a code.
+    pub error_code: Option<String>,
+    /// Whether another attempt would fail too, if the provider says so.
+    pub permanence: Option<Permanence>,
+    /// A machine opened or clicked, not a person.
+    pub by_machine: bool,
     /// The link that was followed.
     pub url: Option<PersonalText>,
 }
@@ -83,6 +93,11 @@ impl Store {
                         .kind
                         .parse()
                         .map_err(|_| StoreError::Corrupt("an unknown event kind".into()))?,
+                    provider: None,
+                    word: None,
+                    error_code: None,
+                    permanence: None,
+                    by_machine: false,
                     occurred_at: time::at(row.occurred_at)?,
                     recorded_at: time::at(row.recorded_at)?,
                     url: text(&self.keyring, "event.url", row.id, row.url)?.map(PersonalText::new),

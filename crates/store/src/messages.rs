@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::delivery::{Counters, Span};
 use domain::{
-    ContactId, EmailAddress, EmailEventRecord, InteractionId, MessageId, PersonalText, Progress, Status, TenantId,
+    AttemptState, Channel, ContactId, EmailEventRecord, InteractionId, Language, MessageClass, MessageId, PersonalText,
+    Progress, Recipient, Status, TemplateVersion, TenantId,
 };
 use seal::Keyring;
 use sqlx::{FromRow, QueryBuilder};
@@ -21,19 +22,34 @@ const EMAIL: &str = "email";
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its id, derived from tenant, provider and the provider's id.
+    /// Its id: derived from the request for it, or of a message that was only ever reported from what its provider calls
+    /// it.
     pub id: MessageId,
-    /// What carried it: `email`.
-    pub channel: String,
-    /// Who carried it.
-    pub provider: String,
-    /// What the provider calls it.
-    pub external_id: String,
+    /// How it goes.
+    pub channel: Channel,
+    /// Who carries it, or was asked to last; `None` until somebody is.
+    pub provider: Option<String>,
+    /// What the provider calls it, as soon as that is known.
+    pub external_id: Option<String>,
+    /// What kind of message it is; `None` if it was only ever reported. So are all that follow, up to the attempts.
+    pub class: Option<MessageClass>,
+    /// The language it is written in.
+    pub language: Option<Language>,
+    /// What it was written with, if with a template.
+    pub template: Option<TemplateVersion>,
+    /// The tenant's own words for it.
+    pub tags: Vec<String>,
+    /// When it was to go, if not at once.
+    pub scheduled_at: Option<DateTime<Utc>>,
+    /// What is known of the last attempt to send it.
+    pub last_attempt: Option<AttemptState>,
+    /// The latest code of what went wrong.
+    pub error_code: Option<String>,
     /// How far it came: status, counters and times.
     pub progress: Progress,
     /// The follow-up that its first open created.
     pub interaction_id: Option<InteractionId>,
-    /// When we first heard of it.
+    /// When it was begun, or we first heard of it.
     pub created_at: DateTime<Utc>,
     /// Who it went to.
     pub contact_id: ContactId,
@@ -41,8 +57,8 @@ pub struct Message {
     pub person_id: Option<String>,
     /// The tenant's own id of that contact, if it is an organisation.
     pub organisation_id: Option<String>,
-    /// The address it went to.
-    pub recipient: Option<EmailAddress>,
+    /// The address or number it goes to.
+    pub recipient: Option<Recipient>,
     /// Its subject.
     pub subject: Option<PersonalText>,
 }
@@ -219,15 +235,25 @@ impl Store {
 
     fn open_message(&self, row: Row) -> Result<Message, StoreError> {
         let recipient = text(&self.keyring, "message.recipient", row.id, row.recipient)?
-            .map(|address| EmailAddress::parse(&address).map_err(|_| StoreError::Corrupt("an address".into())))
+            .map(|text| Recipient::try_from(text).map_err(|_| StoreError::Corrupt("a recipient".into())))
             .transpose()?;
         let subject = text(&self.keyring, "message.subject", row.id, row.subject)?.map(PersonalText::new);
         let (person_id, organisation_id) = by_kind(&row.contact_kind, row.contact_external_id);
         Ok(Message {
             id: MessageId(row.id),
-            channel: row.channel,
-            provider: row.provider,
-            external_id: row.external_id,
+            channel: row
+                .channel
+                .parse()
+                .map_err(|_| StoreError::Corrupt("an unknown channel".into()))?,
+            provider: Some(row.provider),
+            external_id: Some(row.external_id),
+            class: None,
+            language: None,
+            template: None,
+            tags: Vec::new(),
+            scheduled_at: None,
+            last_attempt: None,
+            error_code: None,
             progress: row.progress.try_into()?,
             interaction_id: row.interaction_id.map(InteractionId),
             created_at: time::at(row.created_at)?,

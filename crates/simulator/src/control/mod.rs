@@ -1,14 +1,6 @@
 //! Asks and commands by HTTP, for tests and tools that are not written in Rust.
 //!
-//! | | |
-//! |---|---|
-//! | `GET /_sim/ledger` | everything that happened; `?provider=`, `recipient=`, `reference=`, `external_id=` and `after=` (a number) choose |
-//! | `POST /_sim/accounts` | an [`Account`](crate::Account): `{"provider":"twilio","sid":…}` |
-//! | `POST /_sim/script` | `{"for":{"provider","recipient"},"script":{"steps":[…]}}` |
-//! | `POST /_sim/fault` | a [`Fault`](crate::Fault): `{"for":{…},"does":{"kind":…},"rate","times"}` |
-//! | `DELETE /_sim/fault` | all goes well again |
-//! | `POST /_sim/reply` | a [`Reply`](crate::Reply): 202 `{"external_id"}` |
-//! | `POST /_sim/reset` | forgets all but the accounts |
+//! What they are is in the crate's README.
 
 mod ledger;
 
@@ -39,6 +31,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/script", post(set_script))
         .route("/fault", post(set_fault).delete(clear_faults))
         .route("/reply", post(send_reply))
+        .route("/renumber", post(renumber))
         .route("/reset", post(reset))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is no such command"))
 }
@@ -81,6 +74,14 @@ async fn send_reply(State(world): State<Arc<World>>, asked: Asked) -> Response {
         Ok(external_id) => (StatusCode::ACCEPTED, Json(json!({ "external_id": external_id }))).into_response(),
         Err(reason) => refuse(StatusCode::UNPROCESSABLE_ENTITY, &reason.to_string()),
     }
+}
+
+async fn renumber(State(world): State<Arc<World>>, asked: Asked) -> Response {
+    if !asked.is_from_here() {
+        return from_elsewhere();
+    }
+    world.change(|state| state.mailboxes.renumber());
+    StatusCode::NO_CONTENT.into_response()
 }
 
 async fn reset(State(world): State<Arc<World>>, asked: Asked) -> Response {

@@ -45,8 +45,8 @@ impl Language {
 
     pub(super) const fn subtitle(self) -> &'static str {
         self.choose(
-            "What telephones and mailboxes received. Nothing left this machine.",
-            "Ce que téléphones et boîtes aux lettres ont reçu. Rien n’a quitté cette machine.",
+            "What invented telephones and mailboxes received.",
+            "Ce qu’ont reçu des téléphones et des boîtes aux lettres inventés.",
         )
     }
 

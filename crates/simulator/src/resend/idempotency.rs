@@ -1,10 +1,11 @@
 //! The same mail asked for twice is sent once. Source: Resend's documentation, "Idempotency Keys".
 
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::recent::Recent;
 use crate::world::World;
 
 /// A key is known for so long.
@@ -13,11 +14,17 @@ pub(super) const KEY_BYTES_MAX: usize = 256;
 
 /// The keys of all accounts.
 #[derive(Debug)]
-pub(super) struct Keys(Recent<Known>);
+pub(super) struct Keys {
+    known: HashMap<Key, Known>,
+    /// When each came into use, oldest first.
+    order: VecDeque<(DateTime<Utc>, Key)>,
+    max: usize,
+}
+
+/// The account's name, and the key.
+type Key = (String, String);
 
 struct Known {
-    account: String,
-    key: String,
     body_sha256: String,
     at: DateTime<Utc>,
     /// What was answered. None as long as nothing was.
@@ -39,40 +46,58 @@ pub(super) enum Begun {
 
 impl Keys {
     pub(super) fn new(max: usize) -> Self {
-        Self(Recent::new(max))
+        Self {
+            known: HashMap::new(),
+            order: VecDeque::new(),
+            max,
+        }
     }
 
     pub(super) fn begin(&mut self, account: &str, key: &str, body_sha256: &str, now: DateTime<Utc>) -> Begun {
-        self.0.retain(|known| now - known.at < KNOWN_FOR);
-        let mut all = self.0.iter();
-        if let Some(known) = all.find(|known| known.account == account && known.key == key) {
+        self.forget(now);
+        let key = (account.to_owned(), key.to_owned());
+        if let Some(known) = self.known.get(&key) {
             return match &known.id {
                 None => Begun::StillRunning,
                 Some(_) if known.body_sha256 != body_sha256 => Begun::OtherBody,
                 Some(id) => Begun::Answered(id.clone()),
             };
         }
-        self.0.push(Known {
-            account: account.to_owned(),
-            key: key.to_owned(),
+        let known = Known {
             body_sha256: body_sha256.to_owned(),
             at: now,
             id: None,
-        });
+        };
+        self.order.push_back((now, key.clone()));
+        self.known.insert(key, known);
         Begun::Fresh
     }
 
     pub(super) fn finish(&mut self, account: &str, key: &str, id: &str) {
-        let mut all = self.0.iter_mut().rev();
-        if let Some(known) = all.find(|known| known.account == account && known.key == key) {
+        if let Some(known) = self.known.get_mut(&(account.to_owned(), key.to_owned())) {
             known.id = Some(id.to_owned());
         }
     }
 
     /// Frees a key that nothing came of.
     fn release(&mut self, account: &str, key: &str) {
-        self.0
-            .retain(|known| known.account != account || known.key != key || known.id.is_some());
+        let key = (account.to_owned(), key.to_owned());
+        if self.known.get(&key).is_some_and(|known| known.id.is_none()) {
+            self.known.remove(&key);
+        }
+    }
+
+    /// Forgets what is too old, and what is too much.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        while let Some((at, _)) = self.order.front()
+            && (now - *at >= KNOWN_FOR || self.order.len() > self.max)
+            && let Some((at, key)) = self.order.pop_front()
+        {
+            // One that was freed may be in use again, since later.
+            if self.known.get(&key).is_some_and(|known| known.at == at) {
+                self.known.remove(&key);
+            }
+        }
     }
 }
 
@@ -90,8 +115,9 @@ impl Drop for Held {
     }
 }
 
-impl std::fmt::Debug for Known {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Shows when.
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Known").field("at", &self.at).finish_non_exhaustive()
     }
 }
@@ -117,6 +143,17 @@ mod tests {
         assert_eq!(begin("a", "2", 23, false), Begun::OtherBody);
         assert_eq!(begin("b", "2", 23, false), Begun::Fresh);
         assert_eq!(begin("a", "2", 24, false), Begun::Fresh);
+    }
+
+    #[test]
+    fn only_so_many_keys_are_known() {
+        let mut keys = Keys::new(2);
+        for key in ["1", "2", "3", "4"] {
+            keys.begin("a", key, "x", DateTime::default());
+            keys.finish("a", key, "id");
+        }
+        assert!(keys.known.len() <= 3 && keys.order.len() <= 3);
+        assert_eq!(keys.begin("a", "1", "x", DateTime::default()), Begun::Fresh);
     }
 
     #[test]

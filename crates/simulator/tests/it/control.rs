@@ -60,6 +60,7 @@ async fn accounts_scripts_faults_and_replies_come_by_http_too() {
         body["external_id"].as_str().map(str::to_owned)
     );
     simulator.settled(LIMIT).await.unwrap();
+    assert_eq!(command(&simulator, "renumber", Value::Null).await.0, 204);
     assert_eq!(command(&simulator, "reset", Value::Null).await.0, 204);
     assert_eq!(ledger(&simulator, "").await["effects"], json!([]));
 }

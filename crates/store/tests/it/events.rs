@@ -19,8 +19,8 @@ async fn an_open_sets_status_counters_interaction_and_score(fresh: Fresh) {
     let message = fresh.message("m").await;
     assert_eq!(message.id, applied.message);
     assert_eq!(
-        (message.channel.as_str(), message.provider.as_str()),
-        ("email", "sendgrid")
+        (message.channel.as_str(), message.provider.as_deref()),
+        ("email", Some("sendgrid"))
     );
     assert_eq!(message.progress.status, Status::Opened);
     assert_eq!(

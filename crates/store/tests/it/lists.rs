@@ -1,7 +1,7 @@
 //! Lists, page by page, and other tenants' rows in them.
 
 use domain::interaction::InteractionStatus;
-use domain::{EmailEvent, MessageId, PersonalText, Status};
+use domain::{EmailEvent, EventKind, MessageId, PersonalText, Status};
 use store::{InboxFilter, MessageFilter};
 
 use crate::fresh::{Fresh, event, now, second};
@@ -79,7 +79,7 @@ async fn a_messages_events_come_in_the_order_they_happened(fresh: Fresh) {
         .await
         .unwrap();
     let kinds: Vec<_> = first.items.iter().map(|event| event.kind).collect();
-    assert_eq!(kinds, [EmailEvent::Sent, EmailEvent::Opened]);
+    assert_eq!(kinds, [EventKind::Sent, EventKind::Opened]);
     let second_page = fresh
         .store
         .message_events(fresh.tenant, message, first.next, 2)
