@@ -226,6 +226,7 @@ fn start(backend: &Arc<dyn Backend>, keyring: Keyring, stage: &Arc<Stage>) -> (P
         ctx: Arc::clone(stage),
         keyring,
         clock: Clock::System,
+        pauses: queue::Pauses::default(),
     });
     let settings = PumpSettings {
         queue: Queue::Default,
@@ -253,11 +254,16 @@ async fn drain(backend: Arc<dyn Backend>, keyring: Keyring, jobs: usize) -> anyh
         wanted: jobs,
         ..Stage::default()
     });
-    backend.pause(Queue::Default, true).await?;
+    let pause = queue::Pause {
+        scope: queue::Scope::Queue(Queue::Default),
+        by: "the bench".to_owned(),
+        at: 0,
+    };
+    backend.pause(&pause).await?;
     let (pump, worker) = start(&backend, keyring, &stage);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let began = Instant::now();
-    backend.pause(Queue::Default, false).await?;
+    backend.resume(&pause.scope).await?;
     tokio::time::timeout(GRACE * 5, stage.reached.notified()).await?;
     let stopped = pump.end(GRACE).await;
     // What was claimed beyond the wanted number ran and was settled as well.

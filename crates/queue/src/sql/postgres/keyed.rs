@@ -354,8 +354,18 @@ async fn leave(
         .bind(request.queue as i16)
         .bind(lane(request.queue, request.lane))
         .bind(turns().map(|turn| turn.row.limit_key.as_str()).collect::<Vec<_>>())
-        .bind(closed.iter().map(|closed| closed.map(|closed| closed.opens_at)).collect::<Vec<_>>())
-        .bind(closed.iter().map(|closed| closed.is_some_and(|closed| closed.is_full)).collect::<Vec<_>>())
+        .bind(
+            closed
+                .iter()
+                .map(|closed| closed.map(|closed| closed.opens_at))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            closed
+                .iter()
+                .map(|closed| closed.is_some_and(|closed| closed.is_full))
+                .collect::<Vec<_>>(),
+        )
         .bind(turns().map(|turn| turn.spent(request.now)).collect::<Vec<_>>())
         .bind(look.marks.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>())
         .bind(look.marks.iter().map(|(_, number)| *number).collect::<Vec<_>>())

@@ -107,6 +107,10 @@ struct Cut {
     take: i64,
 }
 
+/// A row as the statement answers it: turn, tenant, first number, length, whether it is out of this claim's reach. One
+/// row without a tenant tells of limit keys.
+type Picked = (i64, Option<Uuid>, i64, Option<i64>, bool);
+
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
@@ -114,7 +118,7 @@ pub(super) async fn claim(
     rings: &Rings,
 ) -> Result<Outcome, sqlx::Error> {
     let [first, second, third] = lanes(request.queue);
-    let rows: Vec<(i64, Option<Uuid>, i64, Option<i64>, bool)> = sqlx::query_as(PICK)
+    let rows: Vec<Picked> = sqlx::query_as(PICK)
         .bind(lane(request.queue, request.lane))
         .bind(ring.cursor)
         .bind(number(request.want))

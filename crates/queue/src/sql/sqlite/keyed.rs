@@ -85,7 +85,9 @@ async fn look(
         .bind(request.queue as i16)
         .fetch_all(connection)
         .await?;
-    let turns = rows.iter().map(|row| Ok(Turn::new(LimitRow::from_row(row)?, row.try_get("marked")?)));
+    let turns = rows
+        .iter()
+        .map(|row| Ok(Turn::new(LimitRow::from_row(row)?, row.try_get("marked")?)));
     let turns = turns.collect::<Result<Vec<_>, sqlx::Error>>()?;
     Ok((each_once(turns.into_iter()), rows.len() > request.want))
 }
@@ -165,7 +167,10 @@ async fn runs(
         return Ok(Vec::new());
     }
     let lane = lane(request.queue, request.lane);
-    let keys: Vec<_> = allowed.iter().map(|allowed| (&allowed.limit_key, allowed.most)).collect();
+    let keys: Vec<_> = allowed
+        .iter()
+        .map(|allowed| (&allowed.limit_key, allowed.most))
+        .collect();
     let served: Vec<Uuid> = keys.iter().map(|(key, _)| rings.served(lane, key)).collect();
     let rows: Vec<(i64, i64, Uuid, i64, i64)> = sqlx::query_as(RUNS)
         .bind(lane)
@@ -273,7 +278,11 @@ async fn leave(connection: &mut SqliteConnection, request: &ClaimRequest, turns:
     ];
     for (step, place, rows, is_empty) in steps {
         if !is_empty {
-            sqlx::query(step).bind(place).bind(rows).execute(&mut *connection).await?;
+            sqlx::query(step)
+                .bind(place)
+                .bind(rows)
+                .execute(&mut *connection)
+                .await?;
         }
     }
     Ok(())
