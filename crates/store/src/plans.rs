@@ -94,7 +94,8 @@ async fn no_list_reads_a_whole_table_on_postgres() {
              SELECT id, md5('m' || n)::uuid, 'email', 'sendgrid', n, md5('c' || n)::uuid,
                     (ARRAY['sent', 'opened', 'clicked'])[n % 3 + 1], n
              FROM tenants, generate_series(1, 3000) n;
-         INSERT INTO message_events SELECT md5('e' || m.tenant_id || m.id || n)::uuid, tenant_id, id, 'opened', n, n, NULL
+         INSERT INTO message_events (id, tenant_id, message_id, kind, occurred_at, recorded_at)
+             SELECT md5('e' || m.tenant_id || m.id || n)::uuid, tenant_id, id, 'opened', n, n
              FROM messages m, generate_series(1, 2) n;
          INSERT INTO lead_scores SELECT tenant_id, id, created_at % 50, 0 FROM contacts;
          ANALYZE",
