@@ -224,6 +224,7 @@ CREATE TABLE circuits (
     until         BIGINT,
     -- Grows whenever the state changes.
     epoch         BIGINT NOT NULL,
+    changed_at    BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, credential_id),
     FOREIGN KEY (tenant_id, credential_id) REFERENCES credentials (tenant_id, id) ON DELETE CASCADE,
     CHECK ((state = 'closed') = (until IS NULL))
@@ -256,6 +257,7 @@ CREATE TABLE inbound_messages (
 
 CREATE INDEX inbound_messages_newest ON inbound_messages (tenant_id, created_at DESC, id DESC);
 CREATE INDEX inbound_messages_contact ON inbound_messages (tenant_id, contact_id, created_at DESC, id DESC);
+CREATE INDEX inbound_messages_answers ON inbound_messages (tenant_id, answers) WHERE answers IS NOT NULL;
 CREATE INDEX inbound_messages_interaction ON inbound_messages (interaction_id) WHERE interaction_id IS NOT NULL;
 
 -- One-time codes that were asked for. The codes are nowhere: each follows from a key and the challenge's id.

@@ -46,8 +46,8 @@ INSERT INTO credentials (tenant_id, id, provider, label, clear, previous, previe
 INSERT INTO routes (tenant_id, channel, position, credential_id) VALUES
     ('00000001-0000-4000-8000-000000000001', 'sms', 0, '00000047-0000-4000-8000-000000000047'), ('00000001-0000-4000-8000-000000000001', 'whatsapp', 0, '00000047-0000-4000-8000-000000000047'), ('00000001-0000-4000-8000-000000000001', 'email', 0, '00000048-0000-4000-8000-000000000048');
 
-INSERT INTO circuits (tenant_id, credential_id, state, failures, until, epoch) VALUES
-    ('00000001-0000-4000-8000-000000000001', '00000047-0000-4000-8000-000000000047', 'closed', 2, NULL, 0), ('00000001-0000-4000-8000-000000000001', '00000048-0000-4000-8000-000000000048', 'half_open', 5, 1767225600000, 3);
+INSERT INTO circuits (tenant_id, credential_id, state, failures, until, epoch, changed_at) VALUES
+    ('00000001-0000-4000-8000-000000000001', '00000047-0000-4000-8000-000000000047', 'closed', 2, NULL, 0, 1767225600000), ('00000001-0000-4000-8000-000000000001', '00000048-0000-4000-8000-000000000048', 'half_open', 5, 1767225600000, 3, 1767225600000);
 
 INSERT INTO interactions (id, tenant_id, contact_id, status, reason, intent, creator, created_at, updated_at) VALUES
     ('0000002b-0000-4000-8000-00000000002b', '00000001-0000-4000-8000-000000000001', '0000001f-0000-4000-8000-00000000001f', 'todo', 'reply', 'yes', 'system', 1767225600000, 1767225600000);

@@ -277,6 +277,7 @@ CREATE TABLE circuits (
     until         INTEGER,
     -- Grows whenever the state changes.
     epoch         INTEGER NOT NULL,
+    changed_at    INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, credential_id),
     FOREIGN KEY (tenant_id, credential_id) REFERENCES credentials (tenant_id, id) ON DELETE CASCADE,
     CHECK ((state = 'closed') = (until IS NULL))
@@ -309,6 +310,7 @@ CREATE TABLE inbound_messages (
 
 CREATE INDEX inbound_messages_newest ON inbound_messages (tenant_id, created_at DESC, id DESC);
 CREATE INDEX inbound_messages_contact ON inbound_messages (tenant_id, contact_id, created_at DESC, id DESC);
+CREATE INDEX inbound_messages_answers ON inbound_messages (tenant_id, answers) WHERE answers IS NOT NULL;
 CREATE INDEX inbound_messages_interaction ON inbound_messages (interaction_id) WHERE interaction_id IS NOT NULL;
 
 -- One-time codes that were asked for. The codes are nowhere: each follows from a key and the challenge's id.

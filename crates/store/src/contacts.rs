@@ -65,7 +65,7 @@ impl<'a> Who<'a> {
     }
 }
 
-/// Makes sure that the contact exists, and locks it. `None`: it was merged away meanwhile.
+/// Makes sure that the contact of a message exists, and locks it. `None`: it was merged away meanwhile.
 pub(crate) async fn find_or_make(
     tx: &mut Tx,
     tenant: TenantId,
@@ -95,6 +95,18 @@ pub(crate) async fn find_or_make(
             .await
             .map(|_| ()))?;
     Ok(lock(tx, tenant, id).await?.then_some(id))
+}
+
+/// Makes sure that the contact of an address or a number exists, and locks it. `None`: it was merged away meanwhile.
+pub(crate) async fn find_or_make_by_hash(
+    tx: &mut Tx,
+    tenant: TenantId,
+    hash: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<ContactId>, StoreError> {
+    // Whoever is known by a hash is not named after a message.
+    let nobody = MessageId(uuid::Uuid::nil());
+    find_or_make(tx, tenant, nobody, &Who::new(None, None, Some(hash)), now).await
 }
 
 /// Locks a contact until the transaction ends. Answers whether it (still) exists.

@@ -35,6 +35,9 @@ impl DeliveryRate {
     }
 }
 
+/// No tenant has more rows in so many days: every channel, a dozen providers, all shards.
+const ROWS_MAX: i64 = 200_000;
+
 /// Rows of one day, channel and provider, so that messages written at once seldom wait for the same one.
 const SHARDS: u8 = 8;
 
@@ -54,7 +57,7 @@ pub(crate) const RATES: &str = concat!(
     "SELECT day, channel, provider, ",
     figure_columns!(),
     " FROM delivery_daily WHERE tenant_id = $1 AND day >= $2 AND day <= $3
-     ORDER BY day, channel, provider, shard"
+     ORDER BY day, channel, provider, shard LIMIT $4"
 );
 
 const COUNT: &str = concat!(
@@ -133,6 +136,7 @@ impl Store {
                 .bind(tenant.0)
                 .bind(from)
                 .bind(to.min(from.saturating_add(DAYS_MAX - 1)))
+                .bind(ROWS_MAX)
                 .fetch_all(pool)
                 .await)?;
         let mut rates: Vec<DeliveryRate> = Vec::new();

@@ -93,8 +93,3 @@ impl Store {
         &self.db
     }
 }
-
-/// What functions answer whose bodies are not written yet.
-fn not_yet() -> StoreError {
-    StoreError::Refused("not written yet".into())
-}

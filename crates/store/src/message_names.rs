@@ -133,15 +133,14 @@ impl Store {
                 .bind(name.external_id)
                 .fetch_optional(connection)
                 .await)?;
-        match owned_by.map(MessageId) {
-            Some(owner) if owner == stray && owner != message => {
-                if !self.absorb(tx, tenant, stray, message, daily, now).await? {
-                    return Ok(false);
-                }
+        if let Some(owner) = owned_by.map(MessageId).filter(|owner| *owner != message) {
+            if owner != stray {
+                // The provider gave two messages one name. The attempt says so; the name stays with whom it was given first.
+                return Ok(true);
             }
-            // The provider gave two messages one name. The attempt says so; a name stays with whom it was given first.
-            Some(owner) if owner != message => return Ok(true),
-            _ => {}
+            if !self.absorb(tx, tenant, stray, message, daily, now).await? {
+                return Ok(false);
+            }
         }
         on!(tx.connection(), connection =>
             sqlx::query(

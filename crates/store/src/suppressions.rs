@@ -222,10 +222,7 @@ impl Store {
             at: item.since,
             id: *id,
         });
-        Ok(Page {
-            items: page.items.into_iter().map(|(_, item)| item).collect(),
-            next: page.next,
-        })
+        Ok(page.map(|(_, item)| item))
     }
 
     fn open_suppression(&self, row: Row) -> Result<(Uuid, Suppressed), StoreError> {
