@@ -1,20 +1,20 @@
 //! Contacts: the persons and organisations that messages go to.
 //!
-//! What an event tells about its contact is a ladder: the tenant's own id of a person, else of an organisation, else
-//! an address, else nothing but the message. A contact's id follows from the rung it stands on, so two processes that
+//! What is told about a contact is a ladder: the tenant's own id of a person, else of an organisation, else an address
+//! or a number, else nothing but the message. A contact's id follows from the rung it stands on, so two processes that
 //! meet the same person for the first time make the same row.
 //!
 //! A message may first be heard of anonymously and be named later. Then the lower contact is *merged* into the named
-//! one: messages, interactions and points move over and nothing counted is lost. An address belongs to a contact only
+//! one: messages, interactions, replies and points move over and nothing counted is lost. An address belongs to a contact only
 //! while it is all that is known of them: two named persons may share one.
 
 use chrono::{DateTime, Utc};
 use domain::scoring::Reason;
-use domain::{ContactId, EmailEventRecord, MessageId, TenantId};
+use domain::{ContactId, MessageId, TenantId};
 
+use crate::StoreError;
 use crate::db::Tx;
 use crate::leads::{self, Entry};
-use crate::{Store, StoreError};
 
 /// How well a contact is known. A message's contact is only ever replaced by a better known one, and contacts are
 /// locked in this order, so that two transactions can never wait for each other.
@@ -26,17 +26,6 @@ pub(crate) enum Rung {
 }
 
 impl Rung {
-    /// The rung that an event puts its contact on.
-    pub(crate) fn of(record: &EmailEventRecord) -> Self {
-        if named(record).is_some() {
-            Self::Named
-        } else if record.recipient.is_some() {
-            Self::Address
-        } else {
-            Self::Anonymous
-        }
-    }
-
     /// The rung of a stored contact.
     pub(crate) fn stored(external_id: Option<&str>, has_address: bool) -> Self {
         match external_id {
@@ -47,59 +36,81 @@ impl Rung {
     }
 }
 
-/// The kind and the tenant's own id.
-fn named(record: &EmailEventRecord) -> Option<(&'static str, &str)> {
-    let person = given(record.person_id.as_deref()).map(|id| ("person", id));
-    person.or_else(|| given(record.organisation_id.as_deref()).map(|id| ("organisation", id)))
+/// What is told about a contact.
+pub(crate) struct Who<'a> {
+    /// The kind and the tenant's own id.
+    named: Option<(&'static str, &'a str)>,
+    /// The hash of an address or number.
+    hash: Option<&'a [u8]>,
 }
 
-/// An empty id is none.
-fn given(id: Option<&str>) -> Option<&str> {
-    id.map(str::trim).filter(|id| !id.is_empty())
-}
+impl<'a> Who<'a> {
+    /// An id of a person goes before one of an organisation, and an empty one is none.
+    pub(crate) fn new(person_id: Option<&'a str>, organisation_id: Option<&'a str>, hash: Option<&'a [u8]>) -> Self {
+        let given = |id: Option<&'a str>| id.map(str::trim).filter(|id| !id.is_empty());
+        let person = given(person_id).map(|id| ("person", id));
+        Self {
+            named: person.or_else(|| given(organisation_id).map(|id| ("organisation", id))),
+            hash,
+        }
+    }
 
-impl Store {
-    /// Makes sure that the contact an event speaks of exists, and locks it.
-    pub(crate) async fn contact_of(
-        &self,
-        tx: &mut Tx,
-        tenant: TenantId,
-        message: MessageId,
-        record: &EmailEventRecord,
-        now: DateTime<Utc>,
-    ) -> Result<Option<ContactId>, StoreError> {
-        let (id, kind, external_id, hash) = if let Some((kind, external_id)) = named(record) {
-            (
-                ContactId::derive(tenant, kind, external_id),
-                kind,
-                Some(external_id),
-                None,
-            )
-        } else if let Some(recipient) = &record.recipient {
-            let hash = self.address_hash(tx, tenant, recipient).await?;
-            (ContactId::of_address(tenant, &hash), "person", None, Some(hash))
-        } else {
-            (ContactId::of_message(message), "person", None, None)
-        };
-        on!(tx.connection(), connection =>
-            sqlx::query(
-                "INSERT INTO contacts (tenant_id, id, kind, external_id, address_hash, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
-                .bind(tenant.0)
-                .bind(id.0)
-                .bind(kind)
-                .bind(external_id)
-                .bind(hash)
-                .bind(now.timestamp_millis())
-                .execute(connection)
-                .await
-                .map(|_| ()))?;
-        Ok(lock(tx, tenant, id).await?.then_some(id))
+    /// The rung that this puts the contact on.
+    pub(crate) fn rung(&self) -> Rung {
+        match (self.named, self.hash) {
+            (Some(_), _) => Rung::Named,
+            (None, Some(_)) => Rung::Address,
+            (None, None) => Rung::Anonymous,
+        }
     }
 }
 
+/// Makes sure that the contact of a message exists, and locks it. `None`: it was merged away meanwhile.
+pub(crate) async fn find_or_make(
+    tx: &mut Tx,
+    tenant: TenantId,
+    message: MessageId,
+    who: &Who<'_>,
+    now: DateTime<Utc>,
+) -> Result<Option<ContactId>, StoreError> {
+    let (id, kind, external_id, hash) = match (who.named, who.hash) {
+        (Some((kind, external_id)), _) => {
+            let id = ContactId::derive(tenant, kind, external_id);
+            (id, kind, Some(external_id), None)
+        }
+        (None, Some(hash)) => (ContactId::of_address(tenant, hash), "person", None, Some(hash)),
+        (None, None) => (ContactId::of_message(message), "person", None, None),
+    };
+    on!(tx.connection(), connection =>
+        sqlx::query(
+            "INSERT INTO contacts (tenant_id, id, kind, external_id, address_hash, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
+            .bind(tenant.0)
+            .bind(id.0)
+            .bind(kind)
+            .bind(external_id)
+            .bind(hash)
+            .bind(now.timestamp_millis())
+            .execute(connection)
+            .await
+            .map(|_| ()))?;
+    Ok(lock(tx, tenant, id).await?.then_some(id))
+}
+
+/// Makes sure that the contact of an address or a number exists, and locks it. `None`: it was merged away meanwhile.
+pub(crate) async fn find_or_make_by_hash(
+    tx: &mut Tx,
+    tenant: TenantId,
+    hash: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<ContactId>, StoreError> {
+    // Whoever is known by a hash is not named after a message.
+    let nobody = MessageId(uuid::Uuid::nil());
+    find_or_make(tx, tenant, nobody, &Who::new(None, None, Some(hash)), now).await
+}
+
 /// Locks a contact until the transaction ends. Answers whether it (still) exists.
-async fn lock(tx: &mut Tx, tenant: TenantId, id: ContactId) -> Result<bool, StoreError> {
+pub(crate) async fn lock(tx: &mut Tx, tenant: TenantId, id: ContactId) -> Result<bool, StoreError> {
     let statement = match tx {
         Tx::Postgres(_) => "SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
         Tx::Sqlite(_) => "SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = $2",
@@ -120,6 +131,7 @@ pub(crate) async fn merge(
     for statement in [
         "UPDATE messages SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
         "UPDATE interactions SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
+        "UPDATE inbound_messages SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
         "UPDATE lead_ledger SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
     ] {
         on!(tx.connection(), connection =>

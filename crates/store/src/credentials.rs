@@ -2,9 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use domain::{CredentialId, TenantId};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::FromRow;
+use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::tenants::{context, new_id};
+use crate::{Store, StoreError, time};
 
 /// Credentials as they are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,50 @@ pub struct OpenCredential {
     pub previous: Option<SecretString>,
 }
 
+/// The columns of a [`Credential`], of a table named `credential`.
+macro_rules! credential_columns {
+    () => {
+        "credential.id, credential.provider, credential.label, credential.preview, credential.created_at,
+         credential.rotated_at, credential.previous IS NOT NULL AS has_previous"
+    };
+}
+pub(crate) use credential_columns;
+
+#[derive(FromRow)]
+pub(crate) struct Row {
+    id: Uuid,
+    provider: String,
+    label: String,
+    preview: String,
+    created_at: i64,
+    rotated_at: Option<i64>,
+    has_previous: bool,
+}
+
+#[derive(FromRow)]
+struct OpenRow {
+    #[sqlx(flatten)]
+    shown: Row,
+    clear: Vec<u8>,
+    previous: Option<Vec<u8>>,
+}
+
+impl TryFrom<Row> for Credential {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: CredentialId(row.id),
+            provider: row.provider,
+            label: row.label,
+            preview: row.preview,
+            created_at: time::at(row.created_at)?,
+            rotated_at: time::at_opt(row.rotated_at)?,
+            has_previous: row.has_previous,
+        })
+    }
+}
+
 impl Store {
     /// Stores credentials: a JSON object as `clear`, and as `preview` what may be shown of it.
     ///
@@ -50,8 +97,34 @@ impl Store {
         preview: &str,
         now: DateTime<Utc>,
     ) -> Result<Credential, StoreError> {
-        let _ = (tenant, provider, label, clear, preview, now);
-        Err(crate::not_yet())
+        let credential = Credential {
+            id: CredentialId(new_id(now)),
+            provider: provider.to_owned(),
+            label: label.to_owned(),
+            preview: preview.to_owned(),
+            created_at: time::stored(now),
+            rotated_at: None,
+            has_previous: false,
+        };
+        on!(self.db.writer(), pool =>
+            sqlx::query(
+                "INSERT INTO credentials (tenant_id, id, provider, label, clear, preview, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)")
+                .bind(tenant.0)
+                .bind(credential.id.0)
+                .bind(provider)
+                .bind(label)
+                .bind(self.seal_credential(credential.id, clear))
+                .bind(preview)
+                .bind(now.timestamp_millis())
+                .execute(pool)
+                .await
+                .map(|_| ()))
+        .map_err(|error| match error.into() {
+            StoreError::Conflict(_) => StoreError::Conflict("credentials of this label exist already"),
+            other => other,
+        })?;
+        Ok(credential)
     }
 
     /// Replaces credentials and keeps the ones before beside them until
@@ -67,8 +140,19 @@ impl Store {
         preview: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let _ = (tenant, id, clear, preview, now);
-        Err(crate::not_yet())
+        let changed = on!(self.db.writer(), pool =>
+            sqlx::query(
+                "UPDATE credentials SET previous = clear, clear = $3, preview = $4, rotated_at = $5
+                 WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .bind(self.seal_credential(id, clear))
+                .bind(preview)
+                .bind(now.timestamp_millis())
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?;
+        Ok(changed > 0)
     }
 
     /// Forgets the credentials before the present ones. Answers whether there were any.
@@ -76,8 +160,15 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn retire_previous_credential(&self, tenant: TenantId, id: CredentialId) -> Result<bool, StoreError> {
-        let _ = (tenant, id);
-        Err(crate::not_yet())
+        let changed = on!(self.db.writer(), pool =>
+            sqlx::query(
+                "UPDATE credentials SET previous = NULL WHERE tenant_id = $1 AND id = $2 AND previous IS NOT NULL")
+                .bind(tenant.0)
+                .bind(id.0)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?;
+        Ok(changed > 0)
     }
 
     /// Deletes credentials, and takes them out of every route. Answers whether there were any.
@@ -85,8 +176,14 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn delete_credential(&self, tenant: TenantId, id: CredentialId) -> Result<bool, StoreError> {
-        let _ = (tenant, id);
-        Err(crate::not_yet())
+        let deleted = on!(self.db.writer(), pool =>
+            sqlx::query("DELETE FROM credentials WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?;
+        Ok(deleted > 0)
     }
 
     /// A tenant's credentials, oldest first, without what is secret.
@@ -94,8 +191,16 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn credentials(&self, tenant: TenantId) -> Result<Vec<Credential>, StoreError> {
-        let _ = tenant;
-        Err(crate::not_yet())
+        let rows: Vec<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as(concat!(
+                "SELECT ",
+                credential_columns!(),
+                " FROM credentials credential WHERE tenant_id = $1 ORDER BY created_at, id"
+            ))
+            .bind(tenant.0)
+            .fetch_all(pool)
+            .await)?;
+        rows.into_iter().map(Credential::try_from).collect()
     }
 
     /// Credentials in the clear. The one way to read them: whatever must know of every access goes in here.
@@ -107,7 +212,30 @@ impl Store {
         tenant: TenantId,
         id: CredentialId,
     ) -> Result<Option<OpenCredential>, StoreError> {
-        let _ = (tenant, id);
-        Err(crate::not_yet())
+        let row: Option<OpenRow> = on!(self.db.reader(), pool =>
+            sqlx::query_as(concat!(
+                "SELECT ",
+                credential_columns!(),
+                ", credential.clear, credential.previous FROM credentials credential WHERE tenant_id = $1 AND id = $2"
+            ))
+            .bind(tenant.0)
+            .bind(id.0)
+            .fetch_optional(pool)
+            .await)?;
+        let Some(row) = row else { return Ok(None) };
+        let open = |sealed: Vec<u8>| {
+            let clear = self.keyring.open(&context("credential.clear", id.0), &sealed)?;
+            let clear = String::from_utf8(clear).map_err(|_| StoreError::Corrupt("credentials".into()))?;
+            Ok::<_, StoreError>(SecretString::from(clear))
+        };
+        Ok(Some(OpenCredential {
+            credential: row.shown.try_into()?,
+            clear: open(row.clear)?,
+            previous: row.previous.map(open).transpose()?,
+        }))
+    }
+    fn seal_credential(&self, id: CredentialId, clear: &SecretString) -> Vec<u8> {
+        self.keyring
+            .seal(&context("credential.clear", id.0), clear.expose_secret().as_bytes())
     }
 }

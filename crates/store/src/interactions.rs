@@ -7,6 +7,7 @@ use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::db::Tx;
+use crate::messages::word;
 use crate::{Cursor, Page, Store, StoreError, time};
 
 /// Who creates interactions that no person created.
@@ -54,6 +55,7 @@ struct Row {
     contact_id: Uuid,
     status: String,
     reason: String,
+    intent: Option<String>,
     assignee: Option<String>,
     next_action_at: Option<i64>,
     notified_at: Option<i64>,
@@ -77,7 +79,10 @@ impl TryFrom<Row> for Interaction {
                 .reason
                 .parse()
                 .map_err(|_| StoreError::Corrupt("an unknown interaction reason".into()))?,
-            intent: None,
+            intent: row
+                .intent
+                .map(|intent| word(&intent, "an unknown intent"))
+                .transpose()?,
             assignee: row.assignee,
             next_action_at: time::at_opt(row.next_action_at)?,
             notified_at: time::at_opt(row.notified_at)?,
@@ -89,7 +94,7 @@ impl TryFrom<Row> for Interaction {
 }
 
 pub(crate) const SELECT: &str =
-    "SELECT id, contact_id, status, reason, assignee, next_action_at, notified_at, creator, created_at,
+    "SELECT id, contact_id, status, reason, intent, assignee, next_action_at, notified_at, creator, created_at,
      updated_at FROM interactions WHERE tenant_id = ";
 
 /// The inbox's statement, with only the conditions that were asked for, so that each has its index.
@@ -147,23 +152,33 @@ impl Store {
     }
 }
 
-/// Creates the one interaction that a first open calls for. Once more is harmless.
-pub(crate) async fn create_for_open(
+/// An interaction that nobody in person creates.
+pub(crate) struct NewInteraction {
+    pub(crate) id: InteractionId,
+    pub(crate) contact: ContactId,
+    pub(crate) status: InteractionStatus,
+    pub(crate) reason: InteractionReason,
+    pub(crate) intent: Option<Intent>,
+}
+
+/// Creates an interaction. Once more is harmless.
+pub(crate) async fn create(
     tx: &mut Tx,
     tenant: TenantId,
-    id: InteractionId,
-    contact: ContactId,
+    new: &NewInteraction,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     on!(tx.connection(), connection =>
         sqlx::query(
-            "INSERT INTO interactions (id, tenant_id, contact_id, status, reason, creator, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING")
-            .bind(id.0)
+            "INSERT INTO interactions
+                 (id, tenant_id, contact_id, status, reason, intent, creator, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT DO NOTHING")
+            .bind(new.id.0)
             .bind(tenant.0)
-            .bind(contact.0)
-            .bind(InteractionStatus::Todo.as_str())
-            .bind(InteractionReason::EmailOpened.as_str())
+            .bind(new.contact.0)
+            .bind(new.status.as_str())
+            .bind(new.reason.as_str())
+            .bind(new.intent.map(Intent::as_str))
             .bind(SYSTEM)
             .bind(now.timestamp_millis())
             .execute(connection)

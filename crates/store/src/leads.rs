@@ -1,8 +1,9 @@
 //! Lead scores, and the ledger that says why they are what they are.
 
 use chrono::{DateTime, Utc};
-use domain::scoring::Reason;
-use domain::{ContactId, MessageId, TenantId};
+use domain::delivery::Counters;
+use domain::scoring::{self, Reason};
+use domain::{ContactId, EmailEvent, MessageId, TenantId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -222,4 +223,35 @@ pub(crate) async fn write(
             .await
             .map(|_| ()))?;
     Ok(())
+}
+
+/// Gives a locked contact the points of something that happened to a message of theirs, whose counters were `before`.
+/// Answers the points and the score after them.
+#[expect(clippy::too_many_arguments, reason = "one call, each argument a different type")]
+pub(crate) async fn award(
+    tx: &mut Tx,
+    tenant: TenantId,
+    contact: ContactId,
+    message: MessageId,
+    before: &Counters,
+    event: EmailEvent,
+    occurred_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(i64, i64), StoreError> {
+    let held = score(tx, tenant, contact).await?;
+    let last_event_at = occurred_at.timestamp_millis();
+    let last_event_at = held.map_or(last_event_at, |held| held.last_event_at.max(last_event_at));
+    let points = scoring::delta(before, event);
+    let score = scoring::apply(held.map_or(0, |held| held.score), points);
+    set_score(tx, tenant, contact, score, last_event_at).await?;
+    if let Some(award) = scoring::award(before, event) {
+        let entry = Entry {
+            reason: award.reason,
+            points,
+            score_after: score,
+            message: Some(message),
+        };
+        write(tx, tenant, contact, &entry, now).await?;
+    }
+    Ok((points, score))
 }

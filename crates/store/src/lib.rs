@@ -16,11 +16,14 @@ mod inbound_messages;
 mod interactions;
 mod leads;
 mod message_events;
+mod message_names;
+mod message_state;
 mod messages;
 mod migrations;
 mod open_messages;
 mod otp_challenges;
 mod page;
+mod recipient_hash;
 mod record_email_event;
 mod record_inbound;
 mod record_report;
@@ -70,13 +73,18 @@ use seal::Keyring;
 pub struct Store {
     db: Db,
     keyring: Keyring,
+    address_keys: recipient_hash::AddressKeys,
 }
 
 impl Store {
     /// Puts the two together. Nothing is read or written yet.
     #[must_use]
     pub fn new(db: Db, keyring: Keyring) -> Self {
-        Self { db, keyring }
+        Self {
+            db,
+            keyring,
+            address_keys: Default::default(),
+        }
     }
 
     /// The database below.
@@ -84,9 +92,4 @@ impl Store {
     pub fn db(&self) -> &Db {
         &self.db
     }
-}
-
-/// What functions answer whose bodies are not written yet.
-fn not_yet() -> StoreError {
-    StoreError::Refused("not written yet".into())
 }

@@ -1,12 +1,12 @@
 //! The events of a message, as they were reported.
 
 use chrono::{DateTime, Utc};
-use domain::{EmailEventRecord, EventId, EventKind, MessageId, Permanence, PersonalText, TenantId};
+use domain::{EventId, EventKind, MessageId, Permanence, PersonalText, ReportRecord, TenantId};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::db::Tx;
-use crate::messages::text;
+use crate::messages::{text, word};
 use crate::tenants::context;
 use crate::{Cursor, Page, Store, StoreError, time};
 
@@ -39,16 +39,36 @@ pub struct MessageEvent {
 struct Row {
     id: Uuid,
     kind: String,
+    provider: Option<String>,
+    word: Option<String>,
     occurred_at: i64,
     recorded_at: i64,
+    error_code: Option<String>,
+    permanence: Option<String>,
+    by_machine: bool,
     url: Option<Vec<u8>>,
+}
+
+/// An event about to be written.
+pub(crate) struct NewEvent<'a> {
+    pub(crate) id: EventId,
+    /// None if it names no message.
+    pub(crate) message: Option<MessageId>,
+    pub(crate) kind: EventKind,
+    pub(crate) occurred_at: DateTime<Utc>,
+    pub(crate) error_code: Option<&'a str>,
+    /// The report that it comes from, unless it is of our own.
+    pub(crate) report: Option<&'a ReportRecord>,
+    pub(crate) recipient_hash: Option<&'a [u8]>,
 }
 
 /// The statement of [`Store::message_events`].
 macro_rules! events {
     ($tenant:expr, $message:expr, $after:expr, $limit:expr) => {{
-        let mut query =
-            QueryBuilder::new("SELECT id, kind, occurred_at, recorded_at, url FROM message_events WHERE tenant_id = ");
+        let mut query = QueryBuilder::new(
+            "SELECT id, kind, provider, word, occurred_at, recorded_at, error_code, permanence, by_machine, url
+                 FROM message_events WHERE tenant_id = ",
+        );
         query
             .push_bind($tenant.0)
             .push(" AND message_id = ")
@@ -89,15 +109,15 @@ impl Store {
             .map(|row| {
                 Ok(MessageEvent {
                     id: EventId(row.id),
-                    kind: row
-                        .kind
-                        .parse()
-                        .map_err(|_| StoreError::Corrupt("an unknown event kind".into()))?,
-                    provider: None,
-                    word: None,
-                    error_code: None,
-                    permanence: None,
-                    by_machine: false,
+                    kind: word(&row.kind, "an unknown event kind")?,
+                    provider: row.provider,
+                    word: row.word,
+                    error_code: row.error_code,
+                    permanence: row
+                        .permanence
+                        .map(|permanence| word(&permanence, "an unknown permanence"))
+                        .transpose()?,
+                    by_machine: row.by_machine,
                     occurred_at: time::at(row.occurred_at)?,
                     recorded_at: time::at(row.recorded_at)?,
                     url: text(&self.keyring, "event.url", row.id, row.url)?.map(PersonalText::new),
@@ -110,31 +130,60 @@ impl Store {
         }))
     }
 
+    /// An event as it was sent, if it was: for those who look into what a provider said.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when it was sealed under a key that is not in the keyring.
+    pub async fn message_event_raw(&self, tenant: TenantId, id: EventId) -> Result<Option<PersonalText>, StoreError> {
+        let sealed: Option<Option<Vec<u8>>> = on!(self.db.reader(), pool =>
+            sqlx::query_scalar("SELECT raw FROM message_events WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .fetch_optional(pool)
+                .await)?;
+        Ok(text(&self.keyring, "event.raw", id.0, sealed.flatten())?.map(PersonalText::new))
+    }
+
     /// Writes an event down. Answers whether it is new: the same one is never there twice.
     pub(crate) async fn insert_event(
         &self,
         tx: &mut Tx,
         tenant: TenantId,
-        message: MessageId,
-        id: EventId,
-        record: &EmailEventRecord,
+        event: &NewEvent<'_>,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let url = record
-            .url
-            .as_ref()
-            .map(|url| self.keyring.seal(&context("event.url", id.0), url.expose().as_bytes()));
+        let seal = |column, text: &PersonalText| {
+            self.keyring
+                .seal(&context(column, event.id.0), text.expose().as_bytes())
+        };
+        let report = event.report;
+        let url = report
+            .and_then(|report| report.url.as_ref())
+            .map(|url| seal("event.url", url));
+        let raw = report
+            .and_then(|report| report.raw.as_ref())
+            .map(|raw| seal("event.raw", raw));
         let inserted = on!(tx.connection(), connection =>
             sqlx::query(
-                "INSERT INTO message_events (id, tenant_id, message_id, kind, occurred_at, recorded_at, url)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING")
-                .bind(id.0)
+                "INSERT INTO message_events
+                     (id, tenant_id, message_id, kind, provider, word, occurred_at, recorded_at, error_code, permanence,
+                      cause, by_machine, recipient_hash, url, raw)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING")
+                .bind(event.id.0)
                 .bind(tenant.0)
-                .bind(message.0)
-                .bind(record.kind.as_str())
-                .bind(record.occurred_at.timestamp_millis())
+                .bind(event.message.map(|message| message.0))
+                .bind(event.kind.as_str())
+                .bind(report.map(|report| report.provider.as_str()))
+                .bind(report.map(|report| report.word.as_str()))
+                .bind(event.occurred_at.timestamp_millis())
                 .bind(now.timestamp_millis())
+                .bind(event.error_code)
+                .bind(report.and_then(|report| report.permanence).map(Permanence::as_str))
+                .bind(report.map(|report| report.cause().as_str()))
+                .bind(report.is_some_and(|report| report.by_machine))
+                .bind(event.recipient_hash)
                 .bind(url)
+                .bind(raw)
                 .execute(connection)
                 .await
                 .map(|done| done.rows_affected()))?;

@@ -1,23 +1,21 @@
 //! Messages: what was sent, to whom, and how far it came.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
-use domain::delivery::{Counters, Span};
 use domain::{
-    AttemptState, Channel, ContactId, EmailEventRecord, InteractionId, Language, MessageClass, MessageId, PersonalText,
-    Progress, Recipient, Status, TemplateVersion, TenantId,
+    AttemptState, Channel, ContactId, InteractionId, Language, MessageClass, MessageId, PersonalText, Progress,
+    Recipient, Status, TemplateVersion, TenantId,
 };
 use seal::Keyring;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
-use crate::contacts::Rung;
-use crate::db::Tx;
 use crate::leads::by_kind;
+use crate::message_names::OWNERS;
+use crate::message_state::{ProgressRow, progress_columns};
 use crate::tenants::context;
 use crate::{Cursor, Page, Store, StoreError, time};
-
-/// The only channel so far.
-const EMAIL: &str = "email";
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +74,16 @@ pub struct MessageFilter {
 struct Row {
     id: Uuid,
     channel: String,
-    provider: String,
-    external_id: String,
+    provider: Option<String>,
+    external_id: Option<String>,
+    class: Option<String>,
+    language: Option<String>,
+    template_name: Option<String>,
+    template_version: Option<i64>,
+    tags: Option<String>,
+    scheduled_at: Option<i64>,
+    attempt_state: Option<String>,
+    error_code: Option<String>,
     #[sqlx(flatten)]
     progress: ProgressRow,
     interaction_id: Option<Uuid>,
@@ -89,68 +95,10 @@ struct Row {
     subject: Option<Vec<u8>>,
 }
 
-#[derive(FromRow)]
-struct ProgressRow {
-    status: String,
-    sent_count: i64,
-    delivered_count: i64,
-    open_count: i64,
-    click_count: i64,
-    bounce_count: i64,
-    complaint_count: i64,
-    unsubscribe_count: i64,
-    first_event_at: Option<i64>,
-    last_event_at: Option<i64>,
-    first_opened_at: Option<i64>,
-    last_opened_at: Option<i64>,
-    first_clicked_at: Option<i64>,
-    last_clicked_at: Option<i64>,
-}
-
-impl TryFrom<ProgressRow> for Progress {
-    type Error = StoreError;
-
-    fn try_from(row: ProgressRow) -> Result<Self, StoreError> {
-        let count = |count: i64| u32::try_from(count).map_err(|_| StoreError::Corrupt("a counter out of range".into()));
-        let span = |first: Option<i64>, last: Option<i64>| match first.zip(last) {
-            Some((first, last)) => Ok(Some(Span {
-                first: time::at(first)?,
-                last: time::at(last)?,
-            })),
-            None => Ok::<_, StoreError>(None),
-        };
-        Ok(Self {
-            status: row
-                .status
-                .parse()
-                .map_err(|_| StoreError::Corrupt("an unknown message status".into()))?,
-            counters: Counters {
-                sent: count(row.sent_count)?,
-                delivered: count(row.delivered_count)?,
-                opened: count(row.open_count)?,
-                clicked: count(row.click_count)?,
-                bounced: count(row.bounce_count)?,
-                complained: count(row.complaint_count)?,
-                unsubscribed: count(row.unsubscribe_count)?,
-            },
-            events: span(row.first_event_at, row.last_event_at)?,
-            opens: span(row.first_opened_at, row.last_opened_at)?,
-            clicks: span(row.first_clicked_at, row.last_clicked_at)?,
-        })
-    }
-}
-
-macro_rules! progress_columns {
-    () => {
-        "message.status, message.sent_count, message.delivered_count, message.open_count, message.click_count,
-         message.bounce_count, message.complaint_count, message.unsubscribe_count, message.first_event_at,
-         message.last_event_at, message.first_opened_at, message.last_opened_at, message.first_clicked_at,
-         message.last_clicked_at"
-    };
-}
-
 pub(crate) const SELECT: &str = concat!(
-    "SELECT message.id, message.channel, message.provider, message.external_id, ",
+    "SELECT message.id, message.channel, message.provider, message.external_id, message.class, message.language,
+       message.template_name, message.template_version, message.tags, message.scheduled_at, message.attempt_state,
+       message.error_code, ",
     progress_columns!(),
     ", message.interaction_id, message.created_at, message.contact_id, contact.kind AS contact_kind,
        contact.external_id AS contact_external_id, message.recipient, message.subject
@@ -194,7 +142,7 @@ impl Store {
         row.map(|row| self.open_message(row)).transpose()
     }
 
-    /// A message by what its provider calls it.
+    /// A message by what its provider calls it, also by an attempt that was not the last.
     ///
     /// # Errors
     /// [`StoreError::Sealed`] when it was sealed under a key that is not in the keyring.
@@ -204,8 +152,33 @@ impl Store {
         provider: &str,
         external_id: &str,
     ) -> Result<Option<Message>, StoreError> {
-        self.message(tenant, MessageId::derive(tenant, provider, external_id))
-            .await
+        for statement in OWNERS {
+            let id: Option<Uuid> = on!(self.db.reader(), pool =>
+                sqlx::query_scalar(statement)
+                    .bind(tenant.0)
+                    .bind(provider)
+                    .bind(external_id)
+                    .fetch_optional(pool)
+                    .await)?;
+            if let Some(id) = id {
+                return self.message(tenant, MessageId(id)).await;
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a message says, as [`begin_message`](Self::begin_message) was given it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when it was sealed under a key that is not in the keyring.
+    pub async fn message_content(&self, tenant: TenantId, id: MessageId) -> Result<Option<PersonalText>, StoreError> {
+        let sealed: Option<Option<Vec<u8>>> = on!(self.db.reader(), pool =>
+            sqlx::query_scalar("SELECT content FROM messages WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .fetch_optional(pool)
+                .await)?;
+        Ok(text(&self.keyring, "message.content", id.0, sealed.flatten())?.map(PersonalText::new))
     }
 
     /// A tenant's messages, newest first.
@@ -241,19 +214,24 @@ impl Store {
         let (person_id, organisation_id) = by_kind(&row.contact_kind, row.contact_external_id);
         Ok(Message {
             id: MessageId(row.id),
-            channel: row
-                .channel
-                .parse()
-                .map_err(|_| StoreError::Corrupt("an unknown channel".into()))?,
-            provider: Some(row.provider),
-            external_id: Some(row.external_id),
-            class: None,
-            language: None,
-            template: None,
-            tags: Vec::new(),
-            scheduled_at: None,
-            last_attempt: None,
-            error_code: None,
+            channel: word(&row.channel, "an unknown channel")?,
+            provider: row.provider,
+            external_id: row.external_id,
+            class: row.class.map(|class| word(&class, "an unknown class")).transpose()?,
+            language: row
+                .language
+                .map(|language| word(&language, "an unknown language"))
+                .transpose()?,
+            template: template(row.template_name, row.template_version)?,
+            tags: row.tags.map_or(Ok(Vec::new()), |tags| {
+                serde_json::from_str(&tags).map_err(|_| StoreError::Corrupt("tags".into()))
+            })?,
+            scheduled_at: time::at_opt(row.scheduled_at)?,
+            last_attempt: row
+                .attempt_state
+                .map(|state| word(&state, "an unknown state of an attempt"))
+                .transpose()?,
+            error_code: row.error_code,
             progress: row.progress.try_into()?,
             interaction_id: row.interaction_id.map(InteractionId),
             created_at: time::at(row.created_at)?,
@@ -264,147 +242,21 @@ impl Store {
             subject,
         })
     }
-
-    /// Creates a message that nothing has happened to yet. Answers whether it is new.
-    pub(crate) async fn insert_message(
-        &self,
-        tx: &mut Tx,
-        tenant: TenantId,
-        id: MessageId,
-        contact: ContactId,
-        record: &EmailEventRecord,
-        now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let inserted = on!(tx.connection(), connection =>
-            sqlx::query(
-                "INSERT INTO messages (tenant_id, id, channel, provider, external_id, contact_id, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING")
-                .bind(tenant.0)
-                .bind(id.0)
-                .bind(EMAIL)
-                .bind(&record.provider)
-                .bind(&record.external_id)
-                .bind(contact.0)
-                .bind(now.timestamp_millis())
-                .execute(connection)
-                .await
-                .map(|done| done.rows_affected()))?;
-        Ok(inserted > 0)
-    }
-
-    /// Writes how far a message came, and what it did not know of itself yet.
-    pub(crate) async fn update_message(
-        &self,
-        tx: &mut Tx,
-        tenant: TenantId,
-        id: MessageId,
-        progress: &Progress,
-        interaction: Option<InteractionId>,
-        record: &EmailEventRecord,
-    ) -> Result<(), StoreError> {
-        let seal = |column, text: &str| self.keyring.seal(&context(column, id.0), text.as_bytes());
-        let subject = record
-            .subject
-            .as_ref()
-            .map(|subject| seal("message.subject", subject.expose()));
-        let recipient = record
-            .recipient
-            .as_ref()
-            .map(|recipient| seal("message.recipient", recipient.expose()));
-        let Progress {
-            status,
-            counters,
-            events,
-            opens,
-            clicks,
-        } = progress;
-        let first = |span: &Option<Span>| span.map(|span| span.first.timestamp_millis());
-        let last = |span: &Option<Span>| span.map(|span| span.last.timestamp_millis());
-        on!(tx.connection(), connection =>
-            sqlx::query(
-                "UPDATE messages SET status = $3, sent_count = $4, delivered_count = $5, open_count = $6,
-                     click_count = $7, bounce_count = $8, complaint_count = $9, unsubscribe_count = $10,
-                     first_event_at = $11, last_event_at = $12, first_opened_at = $13, last_opened_at = $14,
-                     first_clicked_at = $15, last_clicked_at = $16, interaction_id = COALESCE(interaction_id, $17),
-                     subject = COALESCE(subject, $18), recipient = COALESCE(recipient, $19)
-                 WHERE tenant_id = $1 AND id = $2")
-                .bind(tenant.0)
-                .bind(id.0)
-                .bind(status.as_str())
-                .bind(i64::from(counters.sent))
-                .bind(i64::from(counters.delivered))
-                .bind(i64::from(counters.opened))
-                .bind(i64::from(counters.clicked))
-                .bind(i64::from(counters.bounced))
-                .bind(i64::from(counters.complained))
-                .bind(i64::from(counters.unsubscribed))
-                .bind(first(events))
-                .bind(last(events))
-                .bind(first(opens))
-                .bind(last(opens))
-                .bind(first(clicks))
-                .bind(last(clicks))
-                .bind(interaction.map(|id| id.0))
-                .bind(subject)
-                .bind(recipient)
-                .execute(connection)
-                .await
-                .map(|_| ()))?;
-        Ok(())
-    }
 }
 
-/// What recording an event needs to know of its message.
-pub(crate) struct Known {
-    pub(crate) progress: Progress,
-    pub(crate) contact: ContactId,
-    pub(crate) rung: Rung,
+fn template(name: Option<String>, version: Option<i64>) -> Result<Option<TemplateVersion>, StoreError> {
+    let version = version
+        .map(u32::try_from)
+        .transpose()
+        .map_err(|_| StoreError::Corrupt("a version out of range".into()))?;
+    Ok(name
+        .zip(version)
+        .map(|(name, version)| TemplateVersion { name, version }))
 }
 
-#[derive(FromRow)]
-struct KnownRow {
-    #[sqlx(flatten)]
-    progress: ProgressRow,
-    contact_id: Uuid,
-    contact_external_id: Option<String>,
-    contact_has_address: bool,
-}
-
-macro_rules! select_known {
-    () => {
-        concat!(
-            "SELECT ",
-            progress_columns!(),
-            ", message.contact_id, contact.external_id AS contact_external_id,
-               contact.address_hash IS NOT NULL AS contact_has_address
-             FROM messages message
-             JOIN contacts contact ON contact.tenant_id = message.tenant_id AND contact.id = message.contact_id
-             WHERE message.tenant_id = $1 AND message.id = $2"
-        )
-    };
-}
-
-/// Reads a message and locks its contact, in one statement: a contact that was merged away meanwhile gives no row, so
-/// what comes back belongs together.
-pub(crate) async fn load_and_lock_contact(
-    tx: &mut Tx,
-    tenant: TenantId,
-    id: MessageId,
-) -> Result<Option<Known>, StoreError> {
-    let statement = match tx {
-        Tx::Postgres(_) => concat!(select_known!(), " FOR UPDATE OF contact"),
-        Tx::Sqlite(_) => select_known!(),
-    };
-    let row: Option<KnownRow> = on!(tx.connection(), connection =>
-        sqlx::query_as(statement).bind(tenant.0).bind(id.0).fetch_optional(connection).await)?;
-    row.map(|row| {
-        Ok(Known {
-            progress: row.progress.try_into()?,
-            contact: ContactId(row.contact_id),
-            rung: Rung::stored(row.contact_external_id.as_deref(), row.contact_has_address),
-        })
-    })
-    .transpose()
+/// Reads a stored word.
+pub(crate) fn word<T: FromStr>(word: &str, fault: &'static str) -> Result<T, StoreError> {
+    word.parse().map_err(|_| StoreError::Corrupt(fault.into()))
 }
 
 /// Opens a sealed text.

@@ -90,6 +90,14 @@ impl<T> Page<T> {
         let next = if more { items.last().map(cursor) } else { None };
         Self { items, next }
     }
+
+    /// The same page of what `item` makes of its rows.
+    pub(crate) fn map<U>(self, item: impl FnMut(T) -> U) -> Page<U> {
+        Page {
+            items: self.items.into_iter().map(item).collect(),
+            next: self.next,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 
 use chrono::DateTime;
 use domain::interaction::InteractionStatus;
-use domain::{MessageId, Status, TenantId};
+use domain::{Channel, ContactId, MessageId, Status, Suppression, TenantId};
 use sqlx::{AssertSqlSafe, Execute as _, QueryBuilder};
 use uuid::Uuid;
 
-use crate::{ConnectOptions, Cursor, Db, InboxFilter, MessageFilter};
+use crate::{ConnectOptions, Cursor, Db, InboxFilter, MessageFilter, SuppressionFilter};
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
 
@@ -19,7 +19,26 @@ macro_rules! lists {
             at: DateTime::from_timestamp_millis(5).unwrap(),
             id: Uuid::from_u128(5),
         });
-        let mut lists = vec![("hot leads", crate::leads::HOT.to_owned())];
+        let mut lists = vec![
+            ("hot leads", crate::leads::HOT.to_owned()),
+            ("delivery rates", crate::delivery_daily::RATES.to_owned()),
+            ("messages of long silence", crate::open_messages::SILENT.to_owned()),
+            (
+                "the latest message to somebody",
+                crate::record_inbound::LATEST.to_owned(),
+            ),
+            (
+                "the latest message to somebody by a channel",
+                crate::record_inbound::LATEST_BY.to_owned(),
+            ),
+            (
+                "challenges of a recipient",
+                crate::otp_challenges::TO_RECIPIENT.to_owned(),
+            ),
+            ("challenges of a caller", crate::otp_challenges::BY_CALLER.to_owned()),
+            ("whose name it is", crate::message_names::OWNERS[0].to_owned()),
+            ("whose name it was", crate::message_names::OWNERS[1].to_owned()),
+        ];
         let mut add =
             |name, mut query: QueryBuilder<$dialect>| lists.push((name, query.build().sql().as_str().to_owned()));
         for after in [None, cursor] {
@@ -36,6 +55,29 @@ macro_rules! lists {
             add(
                 "events of a message",
                 crate::message_events::events!(TENANT, MessageId(Uuid::from_u128(2)), after, 50),
+            );
+            let all = SuppressionFilter::default();
+            add("suppressions", crate::suppressions::list!(TENANT, all, after, 50));
+            let stops = SuppressionFilter {
+                channel: Some(Channel::Sms),
+                reason: Some(Suppression::Stop),
+            };
+            add(
+                "suppressions of a kind",
+                crate::suppressions::list!(TENANT, stops, after, 50),
+            );
+            add("templates", crate::templates::list!(TENANT, None::<&str>, after, 50));
+            add(
+                "versions of a template",
+                crate::templates::list!(TENANT, Some("welcome"), after, 50),
+            );
+            add(
+                "messages that came in",
+                crate::inbound_messages::list!(TENANT, None::<ContactId>, after, 50),
+            );
+            add(
+                "messages that came in from a contact",
+                crate::inbound_messages::list!(TENANT, Some(ContactId(Uuid::from_u128(3))), after, 50),
             );
             let all = InboxFilter::default();
             add("inbox", crate::interactions::inbox!(TENANT, all, after, 50));
@@ -94,8 +136,30 @@ async fn no_list_reads_a_whole_table_on_postgres() {
              SELECT id, md5('m' || n)::uuid, 'email', 'sendgrid', n, md5('c' || n)::uuid,
                     (ARRAY['sent', 'opened', 'clicked'])[n % 3 + 1], n
              FROM tenants, generate_series(1, 3000) n;
-         INSERT INTO message_events SELECT md5('e' || m.tenant_id || m.id || n)::uuid, tenant_id, id, 'opened', n, n, NULL
+         INSERT INTO message_events (id, tenant_id, message_id, kind, occurred_at, recorded_at)
+             SELECT md5('e' || m.tenant_id || m.id || n)::uuid, tenant_id, id, 'opened', n, n
              FROM messages m, generate_series(1, 2) n;
+         UPDATE messages SET looked_at = created_at, recipient_hash = sha256(id::text::bytea) WHERE created_at % 5 = 0;
+         INSERT INTO message_attempts
+                 (tenant_id, message_id, number, provider, state, external_id, started_at, ended_at)
+             SELECT tenant_id, id, 1, 'twilio', 'sent', external_id, 0, 0 FROM messages;
+         INSERT INTO delivery_daily
+             SELECT id, n, 'sms', 'twilio', 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 FROM tenants, generate_series(1, 3000) n;
+         INSERT INTO suppressions
+             SELECT md5('s' || name || n)::uuid, id, 'sms', sha256(n::text::bytea), 'stop', n, NULL, 's', NULL
+             FROM tenants, generate_series(1, 3000) n;
+         INSERT INTO templates
+             SELECT md5('t' || name || n)::uuid, id, CASE WHEN n % 10 = 0 THEN 'welcome' ELSE 't' || n END, 'fr', n, NULL, 'x',
+                    NULL, NULL, n, CASE WHEN n % 10 = 0 THEN n END
+             FROM tenants, generate_series(1, 3000) n;
+         INSERT INTO inbound_messages
+             SELECT md5('r' || name || n)::uuid, id, 'sms', 'twilio', n, md5('c' || n)::uuid, sha256(n::text::bytea), '', NULL,
+                    NULL, NULL, 'yes', NULL, NULL, n, n
+             FROM tenants, generate_series(1, 3000) n;
+         INSERT INTO otp_challenges
+             SELECT id, md5('o' || name || n)::uuid, 'sms', 'fr', '', sha256((n % 50)::text::bytea), 'k', md5('k' || n % 5)::uuid,
+                    n, n, 5, NULL
+             FROM tenants, generate_series(1, 3000) n;
          INSERT INTO lead_scores SELECT tenant_id, id, created_at % 50, 0 FROM contacts;
          ANALYZE",
     )

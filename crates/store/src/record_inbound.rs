@@ -1,11 +1,26 @@
-//! Applying a message that came in: whose it is, what it answers, what it means for further messages.
+//! Applying a message that came in: whose it is, what it answers, what it means for further messages. In one transaction;
+//! its contact is the only lock, so it waits for nobody who waits for it.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::interaction::{InteractionReason, InteractionStatus};
 use domain::{
-    ContactId, EndpointId, InboundId, InboundRecord, Intent, InteractionId, MessageId, Suppression, TenantId,
+    Channel, ContactId, EndpointId, InboundId, InboundRecord, Intent, InteractionId, Lift, MessageId, Suppression,
+    TenantId,
 };
+use uuid::Uuid;
 
-use crate::{Store, StoreError};
+use crate::contacts;
+use crate::db::Tx;
+use crate::inbound_messages::NewInbound;
+use crate::interactions::{self, NewInteraction};
+use crate::message_names::{self, Name};
+use crate::message_state;
+use crate::record_report::ATTEMPTS_MAX;
+use crate::suppressions::{self, Said};
+use crate::{Store, StoreError, time};
+
+/// A reply that does not say what it answers, answers the latest message of at most so long ago.
+const ANSWERED_WITHIN: TimeDelta = TimeDelta::days(7);
 
 /// What came of a message that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +68,183 @@ impl Store {
         inbound: &InboundRecord,
         now: DateTime<Utc>,
     ) -> Result<InboundRecorded, StoreError> {
-        let _ = (tenant, endpoint, inbound, now);
-        Err(crate::not_yet())
+        for _ in 0..ATTEMPTS_MAX {
+            let mut tx = self.db.begin().await?;
+            match self.take_in(&mut tx, tenant, endpoint, inbound, now).await? {
+                Outcome::Recorded(recorded @ InboundRecorded::Applied(_)) => {
+                    tx.commit().await?;
+                    return Ok(recorded);
+                }
+                Outcome::Recorded(recorded) => {
+                    tx.rollback().await?;
+                    return Ok(recorded);
+                }
+                Outcome::ContactMoved => tx.rollback().await?,
+            }
+        }
+        Err(StoreError::Unavailable("the contact kept being merged".into()))
     }
+
+    async fn take_in(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        endpoint: EndpointId,
+        record: &InboundRecord,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, StoreError> {
+        let sender = record.sender();
+        let hash = match &sender {
+            Some(sender) => self.recipient_hash(tx, tenant, sender).await?,
+            None => self.text_hash(tx, tenant, record.from.expose()).await?,
+        };
+        let Some(whose) = find_whose(tx, tenant, record, &hash, now).await? else {
+            return Ok(Outcome::ContactMoved);
+        };
+        let id = InboundId::derive(endpoint, &record.identity);
+        let intent = record.intent();
+        let interaction = NewInteraction {
+            id: InteractionId::of_reply(id),
+            contact: whose.contact,
+            status: work_left(intent),
+            reason: InteractionReason::Reply,
+            intent: Some(intent),
+        };
+        interactions::create(tx, tenant, &interaction, now).await?;
+        let new = NewInbound {
+            id,
+            record,
+            sender_hash: &hash,
+            contact: whose.contact,
+            intent,
+            answers: whose.answers,
+            interaction: interaction.id,
+        };
+        if !self.insert_inbound(tx, tenant, &new, now).await? {
+            return Ok(Outcome::Recorded(InboundRecorded::Duplicate { inbound: id }));
+        }
+        let said = Said {
+            channel: record.channel,
+            hash: &hash,
+            recipient: sender.as_ref(),
+            source: "reply",
+            at: time::stored(record.occurred_at),
+        };
+        let suppressed = Suppression::after_reply(intent);
+        if let Some(reason) = suppressed {
+            self.say_suppressed(tx, tenant, &said, reason).await?;
+        }
+        let lifted = match Lift::by_reply(intent) {
+            Some(lift) => self.lift_by_reply(tx, tenant, &said, lift).await?,
+            None => Vec::new(),
+        };
+        Ok(Outcome::Recorded(InboundRecorded::Applied(InboundApplied {
+            inbound: id,
+            contact: whose.contact,
+            intent,
+            answers: whose.answers,
+            interaction: interaction.id,
+            suppressed,
+            lifted,
+        })))
+    }
+
+    /// Lifts, and answers what stood until then and does no more.
+    async fn lift_by_reply(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        said: &Said<'_>,
+        lift: Lift,
+    ) -> Result<Vec<Suppression>, StoreError> {
+        let stood = suppressions::standing(tx, tenant, said.channel, said.hash).await?;
+        self.say_lifted(tx, tenant, said, lift).await?;
+        let stands = suppressions::standing(tx, tenant, said.channel, said.hash).await?;
+        let gone = stood.into_iter().filter(|stood| !stands.contains(stood));
+        Ok(gone.map(|(reason, _)| reason).collect())
+    }
+}
+
+enum Outcome {
+    Recorded(InboundRecorded),
+    ContactMoved,
+}
+
+/// Whose a message is that came in, and what it answers.
+struct Whose {
+    contact: ContactId,
+    answers: Option<MessageId>,
+}
+
+/// What a reply leaves for people to do: to stop, to start again and to ask who writes is answered by itself.
+const fn work_left(intent: Intent) -> InteractionStatus {
+    match intent {
+        Intent::Stop | Intent::Start | Intent::Help => InteractionStatus::Done,
+        Intent::Yes | Intent::No | Intent::Unclear => InteractionStatus::Todo,
+    }
+}
+
+/// Finds the contact, which is locked, and the message that is answered. `None`: start over.
+async fn find_whose(
+    tx: &mut Tx,
+    tenant: TenantId,
+    record: &InboundRecord,
+    hash: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<Whose>, StoreError> {
+    let named = match record.answers.as_deref() {
+        Some(external_id) => {
+            let name = Name {
+                provider: &record.provider,
+                external_id,
+            };
+            message_names::owner(tx, tenant, name).await?
+        }
+        None => None,
+    };
+    let since = record.occurred_at - ANSWERED_WITHIN;
+    let answers = match named {
+        Some(message) => Some(message),
+        None => latest_to(tx, tenant, hash, Some(record.channel), since).await?,
+    };
+    let known_by = match answers {
+        Some(message) => Some(message),
+        None => latest_to(tx, tenant, hash, None, DateTime::UNIX_EPOCH).await?,
+    };
+    let contact = match known_by {
+        Some(message) => message_state::load_and_lock_contact(tx, tenant, message)
+            .await?
+            .map(|known| known.contact),
+        None => contacts::find_or_make_by_hash(tx, tenant, hash, now).await?,
+    };
+    Ok(contact.map(|contact| Whose { contact, answers }))
+}
+
+pub(crate) const LATEST: &str = "SELECT id FROM messages
+     WHERE tenant_id = $1 AND recipient_hash = $2 AND created_at >= $3
+     ORDER BY created_at DESC, id DESC LIMIT 1";
+
+pub(crate) const LATEST_BY: &str = "SELECT id FROM messages
+     WHERE tenant_id = $1 AND recipient_hash = $2 AND created_at >= $3 AND channel = $4
+     ORDER BY created_at DESC, id DESC LIMIT 1";
+
+/// The latest message to a recipient, by this channel or any.
+async fn latest_to(
+    tx: &mut Tx,
+    tenant: TenantId,
+    hash: &[u8],
+    channel: Option<Channel>,
+    since: DateTime<Utc>,
+) -> Result<Option<MessageId>, StoreError> {
+    let id: Option<Uuid> = on!(tx.connection(), connection => {
+        let query = sqlx::query_scalar(if channel.is_some() { LATEST_BY } else { LATEST })
+            .bind(tenant.0)
+            .bind(hash)
+            .bind(since.timestamp_millis());
+        match channel {
+            Some(channel) => query.bind(channel.as_str()).fetch_optional(connection).await,
+            None => query.fetch_optional(connection).await,
+        }
+    })?;
+    Ok(id.map(MessageId))
 }

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use domain::{Language, PersonalText, QuietHours, TenantId};
+use sqlx::FromRow;
 
+use crate::messages::{text, word};
+use crate::tenants::context;
 use crate::{Store, StoreError};
 
 /// How a tenant wants to send. What it never said is as in [`Default`].
@@ -29,6 +32,16 @@ pub struct Senders {
     pub whatsapp: Option<PersonalText>,
 }
 
+#[derive(FromRow)]
+struct Row {
+    quiet_hours: Option<String>,
+    language: String,
+    tracking: bool,
+    sender_email: Option<Vec<u8>>,
+    sender_sms: Option<Vec<u8>>,
+    sender_whatsapp: Option<Vec<u8>>,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -46,8 +59,27 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sealed`] when a sender was sealed under a key that is not in the keyring.
     pub async fn settings(&self, tenant: TenantId) -> Result<Settings, StoreError> {
-        let _ = tenant;
-        Err(crate::not_yet())
+        let row: Option<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as(
+                "SELECT quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp FROM tenant_settings
+                 WHERE tenant_id = $1")
+                .bind(tenant.0)
+                .fetch_optional(pool)
+                .await)?;
+        let Some(row) = row else { return Ok(Settings::default()) };
+        let sender =
+            |column, sealed| Ok::<_, StoreError>(text(&self.keyring, column, tenant.0, sealed)?.map(PersonalText::new));
+        let quiet_hours = row.quiet_hours.as_deref().map(serde_json::from_str).transpose();
+        Ok(Settings {
+            quiet_hours: quiet_hours.map_err(|_| StoreError::Corrupt("quiet hours".into()))?,
+            language: word(&row.language, "an unknown language")?,
+            tracking: row.tracking,
+            senders: Senders {
+                email: sender("settings.sender_email", row.sender_email)?,
+                sms: sender("settings.sender_sms", row.sender_sms)?,
+                whatsapp: sender("settings.sender_whatsapp", row.sender_whatsapp)?,
+            },
+        })
     }
 
     /// Writes down how a tenant wants to send.
@@ -60,7 +92,38 @@ impl Store {
         settings: &Settings,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let _ = (tenant, settings, now);
-        Err(crate::not_yet())
+        let quiet_hours = settings
+            .quiet_hours
+            .map(|hours| serde_json::to_string(&hours))
+            .transpose();
+        let quiet_hours = quiet_hours.map_err(|_| StoreError::Corrupt("quiet hours".into()))?;
+        let sealed = |column, sender: &Option<PersonalText>| {
+            let seal = |sender: &PersonalText| {
+                self.keyring
+                    .seal(&context(column, tenant.0), sender.expose().as_bytes())
+            };
+            sender.as_ref().map(seal)
+        };
+        on!(self.db.writer(), pool =>
+            sqlx::query(
+                "INSERT INTO tenant_settings
+                     (tenant_id, quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp, updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 ON CONFLICT (tenant_id) DO UPDATE SET
+                     quiet_hours = excluded.quiet_hours, language = excluded.language, tracking = excluded.tracking,
+                     sender_email = excluded.sender_email, sender_sms = excluded.sender_sms,
+                     sender_whatsapp = excluded.sender_whatsapp, updated_at = excluded.updated_at")
+                .bind(tenant.0)
+                .bind(&quiet_hours)
+                .bind(settings.language.as_str())
+                .bind(settings.tracking)
+                .bind(sealed("settings.sender_email", &settings.senders.email))
+                .bind(sealed("settings.sender_sms", &settings.senders.sms))
+                .bind(sealed("settings.sender_whatsapp", &settings.senders.whatsapp))
+                .bind(now.timestamp_millis())
+                .execute(pool)
+                .await
+                .map(|_| ()))?;
+        Ok(())
     }
 }

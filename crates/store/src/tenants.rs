@@ -2,12 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use domain::TenantId;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::db::Tx;
 use crate::{Store, StoreError, time};
 
 /// One customer of the installation.
@@ -118,30 +115,9 @@ impl Store {
                 .map(|done| done.rows_affected()))?;
         Ok(deleted > 0)
     }
-
-    /// What an address is found by without being readable: a hash under a key of the tenant's own, which is sealed.
-    /// Somebody with a copy of the database alone can neither read it nor try out addresses they know of.
-    pub(crate) async fn address_hash(
-        &self,
-        tx: &mut Tx,
-        tenant: TenantId,
-        address: &domain::EmailAddress,
-    ) -> Result<Vec<u8>, StoreError> {
-        let sealed: Option<Vec<u8>> = on!(tx.connection(), connection =>
-            sqlx::query_scalar("SELECT address_key FROM tenants WHERE id = $1")
-                .bind(tenant.0)
-                .fetch_optional(connection)
-                .await)?;
-        let key = self
-            .keyring
-            .open(&address_key_context(tenant), &sealed.ok_or(StoreError::Missing)?)?;
-        let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
-        mac.update(address.expose_folded().as_bytes());
-        Ok(mac.finalize().into_bytes().to_vec())
-    }
 }
 
-fn address_key_context(tenant: TenantId) -> Vec<u8> {
+pub(crate) fn address_key_context(tenant: TenantId) -> Vec<u8> {
     context("tenant.address_key", tenant.0)
 }
 
