@@ -210,7 +210,10 @@ pub(super) async fn gates(connection: Connection<'_>, queue: Queue) -> Result<Ve
     let [first, second, third] = lanes(queue);
     let rows: Vec<(String, i64)> = on!(connection, inner =>
         sqlx::query_as(GATES).bind(first).bind(second).bind(third).fetch_all(inner).await?);
-    let gates: BTreeMap<_, _> = rows.into_iter().map(|(gate, jobs)| (gate, jobs.unsigned_abs())).collect();
+    let gates: BTreeMap<_, _> = rows
+        .into_iter()
+        .map(|(gate, jobs)| (gate, jobs.unsigned_abs()))
+        .collect();
     Ok(gates.into_iter().collect())
 }
 

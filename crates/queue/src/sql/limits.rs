@@ -90,9 +90,7 @@ pub(super) fn columns(limit: Limit) -> (Option<i64>, Option<i64>, Option<i64>) {
 
 /// The arrival time to go on with under a new limit.
 pub(super) fn arrival_under(limit: Limit, arrival_us: i64, now: Millis) -> i64 {
-    limit
-        .rate
-        .map_or(0, |rate| Gcra::from(rate).instead(arrival_us, now))
+    limit.rate.map_or(0, |rate| Gcra::from(rate).instead(arrival_us, now))
 }
 
 /// Why nothing more of a key may start.
@@ -190,7 +188,10 @@ pub(super) fn each_once(turns: impl Iterator<Item = Turn>) -> Vec<Turn> {
 pub(super) fn last_marked(turns: &[Turn], is_full: bool, now: Millis) -> Option<&str> {
     let came_to = |turn: &&Turn| turn.taken > 0 || !is_full || turn.closed(now).is_some();
     let marked = turns.iter().filter(|turn| turn.marked);
-    marked.take_while(came_to).last().map(|turn| turn.row.limit_key.as_str())
+    marked
+        .take_while(came_to)
+        .last()
+        .map(|turn| turn.row.limit_key.as_str())
 }
 
 #[cfg(test)]
@@ -226,10 +227,10 @@ mod tests {
     fn what_opens_by_itself_is_told_before_what_does_not() {
         let mut both = turn(Some(1), Some(10));
         both.taken = 1;
-        assert!(!both.closed(NOW).unwrap().is_full);
+        assert!(!both.closed(NOW).is_some_and(|closed| closed.is_full));
         let mut full = turn(Some(1), Some(100));
         full.taken = 1;
-        assert!(full.closed(NOW).unwrap().is_full);
+        assert!(full.closed(NOW).is_some_and(|closed| closed.is_full));
         assert_eq!(turn(Some(2), Some(100)).closed(NOW), None);
         let mut cooled = turn(None, None);
         cooled.row.cool_until = NOW + 1;

@@ -55,7 +55,9 @@ pub(super) async fn a_full_key_is_never_forgotten(another: impl Fn() -> Arc<SqlQ
     let done = Arc::new(AtomicUsize::new(0));
     let adder = tokio::spawn(async move {
         for from in (0..TOTAL).step_by(20) {
-            let jobs: Vec<_> = (from..from + 20).map(|key| limited(&(key % KEYS).to_string(), key)).collect();
+            let jobs: Vec<_> = (from..from + 20)
+                .map(|key| limited(&(key % KEYS).to_string(), key))
+                .collect();
             first.add(&jobs, NOW).await.unwrap();
         }
     });
@@ -109,7 +111,13 @@ async fn work(queue: &SqlQueue, running: &Mutex<BTreeMap<Key, usize>>, done: &At
 pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(another: impl Fn() -> Arc<SqlQueue>) {
     const LINES: usize = 5;
     const TOTAL: usize = 400;
-    let after_death = |line: usize| if line.is_multiple_of(2) { AfterDeath::GoOn } else { AfterDeath::Hold };
+    let after_death = |line: usize| {
+        if line.is_multiple_of(2) {
+            AfterDeath::GoOn
+        } else {
+            AfterDeath::Hold
+        }
+    };
     let jobs: Vec<_> = (0..TOTAL)
         .map(|key| {
             let job = ordered(key % LINES, after_death(key % LINES), key);
@@ -118,7 +126,10 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
             NewJob { run_at, ..job }
         })
         .collect();
-    let (ids, done) = (Arc::new(jobs.iter().map(|job| job.id).collect::<Vec<_>>()), Arc::default());
+    let (ids, done) = (
+        Arc::new(jobs.iter().map(|job| job.id).collect::<Vec<_>>()),
+        Arc::default(),
+    );
     let adder = {
         let queue = another();
         tokio::spawn(async move {
@@ -158,9 +169,16 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
     let ended = tokio::time::timeout(FAILURE_LIMIT, all).await;
     let queue = another();
     let counts = queue.counts(Queue::Default).await.unwrap();
-    assert!(ended.is_ok(), "{} of {TOTAL} ended; {counts:?}", done.lock().unwrap().len());
+    assert!(
+        ended.is_ok(),
+        "{} of {TOTAL} ended; {counts:?}",
+        done.lock().unwrap().len()
+    );
     let mut times: HashMap<JobId, usize> = HashMap::new();
-    done.lock().unwrap().iter().for_each(|id| *times.entry(*id).or_default() += 1);
+    done.lock()
+        .unwrap()
+        .iter()
+        .for_each(|id| *times.entry(*id).or_default() += 1);
     assert!(times.values().all(|times| *times == 1), "each ends once");
     is_consistent(&queue).await;
 }
@@ -187,7 +205,12 @@ async fn run_lines(queue: Arc<SqlQueue>, done: Arc<Mutex<Vec<JobId>>>) {
             }
         });
         let outcomes: Vec<_> = outcomes.collect();
-        let settles: Vec<_> = claims.jobs.iter().zip(&outcomes).map(|(job, end)| settle(job, end.clone())).collect();
+        let settles: Vec<_> = claims
+            .jobs
+            .iter()
+            .zip(&outcomes)
+            .map(|(job, end)| settle(job, end.clone()))
+            .collect();
         // All of the claim's jobs are settled; what is noted as done must not be lost when this is aborted.
         let (queue, done) = (Arc::clone(&queue), Arc::clone(&done));
         let noted = tokio::spawn(async move {
@@ -229,7 +252,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
         .map(|worker| {
             let (queue, done) = (another(), Arc::clone(&done));
             tokio::spawn(async move {
-                let mut turn = worker;
+                let mut turn: usize = worker;
                 while done.load(Ordering::SeqCst) < TOTAL {
                     let claims = queue.claim(&request(7, NOW + LEASE_MS)).await.unwrap();
                     let settles = claims.jobs.iter().map(|job| {
@@ -239,7 +262,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
                             error: None,
                             cool: true,
                         };
-                        settle(job, if turn % 4 == 0 { cooled } else { Outcome::Done })
+                        settle(job, if turn.is_multiple_of(4) { cooled } else { Outcome::Done })
                     });
                     let settles: Vec<_> = settles.collect();
                     let finished: Vec<_> = claims.jobs.iter().map(|job| job.ticket.claim).take(1).collect();
@@ -258,7 +281,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
             while done.load(Ordering::SeqCst) < TOTAL {
                 turn += 1;
                 let key = Key::new(&(turn % 3).to_string()).unwrap();
-                let limit = (turn % 4 != 0).then_some(Limit {
+                let limit = (!turn.is_multiple_of(4)).then_some(Limit {
                     rate: None,
                     concurrency: Some(turn % 5),
                 });
@@ -268,7 +291,9 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
     };
     let all = async {
         for from in (0..TOTAL).step_by(10) {
-            let jobs: Vec<_> = (from..from + 10).map(|key| limited(&(key % 3).to_string(), key)).collect();
+            let jobs: Vec<_> = (from..from + 10)
+                .map(|key| limited(&(key % 3).to_string(), key))
+                .collect();
             queue.add(&jobs, NOW).await.unwrap();
         }
         for worker in workers {

@@ -94,7 +94,9 @@ pub(super) async fn add(
         let places: Result<Vec<i32>, _> = order.iter().map(|place| i32::try_from(*place)).collect();
         query = query
             .bind(column(&sorted, |job| job.keys.limit.as_ref().map(Key::as_str)))
-            .bind(column(&sorted, |job| job.keys.order.as_ref().map(|order| order.key.as_str())))
+            .bind(column(&sorted, |job| {
+                job.keys.order.as_ref().map(|order| order.key.as_str())
+            }))
             .bind(column(&sorted, |job| holds(&job.keys)))
             .bind(places.map_err(broken)?);
     }

@@ -149,8 +149,8 @@ pub(super) async fn claim(
     let Visit {
         taken, jobs, unserved, ..
     } = taking.visit;
-    let more = taking.number(6) > 0
-        && (taken == 0 || taken < cut || taken < jobs || unserved || taking.size(5) >= ring.runs);
+    let more =
+        taking.number(6) > 0 && (taken == 0 || taken < cut || taken < jobs || unserved || taking.size(5) >= ring.runs);
     Ok(Outcome {
         claims: Claims {
             more: more || keyed,

@@ -74,7 +74,10 @@ pub(super) async fn delete(connection: &mut PgConnection, id: JobId) -> Result<b
         failed AS (DELETE FROM queue_errors e USING gone WHERE e.id = gone.id)
         SELECT id, queue, tenant, CASE WHEN holds THEN order_key END AS order_key FROM gone";
     let mut transaction = connection.begin().await?;
-    let gone: Option<Removed> = sqlx::query_as(DELETE).bind(id.0).fetch_optional(&mut *transaction).await?;
+    let gone: Option<Removed> = sqlx::query_as(DELETE)
+        .bind(id.0)
+        .fetch_optional(&mut *transaction)
+        .await?;
     let found = gone.is_some();
     if let Some(gone) = gone {
         let queue = rows::queue(gone.queue)?;

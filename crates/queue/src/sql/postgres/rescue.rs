@@ -120,7 +120,9 @@ pub(super) async fn rescue(
         .fetch_one(&mut *transaction)
         .await?;
     let dead = row.tenants.into_iter().zip(row.order_keys).zip(row.ids);
-    let ends: Vec<End> = dead.map(|((tenant, order_key), id)| End { tenant, order_key, id }).collect();
+    let ends: Vec<End> = dead
+        .map(|((tenant, order_key), id)| End { tenant, order_key, id })
+        .collect();
     lines::end(&mut transaction, queue, &ends).await?;
     transaction.commit().await?;
     let size = |count| usize::try_from(count).unwrap_or(0);

@@ -108,9 +108,8 @@ impl Batch<'_> {
     }
 
     async fn keep_free(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        let row = |(index, job, at): (usize, &NewJob, usize)| {
-            (index, job.queue as i16, self.due(job), at, job.body.len())
-        };
+        let row =
+            |(index, job, at): (usize, &NewJob, usize)| (index, job.queue as i16, self.due(job), at, job.body.len());
         self.insert(connection, [JOBS, LATER], row).await?;
         let runs = runs(self.jobs().filter(|(_, job)| self.due(job).is_none()));
         if !runs.is_empty() {
@@ -130,7 +129,16 @@ impl Batch<'_> {
         let line = |job: &NewJob| job.keys.order.as_ref().map(|order| order.key.as_str().to_owned());
         let row = |(index, job, at): (usize, &NewJob, usize)| {
             let (queue, due) = (job.queue as i16, self.due(job));
-            (index, queue, due, at, job.body.len(), limit(job), line(job), holds(&job.keys))
+            (
+                index,
+                queue,
+                due,
+                at,
+                job.body.len(),
+                limit(job),
+                line(job),
+                holds(&job.keys),
+            )
         };
         self.insert(connection, [JOBS_KEYED, LATER_KEYED], row).await?;
         let now = self.jobs().filter(|(_, job)| self.due(job).is_none());
@@ -144,7 +152,15 @@ impl Batch<'_> {
                 };
                 let (queue, id) = (job.queue as i16, job.id.0);
                 let order_key = line(job);
-                (order[index], Due { queue, order_key, id, place })
+                (
+                    order[index],
+                    Due {
+                        queue,
+                        order_key,
+                        id,
+                        place,
+                    },
+                )
             })
             .collect();
         due.sort_by_key(|(place, _)| *place);

@@ -77,6 +77,16 @@ pub(super) struct Outcome {
     pub(super) visit: Visit,
 }
 
+/// A row of [`PICK`].
+#[derive(sqlx::FromRow)]
+struct Picked {
+    k: i64,
+    tenant: Option<Uuid>,
+    pos: i64,
+    n: Option<i64>,
+    unserved: bool,
+}
+
 /// A ready run that may be cut.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -114,7 +124,7 @@ pub(super) async fn claim(
     rings: &Rings,
 ) -> Result<Outcome, sqlx::Error> {
     let [first, second, third] = lanes(request.queue);
-    let rows: Vec<(i64, Option<Uuid>, i64, Option<i64>, bool)> = sqlx::query_as(PICK)
+    let rows: Vec<Picked> = sqlx::query_as(PICK)
         .bind(lane(request.queue, request.lane))
         .bind(ring.cursor)
         .bind(number(request.want))
@@ -128,17 +138,17 @@ pub(super) async fn claim(
         .fetch_all(&mut *connection)
         .await?;
     let (mut picked, mut keyed, mut opens_at) = (Vec::with_capacity(rows.len()), false, None);
-    for (turn, tenant, pos, n, unserved) in rows {
-        match (tenant, n) {
+    for row in rows {
+        match (row.tenant, row.n) {
             (Some(tenant), Some(n)) => picked.push(Run {
-                turn,
+                turn: row.k,
                 key: None,
                 tenant,
-                pos,
+                pos: row.pos,
                 n,
-                unserved,
+                unserved: row.unserved,
             }),
-            _ => (keyed, opens_at) = (pos != 0, n),
+            _ => (keyed, opens_at) = (row.pos != 0, row.n),
         }
     }
     if keyed {

@@ -52,10 +52,7 @@ pub(super) async fn join(connection: &mut SqliteConnection, due: Vec<Due>) -> Re
 }
 
 /// The heads of the lines of these jobs. Who comes first to a line that is not there becomes its head.
-async fn heads<'a>(
-    connection: &mut SqliteConnection,
-    due: &'a [Due],
-) -> Result<HashMap<Line<'a>, Uuid>, sqlx::Error> {
+async fn heads<'a>(connection: &mut SqliteConnection, due: &'a [Due]) -> Result<HashMap<Line<'a>, Uuid>, sqlx::Error> {
     // [queue, order key]
     const BEGIN: &str = "INSERT INTO queue_lines (queue, tenant, order_key, head)
         SELECT value ->> 0, substr($2, 16 * key + 1, 16), value ->> 1, substr($3, 16 * key + 1, 16)
@@ -172,10 +169,7 @@ pub(super) async fn follow(connection: &mut SqliteConnection, queue: Queue, ends
         .bind(packed(led.iter().map(|(_, id)| id)))
         .execute(&mut *connection)
         .await?;
-    sqlx::query(GONE)
-        .bind(json(&places)?)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(GONE).bind(json(&places)?).execute(&mut *connection).await?;
     make_ready(connection, ready).await?;
     Ok(true)
 }

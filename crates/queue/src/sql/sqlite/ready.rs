@@ -42,7 +42,11 @@ pub(super) async fn make_ready(connection: &mut SqliteConnection, places: Vec<Pl
     let mut runs = Vec::new();
     for (index, ((lane, key, _), seqs)) in seqs.iter_mut().enumerate() {
         seqs.sort_unstable();
-        runs.extend(islands(seqs).into_iter().map(|(pos, n)| (index, *lane, pos, n, key.as_str())));
+        runs.extend(
+            islands(seqs)
+                .into_iter()
+                .map(|(pos, n)| (index, *lane, pos, n, key.as_str())),
+        );
     }
     sqlx::query(READY)
         .bind(json(&runs)?)

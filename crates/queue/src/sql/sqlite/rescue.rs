@@ -177,10 +177,7 @@ async fn bury(
             .execute(&mut *connection)
             .await?;
     }
-    let ends: Vec<(Uuid, Option<String>, Uuid)> = sqlx::query_as(ENDS)
-        .bind(&input)
-        .fetch_all(&mut *connection)
-        .await?;
+    let ends: Vec<(Uuid, Option<String>, Uuid)> = sqlx::query_as(ENDS).bind(&input).fetch_all(&mut *connection).await?;
     for step in STEPS {
         sqlx::query(step)
             .bind(&input)
@@ -190,7 +187,9 @@ async fn bury(
             .execute(&mut *connection)
             .await?;
     }
-    let ends = ends.into_iter().filter_map(|(tenant, order_key, id)| End::of(tenant, order_key, id));
+    let ends = ends
+        .into_iter()
+        .filter_map(|(tenant, order_key, id)| End::of(tenant, order_key, id));
     lines::follow(connection, queue, &ends.collect::<Vec<_>>()).await?;
     Ok(())
 }

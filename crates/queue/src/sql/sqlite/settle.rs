@@ -175,7 +175,8 @@ async fn mixed(
     live: &HashSet<i64>,
     now: Millis,
 ) -> Result<Gone, sqlx::Error> {
-    const RELEASED: &str = "SELECT j.queue + 10 * j.crashes AS lane, COALESCE(j.limit_key, '') AS limit_key, j.tenant, j.seq
+    const RELEASED: &str =
+        "SELECT j.queue + 10 * j.crashes AS lane, COALESCE(j.limit_key, '') AS limit_key, j.tenant, j.seq
         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2 WHERE i.value ->> 1 = 4";
     let mut back = numbers_back(connection, settles.len()).await?;
     let mut front = numbers_front(connection, settles.len()).await?;
@@ -211,10 +212,7 @@ async fn mixed(
         }
     }
     if input.iter().any(|row| row.1 == RELEASE) {
-        let released: Vec<Place> = sqlx::query_as(RELEASED)
-            .bind(&text)
-            .fetch_all(&mut *connection)
-            .await?;
+        let released: Vec<Place> = sqlx::query_as(RELEASED).bind(&text).fetch_all(&mut *connection).await?;
         make_ready(connection, released).await?;
     }
     Ok(input.iter().map(|row| (row.0, row.1)).collect())

@@ -92,8 +92,10 @@ async fn join(connection: &mut SqliteConnection, queue: Queue, rows: Vec<DueRow>
         .bind(json(&ordered)?)
         .fetch_all(&mut *connection)
         .await?;
-    let mut found: HashMap<i64, (Option<String>, Uuid)> =
-        found.into_iter().map(|(seq, order_key, id)| (seq, (order_key, id))).collect();
+    let mut found: HashMap<i64, (Option<String>, Uuid)> = found
+        .into_iter()
+        .map(|(seq, order_key, id)| (seq, (order_key, id)))
+        .collect();
     let due = rows.into_iter().map(|row| {
         let (order_key, id) = found.remove(&row.place.seq).unwrap_or_default();
         Due {
