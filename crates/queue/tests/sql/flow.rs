@@ -183,6 +183,45 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
     is_consistent(&queue).await;
 }
 
+/// Jobs join two lines one by one while their heads end: again and again a line is just over when the next one comes.
+pub(super) async fn who_joins_a_line_as_it_empties_is_started(another: impl Fn() -> Arc<SqlQueue>) {
+    const LINES: usize = 2;
+    const TOTAL: usize = 400;
+    let done = Arc::new(AtomicUsize::new(0));
+    let adders: Vec<_> = (0..LINES)
+        .map(|line| {
+            let queue = another();
+            tokio::spawn(async move {
+                for key in (line..TOTAL).step_by(LINES) {
+                    queue.add(&[ordered(line, AfterDeath::GoOn, key)], NOW).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let workers: Vec<_> = (0..2)
+        .map(|_| {
+            let (queue, done) = (another(), Arc::clone(&done));
+            tokio::spawn(async move {
+                while done.load(Ordering::SeqCst) < TOTAL {
+                    let claims = queue.claim(&request(2, NOW + LEASE_MS)).await.unwrap();
+                    let finished: Vec<_> = claims.jobs.iter().map(|job| job.ticket.claim).take(1).collect();
+                    let settles: Vec<_> = claims.jobs.iter().map(|job| settle(job, Outcome::Done)).collect();
+                    let held = queue.settle(Queue::Default, &settles, &finished, NOW).await.unwrap();
+                    done.fetch_add(held.len(), Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    let all = async {
+        for task in adders.into_iter().chain(workers) {
+            task.await.unwrap();
+        }
+    };
+    let ended = tokio::time::timeout(FAILURE_LIMIT, all).await;
+    assert!(ended.is_ok(), "{} of {TOTAL} done", done.load(Ordering::SeqCst));
+    is_consistent(&another()).await;
+}
+
 /// Claims from all lanes and settles, some with a death or a delay, until it is aborted.
 async fn run_lines(queue: Arc<SqlQueue>, done: Arc<Mutex<Vec<JobId>>>) {
     let mut turn = 0_usize;

@@ -69,6 +69,12 @@ async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_a_line_as_it_empties_is_started() {
+    let database = database().await;
+    super::flow::who_joins_a_line_as_it_empties_is_started(|| patient(database.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_may_change_at_any_moment() {
     let database = database().await;
     super::flow::limits_may_change_at_any_moment(|| patient(database.url())).await;
