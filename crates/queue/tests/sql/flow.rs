@@ -183,11 +183,12 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
     is_consistent(&queue).await;
 }
 
-/// Jobs join two lines one by one while their heads end: again and again a line is just over when the next one comes.
-pub(super) async fn who_joins_a_line_as_it_empties_is_started(another: impl Fn() -> Arc<SqlQueue>) {
+/// Jobs join two lines one by one while their heads end: again and again a line is just over when the next one
+/// comes.
+pub(super) async fn who_joins_a_line_as_it_empties_starts_in_order(another: impl Fn() -> Arc<SqlQueue>) {
     const LINES: usize = 2;
     const TOTAL: usize = 400;
-    let done = Arc::new(AtomicUsize::new(0));
+    let (done, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
     let adders: Vec<_> = (0..LINES)
         .map(|line| {
             let queue = another();
@@ -200,10 +201,11 @@ pub(super) async fn who_joins_a_line_as_it_empties_is_started(another: impl Fn()
         .collect();
     let workers: Vec<_> = (0..2)
         .map(|_| {
-            let (queue, done) = (another(), Arc::clone(&done));
+            let (queue, done, started) = (another(), Arc::clone(&done), Arc::clone(&started));
             tokio::spawn(async move {
                 while done.load(Ordering::SeqCst) < TOTAL {
                     let claims = queue.claim(&request(2, NOW + LEASE_MS)).await.unwrap();
+                    started.lock().unwrap().extend(claims.jobs.iter().map(|job| job.id));
                     let finished: Vec<_> = claims.jobs.iter().map(|job| job.ticket.claim).take(1).collect();
                     let settles: Vec<_> = claims.jobs.iter().map(|job| settle(job, Outcome::Done)).collect();
                     let held = queue.settle(Queue::Default, &settles, &finished, NOW).await.unwrap();
@@ -219,6 +221,18 @@ pub(super) async fn who_joins_a_line_as_it_empties_is_started(another: impl Fn()
     };
     let ended = tokio::time::timeout(FAILURE_LIMIT, all).await;
     assert!(ended.is_ok(), "{} of {TOTAL} done", done.load(Ordering::SeqCst));
+    let started = started.lock().unwrap();
+    let place = |key: usize| {
+        started
+            .iter()
+            .position(|id| *id == ordered(0, AfterDeath::GoOn, key).id)
+    };
+    for key in LINES..TOTAL {
+        assert!(
+            place(key - LINES) < place(key),
+            "{key} started before the one before it"
+        );
+    }
     is_consistent(&another()).await;
 }
 

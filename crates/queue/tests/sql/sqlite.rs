@@ -78,10 +78,10 @@ async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_joins_a_line_as_it_empties_is_started() {
+async fn who_joins_a_line_as_it_empties_starts_in_order() {
     let database = database().await;
     let queue = open(database.url());
-    super::flow::who_joins_a_line_as_it_empties_is_started(|| Arc::clone(&queue)).await;
+    super::flow::who_joins_a_line_as_it_empties_starts_in_order(|| Arc::clone(&queue)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
