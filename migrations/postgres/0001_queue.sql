@@ -116,7 +116,9 @@ CREATE TABLE queue_closed (
     is_full   boolean NOT NULL,
     PRIMARY KEY (lane, limit_key)
 );
-CREATE INDEX queue_closed_opens ON queue_closed (lane, is_full, opens_at);
+-- Partial, so that neither can be taken to look for a key, which to the planner seems as good as long as the table is small.
+CREATE INDEX queue_closed_opens ON queue_closed (lane, opens_at) WHERE NOT is_full;
+CREATE INDEX queue_closed_full ON queue_closed (lane, opens_at) WHERE is_full;
 
 -- Who goes first in each line; alive or, in a line that waits for it, dead.
 CREATE TABLE queue_lines (

@@ -111,7 +111,8 @@ CREATE TABLE queue_closed (
     is_full   INTEGER NOT NULL,
     PRIMARY KEY (lane, limit_key)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX queue_closed_opens ON queue_closed (lane, is_full, opens_at);
+CREATE INDEX queue_closed_opens ON queue_closed (lane, opens_at) WHERE is_full = 0;
+CREATE INDEX queue_closed_full ON queue_closed (lane, opens_at) WHERE is_full = 1;
 
 -- Who goes first in each line; alive or, in a line that waits for it, dead.
 CREATE TABLE queue_lines (

@@ -220,9 +220,7 @@ impl Why {
             Self::Unknown => "unknown",
             Self::Ended => "ended",
             Self::Dead { .. } => "dead",
-            Self::UnknownKind { .. } => "unknown_kind",
-            Self::UnknownKey { .. } => "unknown_key",
-            Self::Parked { .. } => "parked",
+            Self::UnknownKind { .. } | Self::UnknownKey { .. } | Self::Parked { .. } => "parked",
             Self::Scheduled { .. } => "scheduled",
             Self::Running { .. } => "running",
             Self::LeaseEnded { .. } => "lease_ended",
@@ -250,8 +248,8 @@ impl Why {
         match self {
             Self::Unknown | Self::Ended => json!({}),
             Self::Dead { reason, at, .. } => json!({ "died_of": reason.name(), "at": rfc3339(*at) }),
-            Self::UnknownKind { kind } => json!({ "kind": kind }),
-            Self::UnknownKey { key } => json!({ "key": key }),
+            Self::UnknownKind { kind } => json!({ "gate": format!("kind:{kind}"), "kind": kind }),
+            Self::UnknownKey { key } => json!({ "gate": format!("key:{key}"), "key": key }),
             Self::Parked { gate } => json!({ "gate": gate }),
             Self::Scheduled {
                 until,

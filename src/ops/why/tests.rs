@@ -99,8 +99,10 @@ fn every_state_has_its_one_reason() {
     check(&facts(scheduled(NOW)), "waiting");
     check(&facts(running(NOW + 1)), "running");
     check(&facts(running(NOW)), "lease_ended");
-    check(&facts(parked("kind:send_otp")), "unknown_kind");
-    check(&facts(parked("key:k2")), "unknown_key");
+    let words = check(&facts(parked("kind:send_otp")), "parked");
+    assert!(words.contains("knows the kind `send_otp`"), "{words}");
+    let words = check(&facts(parked("key:k2")), "parked");
+    assert!(words.contains("sealed under the key `k2`"), "{words}");
     check(&facts(parked("elsewhere")), "parked");
     check(&facts(dead), "dead");
     check(&unserved(facts(State::Ready)), "no_worker");

@@ -18,6 +18,9 @@ use crate::job::Queue;
 /// The least that a tenant gets per visit, if it has that much: neighbouring rows cost little.
 const SHARE_MIN: usize = 8;
 
+/// The least limit keys that a claim looks at: to look is more than half of its work.
+const KEYS_MIN: usize = 16;
+
 /// Of so many limit keys at most it is known which tenant was served last.
 const SERVED_MAX: usize = 10_000;
 
@@ -44,6 +47,8 @@ pub(super) struct Ring {
     pub(super) keyed: bool,
     /// The limit key looked at last.
     pub(super) key: String,
+    /// Limit keys that are looked at by one claim.
+    pub(super) keys: usize,
     /// Whether the first limit key goes before the first tenant without one; by turns.
     pub(super) keys_first: bool,
 }
@@ -56,6 +61,7 @@ impl Default for Ring {
             runs: SHARE_MIN,
             keyed: false,
             key: String::new(),
+            keys: KEYS_MIN,
             keys_first: false,
         }
     }
@@ -78,6 +84,8 @@ pub(super) struct Visit {
     pub(super) keyed: bool,
     /// The limit key looked at last.
     pub(super) key: Option<String>,
+    /// Limit keys of which it took jobs.
+    pub(super) keys_served: usize,
 }
 
 impl Ring {
@@ -95,12 +103,18 @@ impl Ring {
             // The first may be what an earlier claim left of it, and the last of an add is shorter.
             _ => share.min(want).div_ceil(length) + 2,
         };
+        let keys = match (visit.keyed, visit.taken >= want) {
+            (true, false) => self.keys * 2,
+            (true, true) => visit.keys_served * 2,
+            (false, _) => self.keys,
+        };
         Self {
             cursor: visit.last.unwrap_or(self.cursor),
             share,
             runs,
             keyed: visit.keyed,
             key: visit.key.unwrap_or(self.key),
+            keys: keys.clamp(KEYS_MIN, BATCH_MAX),
             keys_first: !self.keys_first,
         }
     }
@@ -158,16 +172,13 @@ mod tests {
         let mut ring = Ring::default();
         let mut claims = 0;
         while ring.share < 250 {
-            let taken = ring.share;
-            ring = ring.after(
-                Visit {
-                    taken,
-                    runs: 2,
-                    jobs: 256,
-                    ..Visit::default()
-                },
-                250,
-            );
+            let visit = Visit {
+                taken: ring.share,
+                runs: 2,
+                jobs: 256,
+                ..Visit::default()
+            };
+            ring = ring.after(visit, 250);
             claims += 1;
         }
         assert_eq!((claims, ring.runs), (5, 4));
@@ -191,6 +202,21 @@ mod tests {
             250,
         );
         assert_eq!((next.share, next.runs), (SHARE_MIN, SHARE_MIN));
+    }
+
+    #[test]
+    fn a_claim_looks_at_about_as_many_keys_as_it_can_serve() {
+        let visit = |taken, keys_served| Visit {
+            taken,
+            keys_served,
+            keyed: true,
+            ..Visit::default()
+        };
+        let ring = Ring::default().after(visit(10, 10), 250).after(visit(30, 30), 250);
+        assert_eq!(ring.keys, 64);
+        let ring = ring.after(visit(250, 40), 250);
+        assert_eq!(ring.keys, 80);
+        assert_eq!(ring.after(visit(250, 1), 250).keys, KEYS_MIN);
     }
 
     #[test]

@@ -183,6 +183,59 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
     is_consistent(&queue).await;
 }
 
+/// Jobs join two lines one by one while their heads end: again and again a line is just over when the next one
+/// comes.
+pub(super) async fn who_joins_a_line_as_it_empties_starts_in_order(another: impl Fn() -> Arc<SqlQueue>) {
+    const LINES: usize = 2;
+    const TOTAL: usize = 400;
+    let (done, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let adders: Vec<_> = (0..LINES)
+        .map(|line| {
+            let queue = another();
+            tokio::spawn(async move {
+                for key in (line..TOTAL).step_by(LINES) {
+                    queue.add(&[ordered(line, AfterDeath::GoOn, key)], NOW).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let workers: Vec<_> = (0..2)
+        .map(|_| {
+            let (queue, done, started) = (another(), Arc::clone(&done), Arc::clone(&started));
+            tokio::spawn(async move {
+                while done.load(Ordering::SeqCst) < TOTAL {
+                    let claims = queue.claim(&request(2, NOW + LEASE_MS)).await.unwrap();
+                    started.lock().unwrap().extend(claims.jobs.iter().map(|job| job.id));
+                    let finished: Vec<_> = claims.jobs.iter().map(|job| job.ticket.claim).take(1).collect();
+                    let settles: Vec<_> = claims.jobs.iter().map(|job| settle(job, Outcome::Done)).collect();
+                    let held = queue.settle(Queue::Default, &settles, &finished, NOW).await.unwrap();
+                    done.fetch_add(held.len(), Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    let all = async {
+        for task in adders.into_iter().chain(workers) {
+            task.await.unwrap();
+        }
+    };
+    let ended = tokio::time::timeout(FAILURE_LIMIT, all).await;
+    assert!(ended.is_ok(), "{} of {TOTAL} done", done.load(Ordering::SeqCst));
+    let started = started.lock().unwrap();
+    let place = |key: usize| {
+        started
+            .iter()
+            .position(|id| *id == ordered(0, AfterDeath::GoOn, key).id)
+    };
+    for key in LINES..TOTAL {
+        assert!(
+            place(key - LINES) < place(key),
+            "{key} started before the one before it"
+        );
+    }
+    is_consistent(&another()).await;
+}
+
 /// Claims from all lanes and settles, some with a death or a delay, until it is aborted.
 async fn run_lines(queue: Arc<SqlQueue>, done: Arc<Mutex<Vec<JobId>>>) {
     let mut turn = 0_usize;
@@ -252,7 +305,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
         .map(|worker| {
             let (queue, done) = (another(), Arc::clone(&done));
             tokio::spawn(async move {
-                let mut turn = worker;
+                let mut turn: usize = worker;
                 while done.load(Ordering::SeqCst) < TOTAL {
                     let claims = queue.claim(&request(7, NOW + LEASE_MS)).await.unwrap();
                     let settles = claims.jobs.iter().map(|job| {
@@ -262,7 +315,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
                             error: None,
                             cool: true,
                         };
-                        settle(job, if turn % 4 == 0 { cooled } else { Outcome::Done })
+                        settle(job, if turn.is_multiple_of(4) { cooled } else { Outcome::Done })
                     });
                     let settles: Vec<_> = settles.collect();
                     let finished: Vec<_> = claims.jobs.iter().map(|job| job.ticket.claim).take(1).collect();

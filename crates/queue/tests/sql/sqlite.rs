@@ -78,6 +78,13 @@ async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_a_line_as_it_empties_starts_in_order() {
+    let database = database().await;
+    let queue = open(database.url());
+    super::flow::who_joins_a_line_as_it_empties_starts_in_order(|| Arc::clone(&queue)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_may_change_at_any_moment() {
     let database = database().await;
     let queue = open(database.url());

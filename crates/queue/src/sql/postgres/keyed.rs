@@ -18,7 +18,7 @@ use super::claim::{Outcome, Taking, jobs_of_got, take_cut, tenants_ring};
 use crate::backend::{ClaimRequest, Claimed, Claims};
 use crate::clock::Millis;
 
-/// `$1` lane, `$2` key looked at last, `$3` keys at most (and one more, to know whether that was all), `$4` now, `$5` the
+/// `$1` lane, `$2` key looked at last, `$3` keys at most (and one more, to know whether these were all), `$4` now, `$5` the
 /// switch, `$6` queue.
 ///
 /// `ring` names the keys with marks, round the circle; `due` the closed ones whose time has come. What is kept about a key
@@ -150,39 +150,40 @@ SELECT ARRAY[
 ///
 /// A key without ready jobs loses its marks and is forgotten. One that is closed is known as closed and loses its marks.
 /// One that is open and was known as closed gets a mark for that. (A job that becomes ready while we do this brings a mark
-/// that we have not seen.)
+/// that we have not seen.) `spent` only updates, and is an INSERT because a join with a table that grew since it was last
+/// analyzed may be planned as a walk through all of it. So rows are removed by their `ctid`, too: marks never change, and a
+/// key that another claim has found closed since we looked may stay so.
 const LEAVE: &str = "
 WITH went AS MATERIALIZED (
     SELECT limit_key COLLATE \"C\" AS limit_key, opens_at, is_full, arrival_us
     FROM unnest($3::text[], $4::bigint[], $5::bool[], $6::bigint[]) AS t(limit_key, opens_at, is_full, arrival_us)),
 spent AS (
-    UPDATE queue_limits l SET arrival_us = went.arrival_us FROM went
-    WHERE l.queue = $1 AND l.limit_key = went.limit_key AND went.arrival_us IS NOT NULL),
+    INSERT INTO queue_limits (queue, limit_key, arrival_us)
+    SELECT $1, limit_key, arrival_us FROM went WHERE arrival_us IS NOT NULL
+    ON CONFLICT (queue, limit_key) DO UPDATE SET arrival_us = excluded.arrival_us),
 found AS MATERIALIZED (
     SELECT went.limit_key, went.opens_at, went.is_full, waits.one IS NOT NULL AS waits
     FROM went LEFT JOIN LATERAL (
         SELECT 1 AS one FROM queue_ready r WHERE r.lane = $2 AND r.limit_key = went.limit_key LIMIT 1) waits ON true),
 mark AS MATERIALIZED (
-    SELECT held.limit_key, held.number
+    SELECT held.ctid
     FROM unnest($7::text[], $8::bigint[]) AS m(limit_key, number)
     JOIN found ON found.limit_key = m.limit_key AND (NOT found.waits OR found.opens_at IS NOT NULL),
     LATERAL (
-        SELECT limit_key, number FROM queue_turns t
+        SELECT ctid FROM queue_turns t
         WHERE t.lane = $2 AND t.limit_key = found.limit_key AND t.number = m.number
         LIMIT 1 FOR UPDATE SKIP LOCKED) held),
-unmarked AS (
-    DELETE FROM queue_turns t USING mark WHERE t.lane = $2 AND t.limit_key = mark.limit_key AND t.number = mark.number),
+unmarked AS (DELETE FROM queue_turns WHERE ctid = ANY(ARRAY(SELECT ctid FROM mark))),
 shut AS (
     INSERT INTO queue_closed (lane, limit_key, opens_at, is_full)
     SELECT $2, limit_key, opens_at, is_full FROM found WHERE waits AND opens_at IS NOT NULL ORDER BY limit_key
     ON CONFLICT (lane, limit_key) DO UPDATE SET opens_at = excluded.opens_at, is_full = excluded.is_full),
 open AS MATERIALIZED (
-    SELECT held.limit_key FROM found, LATERAL (
-        SELECT limit_key FROM queue_closed c WHERE c.lane = $2 AND c.limit_key = found.limit_key
+    SELECT held.ctid FROM found, LATERAL (
+        SELECT ctid FROM queue_closed c WHERE c.lane = $2 AND c.limit_key = found.limit_key
         LIMIT 1 FOR UPDATE SKIP LOCKED) held
     WHERE NOT found.waits OR found.opens_at IS NULL),
-opened AS (
-    DELETE FROM queue_closed c USING open WHERE c.lane = $2 AND c.limit_key = open.limit_key RETURNING c.limit_key),
+opened AS (DELETE FROM queue_closed WHERE ctid = ANY(ARRAY(SELECT ctid FROM open)) RETURNING limit_key),
 marked AS (
     INSERT INTO queue_turns (lane, limit_key)
     SELECT $2, limit_key FROM opened JOIN found USING (limit_key) WHERE found.waits)
@@ -211,7 +212,7 @@ pub(super) async fn claim(
     rings: &Rings,
 ) -> Result<Outcome, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let mut look = look(&mut transaction, request, &ring.key).await?;
+    let mut look = look(&mut transaction, request, ring).await?;
     count_running(&mut transaction, request, &mut look.turns).await?;
     let taking = take(&mut transaction, request, ring, rings, &look.turns).await?;
     note_taken(&mut look.turns, &taking.jobs, rings, lane(request.queue, request.lane));
@@ -229,23 +230,24 @@ pub(super) async fn claim(
         visit: Visit {
             keyed,
             key,
+            keys_served: look.turns.iter().filter(|turn| turn.taken > 0).count(),
             ..taking.visit
         },
     })
 }
 
 /// The keys that may be open, and what is kept about them, locked.
-async fn look(connection: &mut PgConnection, request: &ClaimRequest, after: &str) -> Result<Look, sqlx::Error> {
+async fn look(connection: &mut PgConnection, request: &ClaimRequest, ring: &Ring) -> Result<Look, sqlx::Error> {
     let rows = sqlx::query(TURNS)
         .bind(lane(request.queue, request.lane))
-        .bind(after)
-        .bind(i64::try_from(request.want).map_err(broken)?)
+        .bind(&ring.key)
+        .bind(i64::try_from(ring.keys).map_err(broken)?)
         .bind(request.now)
         .bind(paused(request.queue))
         .bind(request.queue as i16)
         .fetch_all(connection)
         .await?;
-    let (mut turns, mut marks, mut more) = (Vec::new(), BTreeSet::new(), rows.len() > request.want);
+    let (mut turns, mut marks, mut more) = (Vec::new(), BTreeSet::new(), rows.len() > ring.keys);
     for row in &rows {
         let kept = LimitRow::from_row(row)?;
         if row.try_get("known")? && !row.try_get::<bool, _>("held")? {

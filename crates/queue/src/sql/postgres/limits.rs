@@ -94,11 +94,11 @@ pub(super) async fn cool(
 async fn look_again(connection: &mut PgConnection, queue: Queue, keys: &[&str]) -> Result<(), sqlx::Error> {
     const AGAIN: &str = "
         WITH closed AS MATERIALIZED (
-            SELECT lane, limit_key FROM queue_closed WHERE lane = ANY($1) AND limit_key = ANY($2)
-            ORDER BY lane, limit_key FOR UPDATE),
+            SELECT held.ctid FROM unnest($2::text[]) AS k(limit_key), unnest($1::smallint[]) AS l(lane),
+                LATERAL (SELECT ctid FROM queue_closed c
+                    WHERE c.lane = l.lane AND c.limit_key = k.limit_key LIMIT 1 FOR UPDATE) held),
         opened AS (
-            DELETE FROM queue_closed c USING closed
-            WHERE c.lane = closed.lane AND c.limit_key = closed.limit_key RETURNING c.lane, c.limit_key)
+            DELETE FROM queue_closed WHERE ctid = ANY(ARRAY(SELECT ctid FROM closed)) RETURNING lane, limit_key)
         INSERT INTO queue_turns (lane, limit_key) SELECT lane, limit_key FROM opened";
     sqlx::query(AGAIN)
         .bind(lanes(queue))

@@ -53,17 +53,15 @@ WITH line AS MATERIALIZED (
         WHERE l.queue = $1 AND l.tenant = ended.tenant AND l.order_key = ended.order_key AND l.head = ended.id
         LIMIT 1) head),
 next AS MATERIALIZED (
-    SELECT line.tenant, line.order_key, first.place, first.seq, job.id, job.crashes, job.limit_key FROM line, LATERAL (
-        SELECT place, seq FROM queue_behind b
+    SELECT line.tenant, line.order_key, first.seq, job.id, job.crashes, job.limit_key FROM line, LATERAL (
+        SELECT seq FROM queue_behind b
         WHERE b.queue = $1 AND b.tenant = line.tenant AND b.order_key = line.order_key
         ORDER BY place LIMIT 1) first, LATERAL (
         SELECT id, crashes, limit_key FROM queue_jobs j WHERE j.seq = first.seq OFFSET 0) job),
-gone AS (
-    DELETE FROM queue_behind b USING next
-    WHERE b.queue = $1 AND b.tenant = next.tenant AND b.order_key = next.order_key AND b.place = next.place),
+gone AS (DELETE FROM queue_behind WHERE seq = ANY(ARRAY(SELECT seq FROM next))),
 led AS (
-    UPDATE queue_lines l SET head = next.id FROM next
-    WHERE l.queue = $1 AND l.tenant = next.tenant AND l.order_key = next.order_key),
+    INSERT INTO queue_lines (queue, tenant, order_key, head) SELECT $1, tenant, order_key, id FROM next
+    ON CONFLICT (queue, tenant, order_key) DO UPDATE SET head = excluded.head),
 over AS (
     DELETE FROM queue_lines l USING (
         SELECT tenant, order_key FROM line EXCEPT SELECT tenant, order_key FROM next) empty

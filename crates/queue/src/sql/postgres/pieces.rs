@@ -21,6 +21,7 @@ pub(super) use make_ready;
 /// `nr`; makes `start` of those that may start. A job with an order key joins its line, unless it is its head already.
 /// The line's row is locked either way (an update that changes nothing), so that whoever ends the head at this moment
 /// either has ended it, and this sees who follows, or waits, and sees who came. Rows are locked in the order of the lines.
+/// (Compared by id, which both parts do by hash, because joins of such parts are planned as if they were short.)
 macro_rules! join_lines {
     () => {
         "line AS (
@@ -28,14 +29,13 @@ macro_rules! join_lines {
     SELECT DISTINCT ON (queue, tenant, order_key) queue, tenant, order_key, id FROM due WHERE order_key IS NOT NULL
     ORDER BY queue, tenant, order_key, nr
     ON CONFLICT (queue, tenant, order_key) DO UPDATE SET head = l.head
-    RETURNING l.queue, l.tenant, l.order_key, l.head),
+    RETURNING l.head),
 behind AS (
     INSERT INTO queue_behind (queue, tenant, order_key, seq)
-    SELECT due.queue, due.tenant, due.order_key, due.seq
-    FROM due JOIN line USING (queue, tenant, order_key) WHERE line.head <> due.id ORDER BY due.nr),
+    SELECT queue, tenant, order_key, seq FROM due
+    WHERE order_key IS NOT NULL AND id NOT IN (SELECT head FROM line) ORDER BY nr),
 start AS MATERIALIZED (
-    SELECT due.lane, due.limit_key, due.tenant, due.seq FROM due LEFT JOIN line USING (queue, tenant, order_key)
-    WHERE due.order_key IS NULL OR line.head = due.id)"
+    SELECT lane, limit_key, tenant, seq FROM due WHERE order_key IS NULL OR id IN (SELECT head FROM line))"
     };
 }
 pub(super) use join_lines;

@@ -18,14 +18,16 @@ const COOLED_MAX: i64 = 100;
 /// Parked jobs made ready by one statement.
 pub(super) const UNPARK_MAX: u64 = 5_000;
 
+/// A row that waits for its time is never changed, so once it is locked its `ctid` stands for it. (A join would be planned as
+/// if both sides were short, and look at the due rows again for each row that waits.)
 const PROMOTE: &str = concat!(
     "
-WITH taken AS (
-    DELETE FROM queue_later l USING (
-        SELECT run_at, seq FROM queue_later WHERE queue = $1 AND run_at <= $2
-        ORDER BY run_at, seq LIMIT $3 FOR UPDATE SKIP LOCKED) d
-    WHERE l.queue = $1 AND l.run_at = d.run_at AND l.seq = d.seq
-    RETURNING l.queue, l.run_at, l.lane, l.tenant, l.seq, l.limit_key, l.ordered),
+WITH found AS MATERIALIZED (
+    SELECT ctid FROM queue_later WHERE queue = $1 AND run_at <= $2
+    ORDER BY run_at, seq LIMIT $3 FOR UPDATE SKIP LOCKED),
+taken AS (
+    DELETE FROM queue_later WHERE ctid = ANY(ARRAY(SELECT ctid FROM found))
+    RETURNING queue, run_at, lane, tenant, seq, limit_key, ordered),
 due AS MATERIALIZED (
     SELECT taken.queue, taken.lane, COALESCE(taken.limit_key, '') AS limit_key, taken.tenant, job.order_key, job.id,
         taken.seq, row_number() OVER (ORDER BY taken.run_at, taken.seq) AS nr
@@ -37,12 +39,12 @@ due AS MATERIALIZED (
 ",
     make_ready!(),
     ",
-cooled AS (
-    DELETE FROM queue_limits l USING (
-        SELECT limit_key FROM queue_limits
-        WHERE queue = $1 AND cool_until <= $2 AND concurrency IS NULL AND rate_count IS NULL
-        ORDER BY cool_until LIMIT $5 FOR UPDATE SKIP LOCKED) c
-    WHERE l.queue = $1 AND l.limit_key = c.limit_key),
+cooled AS MATERIALIZED (
+    SELECT limit_key FROM queue_limits
+    WHERE queue = $1 AND cool_until <= $2 AND concurrency IS NULL AND rate_count IS NULL
+    ORDER BY cool_until LIMIT $5 FOR UPDATE SKIP LOCKED),
+forgotten AS (
+    DELETE FROM queue_limits WHERE queue = $1 AND limit_key = ANY(ARRAY(SELECT limit_key FROM cooled))),
 told AS MATERIALIZED (SELECT pg_notify('queue_wake', $4) FROM (SELECT FROM due LIMIT 1) woken)
 SELECT (SELECT count(*) FROM due), (SELECT count(told) FROM told),
     (SELECT run_at FROM queue_later WHERE queue = $1 AND run_at > $2 ORDER BY run_at LIMIT 1)"
@@ -68,10 +70,11 @@ pub(super) async fn promote(connection: &mut PgConnection, queue: Queue, now: Mi
 /// They keep their `seq`: parking them gave them a new one. One with an order key is the head of its line: it has run.
 const UNPARK: &str = concat!(
     "
-WITH open AS (
-    DELETE FROM queue_parked p USING (
-        SELECT seq FROM queue_parked WHERE gate = ANY($1) AND lane = ANY($2) LIMIT $3 FOR UPDATE SKIP LOCKED) o
-    WHERE p.seq = o.seq RETURNING p.lane, p.tenant, p.seq, p.limit_key),
+WITH found AS MATERIALIZED (
+    SELECT seq FROM queue_parked WHERE gate = ANY($1) AND lane = ANY($2) LIMIT $3 FOR UPDATE SKIP LOCKED),
+open AS (
+    DELETE FROM queue_parked WHERE seq = ANY(ARRAY(SELECT seq FROM found))
+    RETURNING lane, tenant, seq, limit_key),
 start AS MATERIALIZED (SELECT lane, COALESCE(limit_key, '') AS limit_key, tenant, seq FROM open),
 ",
     make_ready!(),

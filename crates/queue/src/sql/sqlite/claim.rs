@@ -77,6 +77,16 @@ pub(super) struct Outcome {
     pub(super) visit: Visit,
 }
 
+/// A row of [`PICK`].
+#[derive(sqlx::FromRow)]
+struct Picked {
+    k: i64,
+    tenant: Option<Uuid>,
+    pos: i64,
+    n: Option<i64>,
+    unserved: bool,
+}
+
 /// A ready run that may be cut.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -132,17 +142,17 @@ pub(super) async fn claim(
         .fetch_all(&mut *connection)
         .await?;
     let (mut picked, mut keyed, mut opens_at) = (Vec::with_capacity(rows.len()), false, None);
-    for (turn, tenant, pos, n, unserved) in rows {
-        match (tenant, n) {
+    for row in rows {
+        match (row.tenant, row.n) {
             (Some(tenant), Some(n)) => picked.push(Run {
-                turn,
+                turn: row.k,
                 key: None,
                 tenant,
-                pos,
+                pos: row.pos,
                 n,
-                unserved,
+                unserved: row.unserved,
             }),
-            _ => (keyed, opens_at) = (pos != 0, n),
+            _ => (keyed, opens_at) = (row.pos != 0, row.n),
         }
     }
     if keyed {

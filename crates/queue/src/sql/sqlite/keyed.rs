@@ -23,7 +23,7 @@ pub(super) async fn claim(
     picked: Vec<Run>,
 ) -> Result<Outcome, sqlx::Error> {
     let lane = lane(request.queue, request.lane);
-    let (mut turns, more_keys) = look(connection, request, &ring.key).await?;
+    let (mut turns, more_keys) = look(connection, request, ring).await?;
     count_running(connection, request, &mut turns).await?;
     let allowed = allowed(&turns, request);
     let keyed = runs(connection, request, ring, rings, &allowed).await?;
@@ -38,7 +38,12 @@ pub(super) async fn claim(
     let more = more || more_keys;
     Ok(Outcome {
         claims: Claims { jobs, more, opens_at },
-        visit: Visit { key, ..visit },
+        visit: Visit {
+            keyed: more,
+            key,
+            keys_served: turns.iter().filter(|turn| turn.taken > 0).count(),
+            ..visit
+        },
     })
 }
 
@@ -47,7 +52,7 @@ pub(super) async fn claim(
 async fn look(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
-    after: &str,
+    ring: &Ring,
 ) -> Result<(Vec<Turn>, bool), sqlx::Error> {
     // `$1` lane, `$2` key looked at last, `$3` keys at most, `$4` now, `$5` queue.
     const TURNS: &str = "
@@ -79,8 +84,8 @@ async fn look(
         ORDER BY turn.o LIMIT $3 + 1";
     let rows = sqlx::query(TURNS)
         .bind(lane(request.queue, request.lane))
-        .bind(after)
-        .bind(number(request.want))
+        .bind(&ring.key)
+        .bind(number(ring.keys))
         .bind(request.now)
         .bind(request.queue as i16)
         .fetch_all(connection)
@@ -89,7 +94,7 @@ async fn look(
         .iter()
         .map(|row| Ok(Turn::new(LimitRow::from_row(row)?, row.try_get("marked")?)));
     let turns = turns.collect::<Result<Vec<_>, sqlx::Error>>()?;
-    Ok((each_once(turns.into_iter()), rows.len() > request.want))
+    Ok((each_once(turns.into_iter()), rows.len() > ring.keys))
 }
 
 async fn count_running(
