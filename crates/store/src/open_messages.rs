@@ -115,7 +115,7 @@ impl Store {
         } else {
             on!(tx.connection(), connection => {
                 let mut query = QueryBuilder::new(SELECT);
-                query.push_tuples(&claimed, |mut row, (tenant, id)| {
+                query.push_values(&claimed, |mut row, (tenant, id)| {
                     row.push_bind(*tenant).push_bind(*id);
                 });
                 query.push(") ORDER BY attempt.started_at, message.id");

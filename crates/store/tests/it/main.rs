@@ -6,17 +6,31 @@
 
 #[macro_use]
 mod fresh;
+mod scene;
 
+mod any_order;
 mod api_keys;
+mod attempts;
+mod circuits;
 mod concurrency;
 mod connecting;
 mod contacts;
 mod crashes;
+mod credentials;
 mod endpoints;
 mod events;
+mod inbound;
 mod leads;
 mod lists;
 mod migrations;
 mod model;
+mod open_messages;
+mod otp;
+mod outgoing;
+mod rates;
+mod reports;
 mod sealing;
+mod settings;
+mod suppressions;
+mod templates;
 mod tenants;
