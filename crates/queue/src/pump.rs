@@ -167,7 +167,8 @@ impl Pump {
     #[must_use]
     pub fn switch(&self) -> Switch {
         Switch {
-            shared: Arc::clone(&self.shared),
+            queue: self.shared.settings.queue,
+            shared: Arc::downgrade(&self.shared),
             mode: self.mode.clone(),
             tasks: self
                 .loops
@@ -210,10 +211,12 @@ impl Pump {
     }
 }
 
-/// Looks at a pump and stops or resumes its claims, while it lives.
+/// Looks at a pump and stops or resumes its claims, while it lives. Does not keep it alive: what runs its jobs ends when
+/// the pump is gone.
 #[derive(Clone)]
 pub struct Switch {
-    shared: Arc<Shared>,
+    queue: Queue,
+    shared: Weak<Shared>,
     mode: watch::Sender<Mode>,
     tasks: Vec<AbortHandle>,
 }
@@ -226,7 +229,9 @@ impl Switch {
             let differs = *mode != Mode::End && *mode != wanted;
             if differs {
                 *mode = wanted;
-                self.shared.pulse.moved(self.shared.clock.now());
+                if let Some(shared) = self.shared.upgrade() {
+                    shared.pulse.moved(shared.clock.now());
+                }
             }
             differs
         });
@@ -234,8 +239,8 @@ impl Switch {
 
     /// Which queue it is.
     #[must_use]
-    pub fn queue(&self) -> Queue {
-        self.shared.settings.queue
+    pub const fn queue(&self) -> Queue {
+        self.queue
     }
 
     /// Whether work flows.
@@ -244,7 +249,8 @@ impl Switch {
         if *self.mode.borrow() != Mode::End && self.tasks.iter().any(AbortHandle::is_finished) {
             return Health::Broken;
         }
-        self.shared.pulse.judge(self.shared.clock.now())
+        let shared = self.shared.upgrade();
+        shared.map_or(Health::Flowing, |shared| shared.pulse.judge(shared.clock.now()))
     }
 }
 

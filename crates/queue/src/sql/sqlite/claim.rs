@@ -117,10 +117,6 @@ struct Cut {
     take: i64,
 }
 
-/// A row as the statement answers it: turn, tenant, first number, length, whether it is out of this claim's reach. One
-/// row without a tenant tells of limit keys.
-type Picked = (i64, Option<Uuid>, i64, Option<i64>, bool);
-
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
