@@ -3,12 +3,27 @@
 //! Start reading at [`RecordEmailEvent`]. A job's payload holds ids and small values; everything else is loaded when it
 //! runs. Its doc says what happens when it runs twice, and when it runs late.
 
+pub mod outside;
 mod purge_queue;
 mod record_email_event;
+mod record_tracking;
 pub mod schedule;
+mod send_bulk;
+mod send_email;
+mod send_otp;
+mod send_sms;
+mod send_whatsapp;
+pub mod sending;
 
+pub use outside::Outside;
 pub use purge_queue::PurgeQueue;
 pub use record_email_event::RecordEmailEvent;
+pub use record_tracking::RecordTracking;
+pub use send_bulk::SendBulk;
+pub use send_email::SendEmail;
+pub use send_otp::SendOtp;
+pub use send_sms::SendSms;
+pub use send_whatsapp::SendWhatsapp;
 
 use queue::{Client, Registry};
 use store::Store;
@@ -20,12 +35,22 @@ pub struct Ctx {
     pub store: Store,
     /// Where follow-up jobs go, and what housekeeping tidies.
     pub queue: Client,
+    /// The accounts at providers, and where we are reached.
+    pub outside: Outside,
 }
 
 /// The list of all jobs. A kind that is missing here is parked, not lost.
 #[must_use]
 pub fn registry() -> Registry<Ctx> {
-    Registry::default().with::<RecordEmailEvent>().with::<PurgeQueue>()
+    Registry::default()
+        .with::<RecordEmailEvent>()
+        .with::<RecordTracking>()
+        .with::<PurgeQueue>()
+        .with::<SendBulk>()
+        .with::<SendEmail>()
+        .with::<SendSms>()
+        .with::<SendWhatsapp>()
+        .with::<SendOtp>()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub use table::{Fallback, Flags, Setting, TABLE, Values};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use providers::StandIns;
 use queue::Queue;
 use seal::Keyring;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub job_lease: Duration,
     /// How many threads take requests.
     pub web_threads: usize,
+    /// What stands in for providers; nothing, unless somebody tries something out.
+    pub stand_ins: StandIns,
     /// How log lines look, and which there are.
     pub log: LogSettings,
 }
@@ -113,6 +116,7 @@ impl Settings {
             shutdown_grace: faults.take(values.parsed("SHUTDOWN_GRACE", parse::shutdown_grace)),
             job_lease: faults.take(values.parsed("JOB_LEASE", parse::job_lease)),
             web_threads: faults.take(web_threads(values, on_sqlite)),
+            stand_ins: faults.take(stand_ins(values)),
             log: faults.take_all(LogSettings::read(values)),
             database,
         };
@@ -134,6 +138,7 @@ struct Partial {
     shutdown_grace: Option<Duration>,
     job_lease: Option<Duration>,
     web_threads: Option<usize>,
+    stand_ins: Option<StandIns>,
     log: Option<LogSettings>,
 }
 
@@ -151,6 +156,7 @@ impl Partial {
             shutdown_grace: self.shutdown_grace?,
             job_lease: self.job_lease?,
             web_threads: self.web_threads?,
+            stand_ins: self.stand_ins?,
             log: self.log?,
         })
     }
@@ -203,6 +209,11 @@ fn public_url(values: &Values, port: Option<u16>) -> Result<Url, Fault> {
     let local =
         || Url::parse(&format!("http://localhost:{}", port.unwrap_or_default())).expect("a host and a port make a URL");
     Ok(given.unwrap_or_else(local))
+}
+
+fn stand_ins(values: &Values) -> Result<StandIns, Fault> {
+    let given = values.optional("RELAIS_STAND_INS", parse::stand_ins)?;
+    Ok(given.unwrap_or_default())
 }
 
 /// SQLite has one writer: requests taken by one thread share its fsyncs better than requests that fight for it.

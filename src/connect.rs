@@ -42,6 +42,14 @@ pub async fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Backend>> {
     Ok(Arc::new(queue.context("the queue cannot be opened in DATABASE_URL")?))
 }
 
+/// What jobs reach providers with.
+///
+/// # Errors
+/// When TLS cannot be set up on this machine.
+pub fn outside(settings: &Settings) -> anyhow::Result<jobs::Outside> {
+    jobs::Outside::new(settings.public_url.clone(), settings.stand_ins.clone())
+}
+
 /// Looks at how the queue is set up: faults end the start, warnings are logged. A queue that cannot be reached now is not
 /// a fault of its set-up.
 ///

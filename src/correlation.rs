@@ -26,10 +26,13 @@ pub fn mark(response: &mut Response, correlation: Uuid) {
     }
 }
 
-/// For routes that do not carry the id any further: every answer has it, and so has every line logged on the way.
-pub async fn on_answers(request: Request, next: Next) -> Response {
+/// Every answer has the id, every line logged on the way, and the request itself, for handlers that hand it on to jobs.
+pub async fn on_answers(mut request: Request, next: Next) -> Response {
     use tracing::Instrument as _;
     let correlation = of(request.headers());
+    if let Ok(value) = HeaderValue::from_str(&correlation.to_string()) {
+        request.headers_mut().insert(HEADER, value);
+    }
     let span = tracing::error_span!("request", %correlation);
     let mut response = next.run(request).instrument(span).await;
     mark(&mut response, correlation);

@@ -3,6 +3,8 @@
 //! The demo tenant's API key and the secret of its endpoint are shown once by the store, so they are kept beside the
 //! database, in a file that only its owner may read. A second start finds them, and all data, again.
 
+mod outside;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +36,9 @@ struct Demo {
     api_key: String,
     endpoint: EndpointId,
     secret: String,
+    /// What it is known by at the providers; none of a demo that was made before there were any.
+    #[serde(default)]
+    accounts: Option<outside::Accounts>,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -57,12 +62,23 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
         .context("the database could not be brought up to date")?;
     let queue = Client::new(connect::queue(settings).await?, settings.keyring.clone(), Clock::System);
     let demo = demo(&store, home).await?;
+    let accounts = demo
+        .accounts
+        .as_ref()
+        .context("the demo has no accounts at providers")?;
+    let simulator = outside::start(settings, &demo, accounts).await?;
+    outside::furnish(&store, demo.tenant, accounts, &simulator).await?;
+    let settings = &Settings {
+        stand_ins: outside::stand_ins(&simulator)?,
+        ..settings.clone()
+    };
 
     let crew = Crew::start(
         settings,
         jobs::Ctx {
             store: store.clone(),
             queue: queue.clone(),
+            outside: connect::outside(settings)?,
         },
     )?;
     let ticking = tokio::spawn({
@@ -71,7 +87,9 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     });
     let endpoints = Arc::new(Endpoints::new(store.clone()));
     let app = web::router(&store, &queue, endpoints, figures, crew.vitals());
-    println!("{}", greeting(settings, &demo, rand::random()));
+    let base = settings.public_url.as_str().trim_end_matches('/');
+    let sending = outside::lines(base, &demo.api_key, &simulator);
+    println!("{}", greeting(settings, &demo, &sending, rand::random()));
     let answering = tokio::spawn(
         axum::serve(listener, app)
             .with_graceful_shutdown(signals::end())
@@ -93,7 +111,7 @@ async fn demo(store: &Store, home: &Home) -> anyhow::Result<Demo> {
         .and_then(|bytes| serde_json::from_slice::<Demo>(&bytes).ok())
     {
         let key = store.find_api_key(&SecretString::from(demo.api_key.as_str())).await?;
-        if key.is_some() && store.endpoint(demo.endpoint).await?.is_some() {
+        if key.is_some() && demo.accounts.is_some() && store.endpoint(demo.endpoint).await?.is_some() {
             return Ok(demo);
         }
     }
@@ -119,6 +137,7 @@ async fn make_demo(store: &Store) -> anyhow::Result<Demo> {
         api_key: api_key.clear.expose_secret().to_owned(),
         endpoint: endpoint.id,
         secret,
+        accounts: Some(outside::Accounts::make(store, tenant.id).await?),
     })
 }
 
@@ -132,7 +151,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// What a newcomer reads first. `run` makes this start's events differ from those of the start before.
-fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
+fn greeting(settings: &Settings, demo: &Demo, sending: &str, run: u16) -> String {
     let base = settings.public_url.as_str().trim_end_matches('/');
     let endpoint = format!("{base}/webhooks/{PROVIDER}/{}", demo.endpoint);
     let mut text = format!(
@@ -143,6 +162,8 @@ fn greeting(settings: &Settings, demo: &Demo, run: u16) -> String {
         key = demo.api_key,
         secret = demo.secret,
     );
+    text.push_str(sending);
+    text.push_str("\nOr tell it what happened to a mail, as a provider would.\n");
     let leads = format!(
         "curl -sS '{base}/v1/leads/hot?min_score=0' -H 'Authorization: Bearer {}' -w '\\n'",
         demo.api_key

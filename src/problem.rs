@@ -27,6 +27,14 @@ pub enum Code {
     Unreadable,
     /// A parameter of the query is missing or out of range.
     ParameterInvalid,
+    /// A placeholder has no value.
+    VariableMissing,
+    /// Another request came with this idempotency key.
+    IdempotencyKeyReused,
+    /// The tenant has no account to send by.
+    RouteMissing,
+    /// Somebody asks too often.
+    TooManyRequests,
     /// No API key, or one that is not known (any more).
     Unauthenticated,
     /// The queue did not confirm in time.
@@ -39,7 +47,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::SignatureInvalid,
         Self::TimestampStale,
         Self::EndpointUnknown,
@@ -50,6 +58,10 @@ impl Code {
         Self::ContentTypeUnsupported,
         Self::Unreadable,
         Self::ParameterInvalid,
+        Self::VariableMissing,
+        Self::IdempotencyKeyReused,
+        Self::RouteMissing,
+        Self::TooManyRequests,
         Self::Unauthenticated,
         Self::QueueUnavailable,
         Self::StoreUnavailable,
@@ -84,7 +96,7 @@ impl Code {
             Self::BodyTooLarge => (
                 "body_too_large",
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is larger than 1 MiB",
+                "The body is larger than this address takes",
             ),
             Self::BodyUnreadable => (
                 "body_unreadable",
@@ -105,6 +117,26 @@ impl Code {
                 "parameter_invalid",
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "A parameter is missing or out of range",
+            ),
+            Self::VariableMissing => (
+                "variable_missing",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "A template needs a variable that was not given",
+            ),
+            Self::IdempotencyKeyReused => (
+                "idempotency_key_reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "Another request was sent with this idempotency key",
+            ),
+            Self::RouteMissing => (
+                "route_missing",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The tenant has no account to send by",
+            ),
+            Self::TooManyRequests => (
+                "too_many_requests",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many requests of this kind",
             ),
             Self::Unauthenticated => (
                 "unauthenticated",
@@ -133,6 +165,8 @@ pub struct Problem {
     pub code: Code,
     /// What exactly, and what to do next. Never holds personal data.
     pub detail: String,
+    /// After how many seconds another try is welcome.
+    pub retry_after_seconds: Option<u64>,
 }
 
 impl Problem {
@@ -141,6 +175,16 @@ impl Problem {
         Self {
             code,
             detail: detail.into(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// With the time after which another try is welcome.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self {
+            retry_after_seconds: Some(seconds),
+            ..self
         }
     }
 }
@@ -173,6 +217,9 @@ impl IntoResponse for Problem {
         );
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -61,6 +61,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
         jobs::Ctx {
             store: store.clone(),
             queue: queue.clone(),
+            outside: connect::outside(settings)?,
         },
     )?;
     let ops = Ops {

@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use chrono::{TimeDelta, Utc};
-use domain::TenantId;
+use domain::{ApiKeyId, TenantId};
 use secrecy::SecretString;
 
 use super::Api;
@@ -17,6 +17,8 @@ const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
     pub(super) tenant: TenantId,
+    /// Which of its keys.
+    pub(super) key: ApiKeyId,
 }
 
 impl FromRequestParts<Api> for Caller {
@@ -49,7 +51,10 @@ impl FromRequestParts<Api> for Caller {
         if key.last_used_at.is_none_or(|at| Utc::now() - at > NOTED_EVERY) {
             touch(api, key.clone());
         }
-        Ok(Self { tenant: key.tenant })
+        Ok(Self {
+            tenant: key.tenant,
+            key: key.id,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
+use domain::outgoing::AttemptState;
 use domain::{MessageId, Status, UnknownWord};
 use serde::{Deserialize, Serialize};
 use store::MessageFilter;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::cursor::{Parameters, cursor, limit};
+use super::send::{Waiting, find_waiting};
 use crate::problem::{Code, Problem};
 
 #[derive(Deserialize, IntoParams)]
@@ -49,8 +51,9 @@ pub(super) struct Message {
     provider: Option<String>,
     /// What the provider calls it, as soon as that is known.
     external_id: Option<String>,
-    /// `queued`, `accepted`, `sending`, `sent`, `canceled`, `expired`, `failed`, `undelivered`, `delivered`, `read`,
-    /// `opened`, `clicked`, `bounced` or `complained`; it only moves forward.
+    /// `scheduled` or `queued`; `unknown` when it may have been sent and its provider cannot be asked; `accepted`,
+    /// `sending`, `sent`, `canceled`, `expired`, `failed`, `undelivered`, `delivered`, `read`, `opened`, `clicked`, `bounced`
+    /// or `complained`. From `accepted` on it only moves forward.
     status: String,
     open_count: u32,
     click_count: u32,
@@ -62,7 +65,20 @@ pub(super) struct Message {
     first_opened_at: Option<DateTime<Utc>>,
     first_clicked_at: Option<DateTime<Utc>>,
     last_event_at: Option<DateTime<Utc>>,
-    contact_id: Uuid,
+    /// Whom it goes to, as soon as it is written down.
+    contact_id: Option<Uuid>,
+    /// `transactional`, `code`, `marketing` or `critical`; none if it was only ever reported.
+    class: Option<String>,
+    /// `en` or `fr`.
+    language: Option<String>,
+    /// The template's name and version.
+    template: Option<String>,
+    /// The caller's words for it.
+    tags: Vec<String>,
+    /// When it was to go, if not at once.
+    scheduled_at: Option<DateTime<Utc>>,
+    /// The latest code of what went wrong.
+    error_code: Option<String>,
     /// The caller's own id of the person it went to.
     person_id: Option<String>,
     /// The caller's own id of the organisation it went to.
@@ -153,8 +169,12 @@ pub(super) async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Message>, Problem> {
-    let found = api.store.message(caller.tenant, message_id(&id)?).await?;
-    found.map(|message| Json(message.into())).ok_or_else(unknown)
+    let id = message_id(&id)?;
+    if let Some(known) = api.store.message(caller.tenant, id).await? {
+        return Ok(Json(known.into()));
+    }
+    let waiting = find_waiting(&api, caller.tenant.0, id).await?;
+    waiting.map(|waiting| Json(waiting.into())).ok_or_else(unknown)
 }
 
 /// A message's events.
@@ -169,7 +189,9 @@ pub(super) async fn events(
     let id = message_id(&id)?;
     let after = cursor(asked.cursor.as_deref())?;
     let limit = limit(asked.limit)?;
-    api.store.message(caller.tenant, id).await?.ok_or_else(unknown)?;
+    if api.store.message(caller.tenant, id).await?.is_none() {
+        find_waiting(&api, caller.tenant.0, id).await?.ok_or_else(unknown)?;
+    }
     let page = api.store.message_events(caller.tenant, id, after, limit).await?;
     let items = page.items.into_iter().map(|event| Event {
         id: event.id.0,
@@ -199,7 +221,7 @@ impl From<store::Message> for Message {
             channel: message.channel.as_str().to_owned(),
             provider: message.provider,
             external_id: message.external_id,
-            status: progress.status.as_str().to_owned(),
+            status: shown(progress.status, message.last_attempt).to_owned(),
             open_count: counters.opened,
             click_count: counters.clicked,
             sent_count: counters.sent,
@@ -210,11 +232,65 @@ impl From<store::Message> for Message {
             first_opened_at: progress.opens.map(|span| span.first),
             first_clicked_at: progress.clicks.map(|span| span.first),
             last_event_at: progress.events.map(|span| span.last),
-            contact_id: message.contact_id.0,
+            contact_id: Some(message.contact_id.0),
+            class: message.class.map(|class| class.as_str().to_owned()),
+            language: message.language.map(|language| language.as_str().to_owned()),
+            template: message.template.map(|template| version(&template)),
+            tags: message.tags,
+            scheduled_at: message.scheduled_at,
+            error_code: message.error_code,
             person_id: message.person_id,
             organisation_id: message.organisation_id,
             interaction_id: message.interaction_id.map(|id| id.0),
             created_at: message.created_at,
         }
     }
+}
+
+/// A message that only the queue knows.
+impl From<Waiting> for Message {
+    fn from(waiting: Waiting) -> Self {
+        let message = waiting.message;
+        let is_scheduled = waiting.is_scheduled && message.scheduled_at.is_some();
+        Self {
+            id: message.id.0,
+            channel: message.channel.as_str().to_owned(),
+            provider: None,
+            external_id: None,
+            status: if is_scheduled { "scheduled" } else { "queued" }.to_owned(),
+            open_count: 0,
+            click_count: 0,
+            sent_count: 0,
+            delivered_count: 0,
+            bounce_count: 0,
+            complaint_count: 0,
+            unsubscribe_count: 0,
+            first_opened_at: None,
+            first_clicked_at: None,
+            last_event_at: None,
+            contact_id: None,
+            class: Some(message.class.as_str().to_owned()),
+            language: message.language.map(|language| language.as_str().to_owned()),
+            template: message.template.as_ref().map(version),
+            tags: message.tags,
+            scheduled_at: message.scheduled_at,
+            error_code: None,
+            person_id: message.person_id,
+            organisation_id: message.organisation_id,
+            interaction_id: None,
+            created_at: DateTime::from_timestamp_millis(waiting.created_at).unwrap_or_default(),
+        }
+    }
+}
+
+/// The status's word; a message of which nobody knows whether it went has one of its own.
+const fn shown(status: Status, last_attempt: Option<AttemptState>) -> &'static str {
+    match (status, last_attempt) {
+        (Status::Queued, Some(AttemptState::Unclear)) => "unknown",
+        (status, _) => status.as_str(),
+    }
+}
+
+fn version(template: &domain::TemplateVersion) -> String {
+    format!("{}/{}", template.name, template.version)
 }

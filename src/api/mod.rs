@@ -4,14 +4,22 @@
 //! is the same as what does not exist.
 
 mod auth;
+mod body;
 mod cursor;
 mod jobs;
 mod leads;
 mod messages;
 pub mod openapi;
+mod otp;
+mod render;
+mod send;
+mod stats;
+mod suppressions;
+mod templates;
+mod track;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use queue::Client;
 use store::Store;
 
@@ -24,13 +32,23 @@ pub struct Api {
     pub queue: Client,
 }
 
-/// All routes under `/v1`.
+/// All routes under `/v1`, and those that links in mail lead to.
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/jobs/{id}", get(jobs::show))
         .route("/v1/leads/hot", get(leads::hot))
-        .route("/v1/messages", get(messages::list))
+        .route("/v1/messages", get(messages::list).post(send::create))
         .route("/v1/messages/{id}", get(messages::show))
         .route("/v1/messages/{id}/events", get(messages::events))
+        .route("/v1/stats/delivery", get(stats::delivery))
+        .route("/v1/otp", post(otp::ask))
+        .route("/v1/otp/{id}/verify", post(otp::verify))
+        .route("/v1/templates", get(templates::list).post(templates::create))
+        .route("/v1/templates/{name}", get(templates::versions))
+        .route("/v1/templates/{name}/preview", post(templates::preview))
+        .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
+        .route("/v1/suppressions/lift", post(suppressions::lift))
+        .route("/t/o/{token}", get(track::open))
+        .route("/t/c/{token}", get(track::click))
         .with_state(api)
 }

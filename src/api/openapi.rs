@@ -7,8 +7,11 @@ use utoipa::{Modify, OpenApi};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "relais", description = "A queue-driven backend for business messaging"),
-    paths(super::jobs::show, super::leads::hot, super::messages::list, super::messages::show, super::messages::events, webhook, health, ready,
-        metrics),
+    paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::messages::events,
+        super::stats::delivery, super::otp::ask, super::otp::verify, super::templates::create, super::templates::list,
+        super::templates::versions, super::templates::preview, super::suppressions::list, super::suppressions::add,
+        super::suppressions::lift, super::leads::hot, webhook, health, ready, metrics),
+    components(schemas(super::send::MessageRequest, super::send::BatchRequest, super::send::BatchAccepted)),
     modifiers(&ApiKey)
 )]
 struct Description;

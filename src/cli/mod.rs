@@ -3,6 +3,8 @@
 //! Each command turns into an [`Answer`], which is printed for people or, with `--json`, for programs.
 
 mod answer;
+mod circuits;
+mod credential;
 mod dead;
 mod doctor;
 mod endpoint;
@@ -15,6 +17,7 @@ mod pause;
 mod payload;
 mod queues;
 mod reach;
+mod route;
 mod schedules;
 mod tenant;
 
@@ -83,6 +86,18 @@ enum Command {
     /// Addresses that providers post webhooks to.
     #[command(subcommand)]
     Endpoint(endpoint::Command),
+    /// What accounts at providers are used with.
+    #[command(subcommand)]
+    Credential(credential::Command),
+    /// By which accounts messages go.
+    #[command(subcommand)]
+    Route(route::Command),
+    /// Accounts at providers that failed lately: until when they are left alone.
+    Circuits {
+        /// Only this tenant's.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<domain::TenantId>,
+    },
     /// Keys for the API.
     #[command(subcommand)]
     Key(key::Command),
@@ -195,6 +210,9 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
     match command {
         Command::Tenant(command) => tenant::run(command, &settings).await,
         Command::Endpoint(command) => endpoint::run(command, &settings).await,
+        Command::Credential(command) => credential::run(command, &settings).await,
+        Command::Route(command) => route::run(command, &settings).await,
+        Command::Circuits { tenant } => circuits::run(tenant, &settings).await,
         Command::Key(command) => key::run(command, &settings).await,
         Command::Queues { command } => queues::run(command, &settings).await,
         Command::Pause { target, by } => pause::pause(target, by, &settings).await,

@@ -1,9 +1,9 @@
 //! `relais tenant`.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use chrono::Utc;
-use clap::Subcommand;
-use domain::{Role, TenantId};
+use clap::{Args, Subcommand};
+use domain::{Language, PersonalText, QuietHours, Role, TenantId};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -25,6 +25,72 @@ pub(super) enum Command {
     },
     /// List all tenants.
     List,
+    /// Say how a tenant wants to send. What is not given stays as it is.
+    ///
+    /// Example: relais tenant set 0195… --from-sms +33612345678 --quiet-hours 21:00-08:00 --time-zone Europe/Paris
+    Set(Set),
+}
+
+#[derive(Args)]
+pub(super) struct Set {
+    /// Which tenant.
+    #[arg(value_name = "ID")]
+    tenant: TenantId,
+    /// When people are left alone, `21:00-08:00`; `none` ends them.
+    #[arg(long, value_name = "FROM-TO")]
+    quiet_hours: Option<String>,
+    /// Whose clock quiet hours are about.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    time_zone: String,
+    /// The language of what says none: en or fr.
+    #[arg(long)]
+    language: Option<Language>,
+    /// Whether opens and clicks of its mail are followed.
+    #[arg(long, value_name = "BOOL")]
+    tracking: Option<bool>,
+    /// Whom its mail comes from: an address or `Name <address>`.
+    #[arg(long, value_name = "TEXT")]
+    from_email: Option<String>,
+    /// Whom its text messages come from: a number or a messaging service.
+    #[arg(long, value_name = "TEXT")]
+    from_sms: Option<String>,
+    /// Whom its WhatsApp messages come from: a number or a messaging service.
+    #[arg(long, value_name = "TEXT")]
+    from_whatsapp: Option<String>,
+}
+
+async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
+    let mut settings = store.settings(set.tenant).await?;
+    match set.quiet_hours.as_deref() {
+        None => {}
+        Some("none") => settings.quiet_hours = None,
+        Some(span) => {
+            let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
+            settings.quiet_hours = Some(QuietHours::parse(from.trim(), to.trim(), &set.time_zone)?);
+        }
+    }
+    settings.language = set.language.unwrap_or(settings.language);
+    settings.tracking = set.tracking.unwrap_or(settings.tracking);
+    let senders = &mut settings.senders;
+    for (sender, given) in [
+        (&mut senders.email, set.from_email),
+        (&mut senders.sms, set.from_sms),
+        (&mut senders.whatsapp, set.from_whatsapp),
+    ] {
+        if let Some(given) = given {
+            *sender = (!given.is_empty()).then(|| PersonalText::new(given));
+        }
+    }
+    let kept = store.set_settings(set.tenant, &settings, Utc::now()).await;
+    kept.map_err(|error| unknown_tenant(error, set.tenant))?;
+    let json = json!({
+        "id": set.tenant, "quiet_hours": settings.quiet_hours, "language": settings.language,
+        "tracking": settings.tracking,
+    });
+    Ok(Answer::new(
+        json,
+        format!("Tenant {} sends like this from now on.", set.tenant),
+    ))
 }
 
 pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result<Answer> {
@@ -46,6 +112,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 words,
             ))
         }
+        Command::Set(arguments) => set(arguments, &store).await,
         Command::List => {
             let tenants = store.tenants().await?;
             let created = |tenant: &store::Tenant| rfc3339(tenant.created_at.timestamp_millis());

@@ -183,6 +183,10 @@ fn number<N: FromStr + PartialOrd>(text: &str, range: RangeInclusive<N>) -> Resu
     }
 }
 
+pub(super) fn stand_ins(text: &str) -> Result<providers::StandIns, String> {
+    jobs::outside::stand_ins(text).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -1,11 +1,14 @@
 //! `GET /metrics`: figures of this process, and of the queue that all processes share, for Prometheus.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::{CircuitState, CredentialId};
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use queue::{Backend, Queue, QueueError};
+use store::Store;
 use tokio::sync::Mutex;
 
 /// Upper bounds, in seconds, of the times that requests are sorted into.
@@ -25,7 +28,14 @@ pub struct Figures {
     process: PrometheusHandle,
     /// When the queue was last asked. One question at a time, and not again for a while: counting a long queue is work,
     /// and anybody may ask.
-    asked: Arc<Mutex<Option<Instant>>>,
+    asked: Arc<Mutex<Asked>>,
+}
+
+#[derive(Default)]
+struct Asked {
+    at: Option<Instant>,
+    /// The circuits told so far, with their providers: one that closes is in no list any more, and is told so.
+    circuits: HashMap<CredentialId, String>,
 }
 
 impl Figures {
@@ -46,6 +56,10 @@ impl Figures {
         );
         metrics::describe_gauge!("relais_queue_paused", "1 while nothing is claimed from the queue.");
         metrics::describe_gauge!("relais_queue_up", "1 if the queue told its figures.");
+        metrics::describe_gauge!(
+            "relais_circuit_state",
+            "An account at a provider: 0 used, 1 tried again by one, 2 left alone; once it has failed."
+        );
         metrics::describe_counter!(
             "relais_jobs_total",
             "What happened to jobs, by queue, kind and event; of the whole installation. `stale` = finishes refused."
@@ -61,16 +75,33 @@ impl Figures {
         self.process.run_upkeep();
     }
 
-    pub(super) async fn render(&self, queue: &dyn Backend) -> String {
+    pub(super) async fn render(&self, queue: &dyn Backend, store: &Store) -> String {
         let mut asked = self.asked.lock().await;
-        if asked.is_none_or(|at| at.elapsed() >= QUEUE_AGAIN_AFTER) {
+        if asked.at.is_none_or(|at| at.elapsed() >= QUEUE_AGAIN_AFTER) {
             let told = tokio::time::timeout(QUEUE_WITHIN, tell(queue)).await;
             gauge!("relais_queue_up").set(if matches!(told, Ok(Ok(()))) { 1.0 } else { 0.0 });
-            *asked = Some(Instant::now());
+            // Without the database the circuits stay as they were told last.
+            let _ = tokio::time::timeout(QUEUE_WITHIN, tell_circuits(store, &mut asked.circuits)).await;
+            asked.at = Some(Instant::now());
         }
         drop(asked);
         self.process.render()
     }
+}
+
+async fn tell_circuits(store: &Store, told: &mut HashMap<CredentialId, String>) -> Result<(), store::StoreError> {
+    let circuits = store.circuits(None).await?;
+    let of = |id: &CredentialId, provider: &str| gauge!("relais_circuit_state", "credential" => id.to_string(), "provider" => provider.to_owned());
+    told.iter().for_each(|(id, provider)| of(id, provider).set(0.0));
+    for circuit in circuits {
+        of(&circuit.credential, &circuit.provider).set(match circuit.state {
+            CircuitState::Closed => 0.0,
+            CircuitState::HalfOpen => 1.0,
+            CircuitState::Open => 2.0,
+        });
+        told.insert(circuit.credential, circuit.provider);
+    }
+    Ok(())
 }
 
 #[expect(

@@ -72,6 +72,6 @@ async fn ready(State(ops): State<Ops>) -> Response {
 }
 
 async fn figures(State(ops): State<Ops>) -> Response {
-    let text = ops.figures.render(&**ops.queue.backend()).await;
+    let text = ops.figures.render(&**ops.queue.backend(), &ops.store).await;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "docs/adding-a-channel.md",
     "docs/deploy.md",
     "docs/operations.md",
+    "docs/sending.md",
 ];
 
 fn root() -> &'static Path {

@@ -13,10 +13,13 @@ mod health;
 mod logs;
 mod once;
 mod one_webhook;
+mod otp;
+mod outside;
 mod pauses;
 #[cfg(feature = "services")]
 mod queue_away;
 mod refusals;
+mod sending;
 mod settings;
 mod shutdown;
 #[cfg(feature = "services")]

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
@@ -59,6 +60,8 @@ pub enum OpenError {
 struct Key {
     id: String,
     aead: LessSafeKey,
+    /// What further keys follow from.
+    root: hmac::Key,
 }
 
 struct Inner {
@@ -102,6 +105,7 @@ impl Keyring {
             keys.push(Key {
                 id: id.to_owned(),
                 aead: LessSafeKey::new(unbound),
+                root: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
             });
         }
         if keys.is_empty() {
@@ -129,6 +133,16 @@ impl Keyring {
     /// The ids of all keys, the sealing one first.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.keys.iter().map(|key| key.id.as_str())
+    }
+
+    /// 256 secret bits for one purpose, which follow from the key of that id and say nothing about it (HMAC-SHA256 over the
+    /// purpose). `None`: the key is not in the ring any more. What is made with them lives as long as the key does.
+    #[must_use]
+    pub fn derived(&self, id: &str, purpose: &str) -> Option<[u8; KEY_BYTES]> {
+        let key = self.0.keys.iter().find(|key| key.id == id)?;
+        let mut bytes = [0; KEY_BYTES];
+        bytes.copy_from_slice(hmac::sign(&key.root, purpose.as_bytes()).as_ref());
+        Some(bytes)
     }
 
     /// Seals `plain` for `context`; the same context is needed to open it.
@@ -274,5 +288,15 @@ mod tests {
         fn any_bytes_are_refused_without_a_panic(bytes: Vec<u8>) {
             prop_assert!(ring(&Keyring::generate("a")).open(b"", &bytes).is_err());
         }
+    }
+
+    #[test]
+    fn what_follows_from_a_key_differs_by_purpose_and_key_and_stays_the_same() {
+        let text = format!("{},{}", Keyring::generate("a"), Keyring::generate("b"));
+        let (ring, again) = (Keyring::parse(&text).unwrap(), Keyring::parse(&text).unwrap());
+        assert_eq!(ring.derived("a", "codes"), again.derived("a", "codes"));
+        assert_ne!(ring.derived("a", "codes"), ring.derived("a", "links"));
+        assert_ne!(ring.derived("a", "codes"), ring.derived("b", "codes"));
+        assert_eq!(ring.derived("c", "codes"), None);
     }
 }

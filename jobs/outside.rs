@@ -1,0 +1,224 @@
+//! What jobs reach the world with: one HTTP client, the accounts that were opened lately, and where we are reached.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use domain::{CredentialId, TenantId};
+use providers::{BaseUrl, Credentials, HttpClient, Provider, Sender, StandIns};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use store::{OpenCredential, Store};
+use url::{Host, Url};
+
+use crate::sending::Files;
+
+/// For how long an account is used without a look at whether its credentials, or the address of its reports, changed.
+const BELIEVED_FOR: Duration = Duration::from_secs(10);
+
+/// What Twilio is to do with a report that was not taken: by itself it gives up after one attempt. It reads this behind the
+/// `#` of a URL (Twilio's documentation, "Webhooks: Connection Overrides").
+const TWILIO_RETRIES: &str = "#rc=5&rp=5xx,ct,rt";
+
+/// What jobs reach the world with. A clone is the same.
+#[derive(Clone)]
+pub struct Outside {
+    http: HttpClient,
+    stand_ins: StandIns,
+    public_url: Url,
+    files: Files,
+    accounts: Arc<Mutex<HashMap<(TenantId, CredentialId), Known>>>,
+}
+
+/// One account at a provider, ready to send.
+#[derive(Debug)]
+pub struct Account {
+    /// Which.
+    pub id: CredentialId,
+    /// Sends for it.
+    pub sender: Sender,
+    /// Where the provider is to report what becomes of a message, if it is told so with each message.
+    pub report_to: Option<Url>,
+}
+
+struct Known {
+    account: Arc<Account>,
+    clear: SecretString,
+    since: Instant,
+}
+
+/// Where providers are, when not where they are usually: `{"twilio":"http://127.0.0.1:4000/twilio"}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    sendgrid: Option<String>,
+    resend: Option<String>,
+    twilio: Option<String>,
+    green_api: Option<String>,
+}
+
+/// Reads where stand-ins for providers are, from a JSON object of base URLs by provider.
+///
+/// # Errors
+/// When it is none, or one of them is not https and not on this machine.
+pub fn stand_ins(json: &str) -> anyhow::Result<StandIns> {
+    let written: Written = serde_json::from_str(json).context("not an object of base URLs by provider")?;
+    let read = |text: Option<String>| text.map(|text| BaseUrl::parse(&text)).transpose();
+    Ok(StandIns {
+        sendgrid: read(written.sendgrid)?,
+        resend: read(written.resend)?,
+        twilio: read(written.twilio)?,
+        green_api: read(written.green_api)?,
+    })
+}
+
+impl Outside {
+    /// `public_url` is what providers reach this installation as.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up on this machine.
+    pub fn new(public_url: Url, stand_ins: StandIns) -> anyhow::Result<Self> {
+        Ok(Self {
+            http: HttpClient::new()?,
+            stand_ins,
+            public_url,
+            files: Files::new()?,
+            accounts: Arc::default(),
+        })
+    }
+
+    /// What fetches the files of mails.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// What providers and people reach this installation as.
+    #[must_use]
+    pub fn public_url(&self) -> &Url {
+        &self.public_url
+    }
+
+    /// The account that a credential is for; `None` if the credential is gone.
+    ///
+    /// # Errors
+    /// Those of the store; or what is stored cannot be used.
+    pub async fn account(
+        &self,
+        store: &Store,
+        tenant: TenantId,
+        id: CredentialId,
+    ) -> anyhow::Result<Option<Arc<Account>>> {
+        if let Some(account) = self.believed((tenant, id)) {
+            return Ok(Some(account));
+        }
+        let Some(open) = store.open_credential(tenant, id).await? else {
+            return Ok(None);
+        };
+        let report_to = self.report_to(store, tenant, &open.credential.provider).await?;
+        self.keep(tenant, id, open, report_to).map(Some)
+    }
+
+    /// The account must be looked at anew before it is used again.
+    pub fn forget(&self, tenant: TenantId, id: CredentialId) {
+        if let Some(known) = self.lock().get_mut(&(tenant, id)) {
+            known.since = known.since.checked_sub(BELIEVED_FOR).unwrap_or(known.since);
+        }
+    }
+
+    fn believed(&self, key: (TenantId, CredentialId)) -> Option<Arc<Account>> {
+        let accounts = self.lock();
+        let known = accounts.get(&key)?;
+        (known.since.elapsed() < BELIEVED_FOR).then(|| Arc::clone(&known.account))
+    }
+
+    /// Keeps the connections of an account whose credentials are still the same.
+    fn keep(
+        &self,
+        tenant: TenantId,
+        id: CredentialId,
+        open: OpenCredential,
+        report_to: Option<Url>,
+    ) -> anyhow::Result<Arc<Account>> {
+        let provider: Provider = provider(&open.credential.provider).context("stored credentials of no provider")?;
+        let before = self.lock().get(&(tenant, id)).and_then(|known| {
+            let is_same = known.clear.expose_secret() == open.clear.expose_secret();
+            is_same.then(|| known.account.sender.clone())
+        });
+        let sender = match before {
+            Some(sender) => sender,
+            None => {
+                let credentials = Credentials::parse(provider, open.clear.expose_secret().as_bytes())?;
+                Sender::new(&credentials, &self.http, &self.stand_ins)?
+            }
+        };
+        let account = Arc::new(Account { id, sender, report_to });
+        let known = Known {
+            account: Arc::clone(&account),
+            clear: open.clear,
+            since: Instant::now(),
+        };
+        self.lock().insert((tenant, id), known);
+        Ok(account)
+    }
+
+    /// The tenant's oldest endpoint for the provider's reports. A provider elsewhere cannot reach this machine by a
+    /// loopback address, and Twilio refuses messages that name one.
+    async fn report_to(&self, store: &Store, tenant: TenantId, provider: &str) -> anyhow::Result<Option<Url>> {
+        let is_reached = self.stand_ins.twilio.is_some() || !is_loopback(&self.public_url);
+        if provider != Provider::Twilio.as_str() || !is_reached {
+            return Ok(None);
+        }
+        let endpoints = store.endpoints_of(tenant).await?;
+        let endpoint = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.provider == provider)
+            .min_by_key(|endpoint| (endpoint.created_at, endpoint.id));
+        Ok(endpoint.and_then(|endpoint| {
+            let base = self.public_url.as_str().trim_end_matches('/');
+            Url::parse(&format!("{base}/webhooks/{provider}/{}{TWILIO_RETRIES}", endpoint.id)).ok()
+        }))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(TenantId, CredentialId), Known>> {
+        // Nothing that is done under the lock leaves it half done.
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The provider of that stored word, if it is one that sends.
+#[must_use]
+pub fn provider(word: &str) -> Option<Provider> {
+    SENDING.into_iter().find(|provider| provider.as_str() == word)
+}
+
+/// The providers that send.
+pub const SENDING: [Provider; 5] = [
+    Provider::Smtp,
+    Provider::SendGrid,
+    Provider::Resend,
+    Provider::Twilio,
+    Provider::GreenApi,
+];
+
+/// Whether messages of a channel can go by a provider.
+#[must_use]
+pub const fn carries(provider: Provider, channel: domain::Channel) -> bool {
+    use domain::Channel::{Email, Sms, Whatsapp};
+    match provider {
+        Provider::Smtp | Provider::SendGrid | Provider::Resend => matches!(channel, Email),
+        Provider::Twilio => matches!(channel, Sms | Whatsapp),
+        Provider::GreenApi => matches!(channel, Whatsapp),
+        Provider::StandardWebhooks | Provider::Vapi => false,
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    }
+}

@@ -1,0 +1,147 @@
+//! Sending: the common course of every job that makes a message leave.
+//!
+//! ```text
+//! request ── one job, sealed ──▶ queue ──▶ run ──▶ message written down ──▶ quiet hours? ──▶ circuit? ──▶ intent written
+//!                                                                                                          │
+//!            next account, by a job of its own ◀── result written ◀── provider answers, or does not ◀── provider called
+//! ```
+//!
+//! A run may end at any of these arrows, and is then begun anew. What was written before the arrow is found again:
+//!
+//! - before the intent: nothing left; begin anew;
+//! - between intent and result: [`reconcile`] finds out whether it left, and does not send blindly;
+//! - after the result: it is found, and nothing is sent;
+//! - after the next account's job was added: it is added again, as a duplicate; of both jobs only one begins an attempt at
+//!   a time, because the store says so in one transaction, and the other finds what that one wrote.
+//!
+//! What a provider's answer means stands in one table: [`answer`].
+
+mod answer;
+mod compose;
+mod content;
+mod course;
+mod files;
+mod otp;
+mod reconcile;
+pub mod tracking;
+
+use std::time::Duration;
+
+use domain::{Channel, CredentialId, MessageClass, OutgoingRecord, PersonalText};
+use providers::Provider;
+use queue::{Backoff, Job, Policy, Queue};
+use serde::{Deserialize, Serialize};
+
+pub use compose::Uncomposable;
+pub use content::{AttachmentUrl, Content, EmailBody};
+pub(crate) use course::{from_store, run};
+pub use files::{FILES_MAX, Files, usable as usable_file_url};
+pub use otp::code_key;
+
+use crate::Ctx;
+
+/// What every job that sends carries: everything, so that a run needs no request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sending {
+    /// The message, as it is written down before anybody is called.
+    pub message: OutgoingRecord,
+    /// Who it comes from, in the form of its channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PersonalText>,
+    /// What it says.
+    pub content: Content,
+    /// The accounts it may go by, in the order in which they are tried.
+    pub hops: Vec<Hop>,
+    /// Which of them this job is for, counted from 0.
+    #[serde(default)]
+    pub hop: usize,
+}
+
+/// One account on a message's way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Whose account.
+    pub provider: Provider,
+    /// What it is used with.
+    pub credential: CredentialId,
+}
+
+/// A job that makes a message leave.
+pub trait SendingJob: Job<Ctx = Ctx> {
+    /// What it carries.
+    fn sending(&self) -> &Sending;
+
+    /// The same job for another account.
+    fn with(&self, sending: Sending) -> Self;
+}
+
+/// How jobs that send are run. A provider that is away for five hours is outlasted; the time-out leaves room for the
+/// slowest provider's own limit (a mail server's, 20 s) and for fetching files.
+pub(crate) const fn policy(queue: Queue) -> Policy {
+    Policy {
+        queue,
+        attempts: 30,
+        backoff: Backoff {
+            first: Duration::from_secs(2),
+            cap: Duration::from_secs(15 * 60),
+        },
+        timeout: Duration::from_secs(25),
+        expires: None,
+    }
+}
+
+impl Sending {
+    /// Whether it can be composed as far as can be told without its files: for the door, which says what is wrong.
+    ///
+    /// # Errors
+    /// [`Uncomposable`] names the field at fault.
+    pub fn check(&self) -> Result<(), Uncomposable> {
+        for hop in &self.hops {
+            compose::compose(self, hop.provider, compose::Additions::default())?;
+        }
+        Ok(())
+    }
+
+    /// The account that this job is for. A payload names at least one; one that was edited to name none gets nowhere.
+    fn hop(&self) -> Option<&Hop> {
+        self.hops.get(self.hop)
+    }
+
+    fn has_next_hop(&self) -> bool {
+        self.hop + 1 < self.hops.len()
+    }
+
+    fn on_next_hop(&self) -> Self {
+        Self {
+            hop: self.hop + 1,
+            ..self.clone()
+        }
+    }
+
+    /// What makes the job itself: the message, and which account is to send it.
+    #[must_use]
+    pub fn unique(&self) -> String {
+        match self.hop {
+            0 => self.message.id.to_string(),
+            hop => format!("{}/{hop}", self.message.id),
+        }
+    }
+
+    /// What the job counts under: the account.
+    #[must_use]
+    pub fn limit_key(&self) -> Option<String> {
+        let hop = self.hop()?;
+        Some(format!("{}:{}", hop.provider.as_str(), hop.credential))
+    }
+}
+
+/// Whether a message waits for the end of quiet hours. What somebody waits for does not, nor what must arrive; a mail makes
+/// no telephone ring, so only one that nobody asked for waits.
+#[must_use]
+pub const fn waits_for_quiet_hours(class: MessageClass, channel: Channel) -> bool {
+    match class {
+        MessageClass::Code | MessageClass::Critical => false,
+        MessageClass::Marketing => true,
+        MessageClass::Transactional => channel.is_by_number(),
+    }
+}

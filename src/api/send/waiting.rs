@@ -1,0 +1,56 @@
+//! Messages that only the queue knows yet.
+
+use domain::{Fingerprint, MessageId, OutgoingRecord};
+use jobs::sending::Sending;
+use queue::JobId;
+use queue::backend::{Kept, State};
+use queue::envelope::Envelope;
+use uuid::Uuid;
+
+use super::KINDS;
+use crate::api::Api;
+use crate::problem::Problem;
+
+/// A message whose job has not ended.
+pub(in crate::api) struct Waiting {
+    pub(in crate::api) job: JobId,
+    pub(in crate::api) message: OutgoingRecord,
+    /// When it is to go, if later.
+    pub(in crate::api) is_scheduled: bool,
+    /// When the request came.
+    pub(in crate::api) created_at: i64,
+}
+
+impl Waiting {
+    pub(in crate::api) fn fingerprint(&self) -> Fingerprint {
+        self.message.fingerprint
+    }
+}
+
+/// The message of this id, if a job for it waits, runs or is dead.
+pub(in crate::api) async fn find(api: &Api, tenant: Uuid, id: MessageId) -> Result<Option<Waiting>, Problem> {
+    let unique = id.to_string();
+    for kind in KINDS {
+        let job = JobId::derive(kind, tenant, &unique);
+        // The id is derived with the tenant: another tenant's job has another.
+        if let Some(kept) = api.queue.backend().find(job).await?
+            && let Some(waiting) = read(api, &kept)
+        {
+            return Ok(Some(waiting));
+        }
+    }
+    Ok(None)
+}
+
+/// `None` for what cannot be opened or read: that is told where it runs.
+fn read(api: &Api, kept: &Kept) -> Option<Waiting> {
+    let envelope = Envelope::decode(&kept.body)?;
+    let payload = envelope.open(kept.id, api.queue.keyring()).ok()?;
+    let sending: Sending = serde_json::from_slice(&payload).ok()?;
+    Some(Waiting {
+        job: kept.id,
+        message: sending.message,
+        is_scheduled: matches!(kept.state, State::Scheduled { .. }),
+        created_at: envelope.created_at,
+    })
+}

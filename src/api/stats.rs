@@ -1,0 +1,88 @@
+//! `GET /v1/stats/delivery`.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{NaiveDate, TimeDelta, Utc};
+use domain::Figure;
+use serde::{Deserialize, Serialize};
+use store::DAYS_MAX;
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use super::auth::Caller;
+use super::cursor::Parameters;
+use crate::problem::{Code, Problem};
+
+/// How many days are shown when nothing is said.
+const DAYS_USUAL: i64 = 30;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Span {
+    /// The first day, `2026-01-31`, in UTC; 30 days before `to` when not given.
+    from: Option<String>,
+    /// The last day; today when not given.
+    to: Option<String>,
+}
+
+/// What became of the messages begun on one day, by channel and provider.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Day {
+    #[schema(value_type = String)]
+    day: NaiveDate,
+    channel: String,
+    /// Who carried them; `none` for those that nobody took.
+    provider: String,
+    /// How many messages came so far: each counts at most once for each, on the day it was begun.
+    counts: BTreeMap<&'static str, u64>,
+}
+
+/// Ordered by day, channel, provider.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Days {
+    items: Vec<Day>,
+    next_cursor: Option<String>,
+}
+
+/// Delivery rates per day, channel and provider.
+#[utoipa::path(get, path = "/v1/stats/delivery", tag = "messages", security(("api_key" = [])), params(Span),
+    responses((status = 200, body = Days), (status = 422)))]
+pub(super) async fn delivery(
+    State(api): State<Api>,
+    caller: Caller,
+    Parameters(asked): Parameters<Span>,
+) -> Result<Json<Days>, Problem> {
+    let to = day("to", asked.to.as_deref())?.unwrap_or_else(|| Utc::now().date_naive());
+    let from = day("from", asked.from.as_deref())?.unwrap_or_else(|| to - TimeDelta::days(DAYS_USUAL));
+    if from > to || (to - from).num_days() >= DAYS_MAX {
+        let detail = format!("`from` must not be after `to`, and together they may span {DAYS_MAX} days.");
+        return Err(Problem::new(Code::ParameterInvalid, detail));
+    }
+    let rates = api.store.delivery_rates(caller.tenant, from, to).await?;
+    let items = rates.into_iter().map(|rate| Day {
+        day: rate.day,
+        channel: rate.channel.as_str().to_owned(),
+        counts: Figure::ALL
+            .iter()
+            .map(|figure| (figure.as_str(), rate.count(*figure)))
+            .collect(),
+        provider: rate.provider,
+    });
+    Ok(Json(Days {
+        items: items.collect(),
+        next_cursor: None,
+    }))
+}
+
+fn day(name: &str, text: Option<&str>) -> Result<Option<NaiveDate>, Problem> {
+    let wrong = |_| {
+        Problem::new(
+            Code::ParameterInvalid,
+            format!("`{name}` must be a day, written 2026-01-31."),
+        )
+    };
+    text.map(|text| text.parse().map_err(wrong)).transpose()
+}

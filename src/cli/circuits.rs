@@ -1,0 +1,35 @@
+//! `relais circuits`.
+
+use domain::TenantId;
+use serde_json::json;
+
+use super::answer::{Answer, or_dash, table};
+use crate::config::Settings;
+use crate::connect;
+use crate::time::rfc3339;
+
+pub(super) async fn run(tenant: Option<TenantId>, settings: &Settings) -> anyhow::Result<Answer> {
+    let store = connect::store(settings).await?;
+    let (mut items, mut rows) = (Vec::new(), Vec::new());
+    for circuit in store.circuits(tenant).await? {
+        let until = circuit.until.map(|until| rfc3339(until.timestamp_millis()));
+        items.push(json!({
+            "tenant": circuit.tenant, "credential": circuit.credential, "provider": circuit.provider,
+            "label": circuit.label, "state": circuit.state, "failures": circuit.failures, "until": until,
+        }));
+        rows.push([
+            circuit.tenant.to_string(),
+            circuit.provider,
+            circuit.label,
+            circuit.state.to_string(),
+            circuit.failures.to_string(),
+            or_dash(until),
+        ]);
+    }
+    let words = if rows.is_empty() {
+        "No account has failed lately.".to_owned()
+    } else {
+        table(["TENANT", "PROVIDER", "LABEL", "STATE", "FAILURES", "UNTIL"], &rows)
+    };
+    Ok(Answer::new(json!({ "items": items, "next_cursor": null }), words))
+}

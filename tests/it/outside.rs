@@ -1,0 +1,214 @@
+//! An installation that sends: the providers are played on this machine, and the tenant has accounts at them.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use simulator::{
+    Account, Effect, GreenApiAccount, Ledger, ResendAccount, Script, SendGridAccount, Settings, Simulator, SmtpAccount,
+    Telling, TwilioAccount,
+};
+
+use crate::app::{Answer, Combination, Setup, TestApp, answer};
+
+/// Longer than anything here takes, on the slowest machine.
+const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const ANA: &str = "+12025550143";
+pub(crate) const OURS: &str = "+15005550006";
+const SID: &str = "AC00000000000000000000000000000001";
+const TOKEN: &str = "an-invented-token-0001";
+const SMTP_USER: &str = "desk";
+const SMTP_PASSWORD: &str = "an-invented-password";
+const SENDGRID_KEY: &str = "SG.an-invented-key";
+const RESEND_KEY: &str = "re_an_invented_key";
+const GREEN_INSTANCE: u64 = 7_103_000_001;
+const GREEN_TOKEN: &str = "an-invented-green-token";
+
+/// A running installation and the world outside it.
+pub(crate) struct Sending {
+    pub(crate) app: TestApp,
+    pub(crate) simulator: Simulator,
+}
+
+impl Sending {
+    /// An installation with one worker, whose tenant has no account yet.
+    pub(crate) async fn on(combination: Combination) -> Self {
+        Self::with(combination, |setup| setup).await
+    }
+
+    /// The same, set up further.
+    pub(crate) async fn with(combination: Combination, further: impl FnOnce(Setup) -> Setup) -> Self {
+        let accounts = vec![
+            Account::Twilio(TwilioAccount::new(SID, TOKEN)),
+            Account::Smtp(SmtpAccount::new(SMTP_USER, SMTP_PASSWORD)),
+            Account::SendGrid(SendGridAccount::new("sendgrid", SENDGRID_KEY)),
+            Account::Resend(ResendAccount::new("resend", RESEND_KEY)),
+            Account::GreenApi(GreenApiAccount::new(GREEN_INSTANCE, GREEN_TOKEN, OURS)),
+        ];
+        let simulator = Simulator::start(Settings {
+            accounts,
+            script: Script::delivered(),
+            telling: Telling {
+                pace: 0.0,
+                ..Telling::default()
+            },
+            ..Settings::default()
+        })
+        .await
+        .unwrap();
+        let base = simulator.url();
+        let stand_ins = json!({
+            "twilio": format!("{base}/twilio"), "sendgrid": format!("{base}/sendgrid"),
+            "resend": format!("{base}/resend"), "green_api": format!("{base}/green-api"),
+        });
+        let setup = TestApp::on(combination).with("RELAIS_STAND_INS", stand_ins.to_string());
+        let app = further(setup).start().await;
+        app.relais(&[
+            "tenant",
+            "set",
+            &app.tenant,
+            "--from-sms",
+            OURS,
+            "--from-whatsapp",
+            OURS,
+            "--from-email",
+            "Desk <desk@example.com>",
+        ]);
+        Self { app, simulator }
+    }
+
+    /// Stores credentials and answers their id.
+    pub(crate) fn credential(&self, provider: &str, label: &str, secret: &Value) -> String {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(secret.to_string().as_bytes()).unwrap();
+        let path = file.path().to_str().unwrap();
+        let made = self.app.relais(&[
+            "credential",
+            "add",
+            "--tenant",
+            &self.app.tenant,
+            "--provider",
+            provider,
+            "--label",
+            label,
+            "--file",
+            path,
+        ]);
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Credentials that the provider takes.
+    pub(crate) fn good(&self, provider: &str) -> String {
+        let smtp = self.simulator.smtp_address();
+        let secret = match provider {
+            "twilio" => json!({ "account_sid": SID, "auth_token": TOKEN }),
+            "smtp" => json!({
+                "host": smtp.ip().to_string(), "port": smtp.port(), "security": "none",
+                "username": SMTP_USER, "password": SMTP_PASSWORD,
+            }),
+            "sendgrid" => json!({ "api_key": SENDGRID_KEY }),
+            "resend" => json!({ "api_key": RESEND_KEY }),
+            "green_api" => json!({ "id_instance": GREEN_INSTANCE, "api_token_instance": GREEN_TOKEN }),
+            other => panic!("no account at {other}"),
+        };
+        self.credential(provider, provider, &secret)
+    }
+
+    /// Credentials that Twilio refuses.
+    pub(crate) fn wrong_twilio(&self) -> String {
+        let secret = json!({ "account_sid": SID, "auth_token": "not-the-token" });
+        self.credential("twilio", "wrong", &secret)
+    }
+
+    pub(crate) fn route(&self, channel: &str, to: &[&str]) {
+        let to = to.join(",");
+        self.app.relais(&[
+            "route",
+            "set",
+            "--tenant",
+            &self.app.tenant,
+            "--channel",
+            channel,
+            "--to",
+            &to,
+        ]);
+    }
+
+    /// An account at Twilio that text messages go by.
+    pub(crate) async fn by_twilio(combination: Combination) -> Self {
+        let sending = Self::on(combination).await;
+        let twilio = sending.good("twilio");
+        sending.route("sms", &[&twilio]);
+        sending
+    }
+
+    pub(crate) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Answer {
+        let request = self.app.ask_with(Method::POST, path).bearer_auth(&self.app.api_key);
+        let request = match key {
+            Some(key) => request.header("Idempotency-Key", key),
+            None => request,
+        };
+        answer(request.json(body)).await
+    }
+
+    /// Sends a message; it must be accepted. Answers its id.
+    pub(crate) async fn send(&self, key: Option<&str>, body: &Value) -> String {
+        let accepted = self.post("/v1/messages", key, body).await;
+        assert_eq!(accepted.status.as_u16(), 202, "{accepted:?}");
+        accepted.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What the API says of a message.
+    pub(crate) async fn message(&self, id: &str) -> Value {
+        self.app.ask(&format!("/v1/messages/{id}")).await
+    }
+
+    /// The kinds of a message's events.
+    pub(crate) async fn events(&self, id: &str) -> Vec<String> {
+        let events = self.app.ask(&format!("/v1/messages/{id}/events")).await;
+        let items = events["items"].as_array().unwrap();
+        items
+            .iter()
+            .map(|event| event["event"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    pub(crate) async fn wait_for_status(&self, id: &str, statuses: &[&str]) {
+        let is_there = async || statuses.contains(&self.message(id).await["status"].as_str().unwrap());
+        self.app
+            .wait_until(&format!("{id} is one of {statuses:?}"), is_there)
+            .await;
+    }
+
+    /// Waits until the first message was accepted outside.
+    pub(crate) async fn wait_for_first(&self) -> Ledger {
+        let first = self
+            .simulator
+            .wait_for(LIMIT, |ledger| ledger.effects().len() > 0)
+            .await;
+        first.unwrap()
+    }
+
+    /// Waits until so many messages were accepted outside, and all jobs have ended.
+    pub(crate) async fn wait_for_effects(&self, count: usize) -> Ledger {
+        self.simulator
+            .wait_for(LIMIT, |ledger| ledger.effects().len() >= count)
+            .await
+            .unwrap();
+        self.app.wait_until_idle().await;
+        self.simulator.ledger()
+    }
+}
+
+/// A text message to Ana.
+pub(crate) fn sms(text: &str) -> Value {
+    json!({ "channel": "sms", "to": ANA, "content": { "text": text } })
+}
+
+/// The one message that was accepted outside.
+pub(crate) fn only(ledger: &Ledger) -> Effect {
+    let effects: Vec<_> = ledger.effects().collect();
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    effects[0].clone()
+}
