@@ -183,18 +183,21 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
     is_consistent(&queue).await;
 }
 
-/// Jobs join two lines one by one while their heads end: again and again a line is just over when the next one
-/// comes.
+/// A job joins its line while the one before it ends: again and again the line is just over when the next one comes.
 pub(super) async fn who_joins_a_line_as_it_empties_starts_in_order(another: impl Fn() -> Arc<SqlQueue>) {
     const LINES: usize = 2;
     const TOTAL: usize = 400;
-    let (done, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let (done, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::<JobId>::new())));
+    let id = |key: usize| ordered(0, AfterDeath::GoOn, key).id;
     let adders: Vec<_> = (0..LINES)
         .map(|line| {
-            let queue = another();
+            let (queue, started) = (another(), Arc::clone(&started));
             tokio::spawn(async move {
                 for key in (line..TOTAL).step_by(LINES) {
                     queue.add(&[ordered(line, AfterDeath::GoOn, key)], NOW).await.unwrap();
+                    while !started.lock().unwrap().contains(&id(key)) {
+                        tokio::task::yield_now().await;
+                    }
                 }
             })
         })
