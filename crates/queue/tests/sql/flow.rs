@@ -44,9 +44,8 @@ pub(super) async fn at_once(queue: &SqlQueue, limit: &str, most: u32) {
 
 /// Every process claims and settles, as fast as it can, jobs of keys that let few run. The clock stands still, so a key that
 /// somebody found full is only looked at again because an end was told.
-pub(super) async fn a_full_key_is_never_forgotten(another: impl Fn() -> Arc<SqlQueue>) {
+pub(super) async fn a_full_key_is_never_forgotten(another: impl Fn() -> Arc<SqlQueue>, total: usize) {
     const KEYS: usize = 6;
-    const TOTAL: usize = 1200;
     let first = another();
     for key in 0..KEYS {
         at_once(&first, &key.to_string(), 1 + key as u32 % 2).await;
@@ -54,7 +53,7 @@ pub(super) async fn a_full_key_is_never_forgotten(another: impl Fn() -> Arc<SqlQ
     let running: Arc<Mutex<BTreeMap<Key, usize>>> = Arc::default();
     let done = Arc::new(AtomicUsize::new(0));
     let adder = tokio::spawn(async move {
-        for from in (0..TOTAL).step_by(20) {
+        for from in (0..total).step_by(20) {
             let jobs: Vec<_> = (from..from + 20)
                 .map(|key| limited(&(key % KEYS).to_string(), key))
                 .collect();
@@ -65,7 +64,7 @@ pub(super) async fn a_full_key_is_never_forgotten(another: impl Fn() -> Arc<SqlQ
         .map(|_| {
             let (queue, running, done) = (another(), Arc::clone(&running), Arc::clone(&done));
             tokio::spawn(async move {
-                while done.load(Ordering::SeqCst) < TOTAL {
+                while done.load(Ordering::SeqCst) < total {
                     work(&queue, &running, &done).await;
                 }
             })
@@ -78,7 +77,7 @@ pub(super) async fn a_full_key_is_never_forgotten(another: impl Fn() -> Arc<SqlQ
         }
     };
     let ended = tokio::time::timeout(FAILURE_LIMIT, all).await;
-    assert!(ended.is_ok(), "{} of {TOTAL} done", done.load(Ordering::SeqCst));
+    assert!(ended.is_ok(), "{} of {total} done", done.load(Ordering::SeqCst));
     let queue = another();
     assert_eq!(queue.counts(Queue::Default).await.unwrap(), Counts::default());
     is_consistent(&queue).await;
@@ -108,9 +107,11 @@ async fn work(queue: &SqlQueue, running: &Mutex<BTreeMap<Key, usize>>, done: &At
 }
 
 /// What can happen to a line, all at once: adds, ends, deaths, cancels, retries and removals of the dead, sweeps.
-pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(another: impl Fn() -> Arc<SqlQueue>) {
+pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(
+    another: impl Fn() -> Arc<SqlQueue>,
+    total: usize,
+) {
     const LINES: usize = 5;
-    const TOTAL: usize = 400;
     let after_death = |line: usize| {
         if line.is_multiple_of(2) {
             AfterDeath::GoOn
@@ -118,7 +119,7 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
             AfterDeath::Hold
         }
     };
-    let jobs: Vec<_> = (0..TOTAL)
+    let jobs: Vec<_> = (0..total)
         .map(|key| {
             let job = ordered(key % LINES, after_death(key % LINES), key);
             // Some join when they are due.
@@ -151,13 +152,13 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
             }
         })
     };
-    let undertaker = tokio::spawn(bury_or_raise(another(), Arc::clone(&done), TOTAL));
+    let undertaker = tokio::spawn(bury_or_raise(another(), Arc::clone(&done), total));
     let all = async {
         adder.await.unwrap();
         canceller.await.unwrap();
         // Whoever was cancelled before it was added, and whatever was left while others were busy.
         let cleaner = another();
-        while done.lock().unwrap().len() < TOTAL {
+        while done.lock().unwrap().len() < total {
             cleaner.sweep(Queue::Default, NOW + 1, 0.0).await.unwrap();
             tokio::task::yield_now().await;
         }
@@ -171,7 +172,7 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
     let counts = queue.counts(Queue::Default).await.unwrap();
     assert!(
         ended.is_ok(),
-        "{} of {TOTAL} ended; {counts:?}",
+        "{} of {total} ended; {counts:?}",
         done.lock().unwrap().len()
     );
     let mut times: HashMap<JobId, usize> = HashMap::new();
@@ -184,16 +185,15 @@ pub(super) async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever(anot
 }
 
 /// A job joins its line while the one before it ends: again and again the line is just over when the next one comes.
-pub(super) async fn who_joins_a_line_as_it_empties_starts_in_order(another: impl Fn() -> Arc<SqlQueue>) {
+pub(super) async fn who_joins_a_line_as_it_empties_starts_in_order(another: impl Fn() -> Arc<SqlQueue>, total: usize) {
     const LINES: usize = 2;
-    const TOTAL: usize = 400;
     let (done, started) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::<JobId>::new())));
     let id = |key: usize| ordered(0, AfterDeath::GoOn, key).id;
     let adders: Vec<_> = (0..LINES)
         .map(|line| {
             let (queue, started) = (another(), Arc::clone(&started));
             tokio::spawn(async move {
-                for key in (line..TOTAL).step_by(LINES) {
+                for key in (line..total).step_by(LINES) {
                     queue.add(&[ordered(line, AfterDeath::GoOn, key)], NOW).await.unwrap();
                     while !started.lock().unwrap().contains(&id(key)) {
                         tokio::task::yield_now().await;
@@ -206,7 +206,7 @@ pub(super) async fn who_joins_a_line_as_it_empties_starts_in_order(another: impl
         .map(|_| {
             let (queue, done, started) = (another(), Arc::clone(&done), Arc::clone(&started));
             tokio::spawn(async move {
-                while done.load(Ordering::SeqCst) < TOTAL {
+                while done.load(Ordering::SeqCst) < total {
                     let claims = queue.claim(&request(2, NOW + LEASE_MS)).await.unwrap();
                     started.lock().unwrap().extend(claims.jobs.iter().map(|job| job.id));
                     let finished: Vec<_> = claims.jobs.iter().map(|job| job.ticket.claim).take(1).collect();
@@ -223,14 +223,14 @@ pub(super) async fn who_joins_a_line_as_it_empties_starts_in_order(another: impl
         }
     };
     let ended = tokio::time::timeout(FAILURE_LIMIT, all).await;
-    assert!(ended.is_ok(), "{} of {TOTAL} done", done.load(Ordering::SeqCst));
-    let started = started.lock().unwrap();
+    assert!(ended.is_ok(), "{} of {total} done", done.load(Ordering::SeqCst));
+    let started = started.lock().unwrap().clone();
     let place = |key: usize| {
         started
             .iter()
             .position(|id| *id == ordered(0, AfterDeath::GoOn, key).id)
     };
-    for key in LINES..TOTAL {
+    for key in LINES..total {
         assert!(
             place(key - LINES) < place(key),
             "{key} started before the one before it"
@@ -301,15 +301,14 @@ async fn bury_or_raise(queue: Arc<SqlQueue>, done: Arc<Mutex<Vec<JobId>>>, total
 }
 
 /// Cooling, setting and removing limits while jobs of the keys are added, claimed and settled.
-pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<SqlQueue>) {
-    const TOTAL: usize = 600;
+pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<SqlQueue>, total: usize) {
     let (queue, done) = (another(), Arc::new(AtomicUsize::new(0)));
     let workers: Vec<_> = (0..3)
         .map(|worker| {
             let (queue, done) = (another(), Arc::clone(&done));
             tokio::spawn(async move {
                 let mut turn: usize = worker;
-                while done.load(Ordering::SeqCst) < TOTAL {
+                while done.load(Ordering::SeqCst) < total {
                     let claims = queue.claim(&request(7, NOW + LEASE_MS)).await.unwrap();
                     let settles = claims.jobs.iter().map(|job| {
                         turn += 1;
@@ -334,7 +333,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
         let (queue, done) = (another(), Arc::clone(&done));
         tokio::spawn(async move {
             let mut turn = 0_u32;
-            while done.load(Ordering::SeqCst) < TOTAL {
+            while done.load(Ordering::SeqCst) < total {
                 turn += 1;
                 let key = Key::new(&(turn % 3).to_string()).unwrap();
                 let limit = (!turn.is_multiple_of(4)).then_some(Limit {
@@ -346,7 +345,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
         })
     };
     let all = async {
-        for from in (0..TOTAL).step_by(10) {
+        for from in (0..total).step_by(10) {
             let jobs: Vec<_> = (from..from + 10)
                 .map(|key| limited(&(key % 3).to_string(), key))
                 .collect();
@@ -358,7 +357,7 @@ pub(super) async fn limits_may_change_at_any_moment(another: impl Fn() -> Arc<Sq
         changer.await.unwrap();
     };
     let ended = tokio::time::timeout(FAILURE_LIMIT, all).await;
-    assert!(ended.is_ok(), "{} of {TOTAL} done", done.load(Ordering::SeqCst));
+    assert!(ended.is_ok(), "{} of {total} done", done.load(Ordering::SeqCst));
     assert_eq!(queue.counts(Queue::Default).await.unwrap(), Counts::default());
     is_consistent(&queue).await;
 }
