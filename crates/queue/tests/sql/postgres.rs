@@ -48,9 +48,9 @@ async fn keys_of_jobs_that_live_are_never_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_key_is_never_forgotten() {
+async fn no_key_is_ever_forgotten() {
     let database = database().await;
-    super::flow::a_full_key_is_never_forgotten(|| patient(database.url()), 1200).await;
+    super::flow::no_key_is_ever_forgotten(|| patient(database.url()), 1200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

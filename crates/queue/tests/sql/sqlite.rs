@@ -64,10 +64,10 @@ async fn a_file_without_tables_is_broken_and_one_that_is_not_there_unreachable()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_key_is_never_forgotten() {
+async fn no_key_is_ever_forgotten() {
     let database = database().await;
     let queue = patient(database.url());
-    super::flow::a_full_key_is_never_forgotten(|| Arc::clone(&queue), 240).await;
+    super::flow::no_key_is_ever_forgotten(|| Arc::clone(&queue), 240).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
