@@ -26,6 +26,16 @@ fn open(url: &str) -> Arc<SqlQueue> {
     Arc::new(SqlQueue::connect(url, &SqlOptions::default()).unwrap())
 }
 
+/// For tests that keep a database as busy as they can: it may take long to answer. (Who waits in a circle is told so after a
+/// second.)
+fn patient(url: &str) -> Arc<SqlQueue> {
+    let options = SqlOptions {
+        call_limit: std::time::Duration::from_secs(30),
+        ..SqlOptions::default()
+    };
+    Arc::new(SqlQueue::connect(url, &options).unwrap())
+}
+
 fn job(key: usize) -> NewJob {
     let tenant = Uuid::from_u128(key as u128 % 7);
     let id = JobId::derive("test", tenant, &key.to_string());

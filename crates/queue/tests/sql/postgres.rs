@@ -47,37 +47,28 @@ async fn keys_of_jobs_that_live_are_never_forgotten() {
     super::keys_of_jobs_that_live_are_never_forgotten(database().await.url()).await;
 }
 
-/// Who waits in a circle is told so after a second; a busy server may take longer to answer.
-fn patient(url: &str) -> Arc<SqlQueue> {
-    let options = SqlOptions {
-        call_limit: Duration::from_secs(30),
-        ..SqlOptions::default()
-    };
-    Arc::new(SqlQueue::connect(url, &options).unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_key_is_never_forgotten() {
+async fn no_key_is_ever_forgotten() {
     let database = database().await;
-    super::flow::a_full_key_is_never_forgotten(|| patient(database.url())).await;
+    super::flow::no_key_is_ever_forgotten(|| patient(database.url()), 1200).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever() {
     let database = database().await;
-    super::flow::whatever_happens_to_lines_at_once_nobody_waits_for_ever(|| patient(database.url())).await;
+    super::flow::whatever_happens_to_lines_at_once_nobody_waits_for_ever(|| patient(database.url()), 400).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_joins_a_line_as_it_empties_starts_in_order() {
     let database = database().await;
-    super::flow::who_joins_a_line_as_it_empties_starts_in_order(|| patient(database.url())).await;
+    super::flow::who_joins_a_line_as_it_empties_starts_in_order(|| patient(database.url()), 400).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_may_change_at_any_moment() {
     let database = database().await;
-    super::flow::limits_may_change_at_any_moment(|| patient(database.url())).await;
+    super::flow::limits_may_change_at_any_moment(|| patient(database.url()), 600).await;
 }
 
 #[tokio::test]

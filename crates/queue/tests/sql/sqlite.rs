@@ -64,31 +64,31 @@ async fn a_file_without_tables_is_broken_and_one_that_is_not_there_unreachable()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_key_is_never_forgotten() {
+async fn no_key_is_ever_forgotten() {
     let database = database().await;
-    let queue = open(database.url());
-    super::flow::a_full_key_is_never_forgotten(|| Arc::clone(&queue)).await;
+    let queue = patient(database.url());
+    super::flow::no_key_is_ever_forgotten(|| Arc::clone(&queue), 240).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_to_lines_at_once_nobody_waits_for_ever() {
     let database = database().await;
-    let queue = open(database.url());
-    super::flow::whatever_happens_to_lines_at_once_nobody_waits_for_ever(|| Arc::clone(&queue)).await;
+    let queue = patient(database.url());
+    super::flow::whatever_happens_to_lines_at_once_nobody_waits_for_ever(|| Arc::clone(&queue), 80).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_joins_a_line_as_it_empties_starts_in_order() {
     let database = database().await;
-    let queue = open(database.url());
-    super::flow::who_joins_a_line_as_it_empties_starts_in_order(|| Arc::clone(&queue)).await;
+    let queue = patient(database.url());
+    super::flow::who_joins_a_line_as_it_empties_starts_in_order(|| Arc::clone(&queue), 80).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn limits_may_change_at_any_moment() {
     let database = database().await;
-    let queue = open(database.url());
-    super::flow::limits_may_change_at_any_moment(|| Arc::clone(&queue)).await;
+    let queue = patient(database.url());
+    super::flow::limits_may_change_at_any_moment(|| Arc::clone(&queue), 150).await;
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ FROM (SELECT * FROM turn ORDER BY o OFFSET 0) turn
 LEFT JOIN LATERAL (
     SELECT array_agg(number) AS numbers FROM (
         SELECT number FROM queue_turns t WHERE t.lane = $1 AND t.limit_key = turn.limit_key
-        ORDER BY number LIMIT 100) seen) marks ON true
+        ORDER BY number LIMIT 200) seen) marks ON true
 LEFT JOIN LATERAL (
     SELECT 1 AS one FROM queue_limits l WHERE l.queue = $6 AND l.limit_key = turn.limit_key LIMIT 1) known ON true
 LEFT JOIN LATERAL (
@@ -149,8 +149,9 @@ SELECT ARRAY[
 /// the switch.
 ///
 /// A key without ready jobs loses its marks and is forgotten. One that is closed is known as closed and loses its marks.
-/// One that is open and was known as closed gets a mark for that. (A job that becomes ready while we do this brings a mark
-/// that we have not seen.) `spent` only updates, and is an INSERT because a join with a table that grew since it was last
+/// One that is open keeps one mark, which must be one that we hold, as another claim may be removing the others; if it was
+/// known as closed, it gets one for that. (A job that becomes ready while we do this brings a mark that we have not seen.)
+/// `spent` only updates, and is an INSERT because a join with a table that grew since it was last
 /// analyzed may be planned as a walk through all of it. So rows are removed by their `ctid`, too: marks never change, and a
 /// key that another claim has found closed since we looked may stay so.
 const LEAVE: &str = "
@@ -166,14 +167,16 @@ found AS MATERIALIZED (
     FROM went LEFT JOIN LATERAL (
         SELECT 1 AS one FROM queue_ready r WHERE r.lane = $2 AND r.limit_key = went.limit_key LIMIT 1) waits ON true),
 mark AS MATERIALIZED (
-    SELECT held.ctid
-    FROM unnest($7::text[], $8::bigint[]) AS m(limit_key, number)
-    JOIN found ON found.limit_key = m.limit_key AND (NOT found.waits OR found.opens_at IS NOT NULL),
-    LATERAL (
-        SELECT ctid FROM queue_turns t
-        WHERE t.lane = $2 AND t.limit_key = found.limit_key AND t.number = m.number
+    SELECT held.ctid, held.limit_key, held.number
+    FROM unnest($7::text[], $8::bigint[]) AS m(limit_key, number), LATERAL (
+        SELECT ctid, limit_key, number FROM queue_turns t
+        WHERE t.lane = $2 AND t.limit_key = m.limit_key AND t.number = m.number
         LIMIT 1 FOR UPDATE SKIP LOCKED) held),
-unmarked AS (DELETE FROM queue_turns WHERE ctid = ANY(ARRAY(SELECT ctid FROM mark))),
+used_up AS (
+    SELECT mark.ctid
+    FROM (SELECT ctid, limit_key, row_number() OVER (PARTITION BY limit_key ORDER BY number) AS nr FROM mark) mark
+    JOIN found USING (limit_key) WHERE nr > 1 OR NOT found.waits OR found.opens_at IS NOT NULL),
+unmarked AS (DELETE FROM queue_turns WHERE ctid = ANY(ARRAY(SELECT ctid FROM used_up))),
 shut AS (
     INSERT INTO queue_closed (lane, limit_key, opens_at, is_full)
     SELECT $2, limit_key, opens_at, is_full FROM found WHERE waits AND opens_at IS NOT NULL ORDER BY limit_key
