@@ -41,3 +41,24 @@ pub fn open_until(failures: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let factor = 1_i32.checked_shl(over.min(30)).unwrap_or(i32::MAX);
     Some(now + OPEN_FIRST.checked_mul(factor).unwrap_or(OPEN_MAX).min(OPEN_MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn it_opens_after_five_failures_and_for_twice_as_long_each_time_up_to_ten_minutes() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+        let seconds = |failures| open_until(failures, now).map(|until| (until - now).num_seconds());
+        assert_eq!([0, 1, 4].map(seconds), [None; 3]);
+        assert_eq!([5, 6, 7, 10].map(seconds), [10, 20, 40, 320].map(Some));
+        assert_eq!([11, 12, 36, 37, 100, u32::MAX].map(seconds), [Some(600); 6]);
+    }
+
+    #[test]
+    fn stored_words_are_what_they_always_were() {
+        let words: Vec<_> = CircuitState::ALL.iter().map(|state| state.as_str()).collect();
+        assert_eq!(words, ["closed", "open", "half_open"]);
+    }
+}

@@ -174,6 +174,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_derived_from_requests_and_replies_is_what_it_always_was() {
+        let endpoint = EndpointId(Uuid::from_u128(2));
+        let message = MessageId::of_request(TENANT, "key 0");
+        let inbound = InboundId::derive(endpoint, "evt");
+        let ids = [
+            message.to_string(),
+            ChallengeId::of_request(TENANT, "key 0").to_string(),
+            EventId::of_message(message, "accepted", 1).to_string(),
+            inbound.to_string(),
+            InteractionId::of_reply(inbound).to_string(),
+        ];
+        assert_eq!(
+            ids,
+            [
+                "be9ac1b2-2d22-53c0-b026-f8287250ef18",
+                "0db28c2c-51fc-5235-ba6b-4d31a02cd244",
+                "5c81b415-8972-5af1-8db6-fed69459e5c8",
+                "4b7acb18-3ef9-5a98-ba60-07b9c9e69e08",
+                "e35d2bef-185f-5f8e-bb3c-a0f1c599f828"
+            ]
+        );
+    }
+
+    #[test]
     fn parts_do_not_run_into_each_other() {
         assert_ne!(
             MessageId::derive(TENANT, "ab", "c"),

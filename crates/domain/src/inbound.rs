@@ -84,3 +84,53 @@ impl fmt::Debug for InboundRecord {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const FIRST_FORM: &str = r#"{"provider":"twilio","channel":"sms","external_id":"SM1","identity":"ab","occurred_at":"2026-01-02T03:04:05Z","from":"+33612345678"}"#;
+
+    fn written(fields: &str) -> InboundRecord {
+        serde_json::from_str(&FIRST_FORM.replacen('{', &format!("{{{fields}"), 1)).unwrap()
+    }
+
+    #[test]
+    fn the_smallest_form_parses_and_comes_out_the_same() {
+        assert_eq!(serde_json::to_string(&written("")).unwrap(), FIRST_FORM);
+    }
+
+    #[test]
+    fn the_providers_word_goes_before_the_button_and_the_button_before_the_text() {
+        let check = |fields, expected| assert_eq!(written(fields).intent(), expected, "{fields}");
+        check("", Intent::Unclear);
+        check(r#""text":"Oui, parfait","#, Intent::Yes);
+        check(r#""button":"btn_1","button_label":"Non","text":"Oui","#, Intent::No);
+        check(r#""button":"yes","#, Intent::Yes);
+        check(r#""opt_out":"STOP","text":"cancel","#, Intent::Stop);
+        check(r#""opt_out":"START","text":"yes","#, Intent::Start);
+        check(r#""opt_out":"SOMETHING","text":"oui","#, Intent::Yes);
+    }
+
+    #[test]
+    fn only_what_can_be_written_to_is_a_sender() {
+        let from =
+            |text: &str| serde_json::from_str::<InboundRecord>(&FIRST_FORM.replace("+33612345678", text)).unwrap();
+        assert!(from("+33612345678").sender().is_some());
+        for nobody in ["36105", "anonymous", ""] {
+            assert_eq!(from(nobody).sender(), None);
+        }
+    }
+
+    #[test]
+    fn nothing_personal_shows_in_debug() {
+        let shown = format!(
+            "{:?}",
+            written(r#""text":"Bonjour","to":"+33600000000","raw":"Bonsoir","#)
+        );
+        for private in ["612345", "Bonjour", "Bonsoir", "SM1", "600000"] {
+            assert!(!shown.contains(private), "{shown}");
+        }
+    }
+}

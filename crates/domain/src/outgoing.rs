@@ -1,128 +1,19 @@
 //! A message that goes out: to whom, what kind of message it is, and what came of trying to send it.
 
+mod attempt;
+mod recipient;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use attempt::{AttemptResult, AttemptState, MessageEnd};
+pub use recipient::{Recipient, RecipientError};
+
 use crate::channel::{Channel, Language};
 use crate::ids::MessageId;
-use crate::masking::{AddressError, EmailAddress, PersonalText};
-use crate::phone::{E164, PhoneError};
-use crate::report::EventKind;
-use crate::suppression::{FailureCause, Suppression};
-
-/// Where a message goes, or came from: an address or a number, by channel. In JSON it is a plain text: every address has
-/// an `@` and no number does.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Recipient {
-    /// Of mail.
-    Address(EmailAddress),
-    /// Of SMS and WhatsApp.
-    Number(E164),
-}
-
-/// What is wrong with a recipient. Never repeats it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RecipientError {
-    /// It is no address.
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    /// It is no number.
-    #[error(transparent)]
-    Number(#[from] PhoneError),
-}
-
-impl Recipient {
-    /// Reads what a message of this channel goes to.
-    ///
-    /// # Errors
-    /// [`RecipientError`] says what is wrong.
-    pub fn parse(channel: Channel, text: &str) -> Result<Self, RecipientError> {
-        Ok(if channel.is_by_number() {
-            Self::Number(E164::parse(text)?)
-        } else {
-            Self::Address(EmailAddress::parse(text)?)
-        })
-    }
-
-    /// Whether messages of this channel can go there.
-    #[must_use]
-    pub const fn is_reached_by(&self, channel: Channel) -> bool {
-        match self {
-            Self::Address(_) => !channel.is_by_number(),
-            Self::Number(_) => channel.is_by_number(),
-        }
-    }
-
-    /// The address or number itself.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        match self {
-            Self::Address(address) => address.expose(),
-            Self::Number(number) => number.expose(),
-        }
-    }
-
-    /// The form that all spellings of it share.
-    #[must_use]
-    pub fn expose_folded(&self) -> String {
-        match self {
-            Self::Address(address) => address.expose_folded(),
-            Self::Number(number) => number.expose().to_owned(),
-        }
-    }
-}
-
-impl TryFrom<String> for Recipient {
-    type Error = RecipientError;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Ok(if text.contains('@') {
-            Self::Address(EmailAddress::parse(&text)?)
-        } else {
-            Self::Number(E164::parse(&text)?)
-        })
-    }
-}
-
-impl From<Recipient> for String {
-    fn from(recipient: Recipient) -> Self {
-        match recipient {
-            Recipient::Address(address) => address.into(),
-            Recipient::Number(number) => number.into(),
-        }
-    }
-}
-
-impl From<EmailAddress> for Recipient {
-    fn from(address: EmailAddress) -> Self {
-        Self::Address(address)
-    }
-}
-
-impl From<E164> for Recipient {
-    fn from(number: E164) -> Self {
-        Self::Number(number)
-    }
-}
-
-/// Masked, as addresses and numbers are.
-impl fmt::Display for Recipient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => address.fmt(f),
-            Self::Number(number) => number.fmt(f),
-        }
-    }
-}
-
-impl fmt::Debug for Recipient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use crate::masking::PersonalText;
 
 stored! {
     /// What kind of message it is, which decides when it may go and what follows if nobody knows whether it went.
@@ -204,148 +95,37 @@ impl fmt::Debug for OutgoingRecord {
     }
 }
 
-stored! {
-    /// What is known of one call to a provider that was to send a message.
-    AttemptState {
-        /// It is about to be made, or was, and nobody wrote down what came of it.
-        Intended = "intended",
-        /// The provider took the message.
-        Sent = "sent",
-        /// The provider refused the message, and would again.
-        Rejected = "rejected",
-        /// The message surely was not sent, and may be tried again.
-        NotSent = "not_sent",
-        /// Nobody knows whether it was sent.
-        Unclear = "unclear",
-    }
-}
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
 
-impl AttemptState {
-    /// Whether the message may have been sent, so that sending it again may send it twice.
-    #[must_use]
-    pub const fn may_have_gone(self) -> bool {
-        matches!(self, Self::Intended | Self::Sent | Self::Unclear)
+    /// The form that lies in job payloads.
+    const FIRST_FORM: &str = r#"{"id":"00000000-0000-0000-0000-000000000001","fingerprint":[7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7,7],"channel":"sms","recipient":"+33612345678","class":"code"}"#;
+
+    #[test]
+    fn the_smallest_form_parses_and_comes_out_the_same() {
+        let record: OutgoingRecord = serde_json::from_str(FIRST_FORM).unwrap();
+        assert_eq!((record.class, record.content.is_none()), (MessageClass::Code, true));
+        assert_eq!(serde_json::to_string(&record).unwrap(), FIRST_FORM);
     }
 
-    /// Whether `next` may be written over this. What was surely sent, or surely not, stays so; that nothing is known is
-    /// only ever replaced by what is known. An attempt once thought lost turns out to be sent when a report names it.
-    #[must_use]
-    pub const fn gives_way_to(self, next: Self) -> bool {
-        match self {
-            Self::Intended => !matches!(next, Self::Intended),
-            Self::Unclear => matches!(next, Self::Sent | Self::Rejected | Self::NotSent),
-            Self::Rejected | Self::NotSent => matches!(next, Self::Sent),
-            Self::Sent => false,
-        }
-    }
-}
-
-/// What came of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttemptResult {
-    /// The provider took the message.
-    Sent {
-        /// What the provider calls it.
-        external_id: String,
-        /// How far it came until the provider answered: accepted, sending, sent.
-        kind: EventKind,
-    },
-    /// The provider refused the message, and would again.
-    Rejected {
-        /// The provider's code: `21610`, `550 5.1.1`.
-        code: String,
-        /// What the code says of the recipient.
-        cause: FailureCause,
-    },
-    /// The message surely was not sent, and may be tried again.
-    NotSent {
-        /// The provider's code, or what stands for one: `http_503`.
-        code: String,
-    },
-    /// Nobody knows whether it was sent.
-    Unclear {
-        /// What stands for the answer: `timeout`, `answer`.
-        code: String,
-    },
-}
-
-impl AttemptResult {
-    /// The state that it leaves the attempt in.
-    #[must_use]
-    pub const fn state(&self) -> AttemptState {
-        match self {
-            Self::Sent { .. } => AttemptState::Sent,
-            Self::Rejected { .. } => AttemptState::Rejected,
-            Self::NotSent { .. } => AttemptState::NotSent,
-            Self::Unclear { .. } => AttemptState::Unclear,
+    #[test]
+    fn nothing_personal_shows_in_debug() {
+        let json = FIRST_FORM.replacen(
+            '{',
+            r#"{"person_id":"ada-17","subject":"Bonjour","content":"Bonsoir","#,
+            1,
+        );
+        let shown = format!("{:?}", serde_json::from_str::<OutgoingRecord>(&json).unwrap());
+        for private in ["ada-17", "Bonjour", "Bonsoir", "612345"] {
+            assert!(!shown.contains(private), "{shown}");
         }
     }
 
-    /// How it shows among the message's events.
-    #[must_use]
-    pub const fn event(&self) -> EventKind {
-        match self {
-            Self::Sent { kind, .. } => *kind,
-            Self::Rejected { .. } => EventKind::Rejected,
-            Self::NotSent { .. } => EventKind::NotSent,
-            Self::Unclear { .. } => EventKind::Unclear,
-        }
-    }
-
-    /// The code of what went wrong.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Sent { .. } => None,
-            Self::Rejected { code, .. } | Self::NotSent { code } | Self::Unclear { code } => Some(code),
-        }
-    }
-
-    /// What it makes of the recipient of a message of this channel.
-    #[must_use]
-    pub const fn suppression(&self, channel: Channel) -> Option<Suppression> {
-        match self {
-            Self::Rejected { cause, .. } => EventKind::Failed.suppression(channel, *cause),
-            _ => None,
-        }
-    }
-}
-
-/// Why a message that nobody was able, or allowed, to send is given up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MessageEnd {
-    /// No provider took it.
-    Failed {
-        /// The last provider's code, or ours: `no_route`.
-        code: String,
-    },
-    /// Its recipient is not written to.
-    Suppressed(Suppression),
-    /// It was taken back.
-    Canceled,
-    /// Its time was over.
-    Expired,
-}
-
-impl MessageEnd {
-    /// How it shows among the message's events.
-    #[must_use]
-    pub const fn event(&self) -> EventKind {
-        match self {
-            Self::Failed { .. } => EventKind::Failed,
-            Self::Suppressed(_) => EventKind::Suppressed,
-            Self::Canceled => EventKind::Canceled,
-            Self::Expired => EventKind::Expired,
-        }
-    }
-
-    /// The code beside it.
-    #[must_use]
-    pub fn code(&self) -> Option<&str> {
-        match self {
-            Self::Failed { code } => Some(code),
-            Self::Suppressed(reason) => Some(reason.as_str()),
-            Self::Canceled | Self::Expired => None,
-        }
+    #[test]
+    fn stored_words_are_what_they_always_were() {
+        let words: Vec<_> = MessageClass::ALL.iter().map(|class| class.as_str()).collect();
+        assert_eq!(words.join(" "), "transactional code marketing critical");
     }
 }

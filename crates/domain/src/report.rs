@@ -326,3 +326,6 @@ impl fmt::Debug for ReportRecord {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

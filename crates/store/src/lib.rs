@@ -3,6 +3,7 @@
 #[macro_use]
 mod db;
 
+mod absorb;
 mod api_keys;
 mod attempts;
 mod begin_message;
@@ -10,6 +11,7 @@ mod circuits;
 mod contacts;
 mod credentials;
 mod delivery_daily;
+mod end_attempt;
 mod endpoints;
 mod error;
 mod inbound_messages;

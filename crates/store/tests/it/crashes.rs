@@ -4,10 +4,11 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
 
-use domain::EmailEvent;
-use store::Recorded;
+use domain::{EmailEvent, EventKind, Status};
+use store::{AttemptBegun, Recorded};
 
 use crate::fresh::{Fresh, event, now, of_person};
+use crate::scene::{NUMBER, by, inbound, mail_report, outgoing, sent};
 
 /// Lets `work` go on until it has waited so many times, then drops it. `None`: dropped.
 async fn cut_short<T>(work: impl Future<Output = T>, waits: u32) -> Option<T> {
@@ -79,4 +80,79 @@ async fn an_event_cut_short_anywhere_and_run_again_counts_once(fresh: Fresh) {
     );
 }
 
-both!(an_event_cut_short_anywhere_and_run_again_counts_once);
+async fn an_answer_cut_short_anywhere_and_written_again_sends_once_and_loses_no_report(fresh: Fresh) {
+    let mut dropped = 0;
+    for round in 0..ROUNDS {
+        let name = format!("S{round}");
+        let message = outgoing(&fresh, &name, &format!("a{round}@example.com"));
+        let begin = fresh.store.begin_message(fresh.tenant, &message, now());
+        cut_short(begin, round % 8).await.transpose().unwrap();
+        fresh.store.begin_message(fresh.tenant, &message, now()).await.unwrap();
+        let new = by("sendgrid");
+        let attempt = fresh.store.begin_attempt(fresh.tenant, message.id, &new, now());
+        cut_short(attempt, round % 10).await.transpose().unwrap();
+        let begun = fresh.try_by(message.id, &new, now()).await;
+        let cut = matches!(begun, AttemptBegun::Go { .. });
+        assert!(
+            cut || matches!(&begun, AttemptBegun::Open(open) if open.number == 1),
+            "{begun:?}"
+        );
+        // Reports come in before the answer is written, so that there is something to absorb.
+        fresh.hear(&mail_report(&name, EventKind::Opened, &name)).await;
+
+        let answer = sent(&name);
+        let work = fresh.store.end_attempt(fresh.tenant, message.id, 1, &answer, now());
+        if cut_short(work, round % 30).await.transpose().unwrap().is_none() {
+            dropped += 1;
+        }
+        fresh.end(message.id, 1, &answer, now()).await;
+        let found = fresh.find(message.id).await;
+        assert_eq!(
+            (found.progress.status, found.progress.counters.opened),
+            (Status::Opened, 1)
+        );
+        assert!(found.interaction_id.is_some());
+        assert_eq!(fresh.kinds(message.id).await.len(), 2);
+        assert_eq!(fresh.store.attempts(fresh.tenant, message.id).await.unwrap().len(), 1);
+    }
+    assert!(dropped > ROUNDS / 6, "nothing was cut short after it had begun");
+    let rounds = i64::from(ROUNDS);
+    assert_eq!(fresh.count("SELECT COUNT(*) FROM messages").await, rounds);
+    assert_eq!(fresh.count("SELECT COUNT(*) FROM contacts").await, rounds);
+    assert_eq!(fresh.count("SELECT COUNT(*) FROM interactions").await, rounds);
+    assert_eq!(
+        fresh
+            .count("SELECT CAST(SUM(opened) AS BIGINT) FROM delivery_daily")
+            .await,
+        rounds
+    );
+    assert_eq!(
+        fresh.count("SELECT CAST(SUM(score) AS BIGINT) FROM lead_scores").await,
+        3 * rounds
+    );
+}
+
+async fn a_reply_cut_short_anywhere_and_taken_in_again_is_logged_once(fresh: Fresh) {
+    for round in 0..ROUNDS {
+        let record = inbound(NUMBER, "STOP", &round.to_string());
+        let work = fresh.store.record_inbound(fresh.tenant, fresh.endpoint, &record, now());
+        cut_short(work, round % WAITS_MAX).await.transpose().unwrap();
+        fresh
+            .store
+            .record_inbound(fresh.tenant, fresh.endpoint, &record, now())
+            .await
+            .unwrap();
+    }
+    for table in [
+        "SELECT COUNT(*) FROM inbound_messages",
+        "SELECT COUNT(*) FROM interactions",
+    ] {
+        assert_eq!(fresh.count(table).await, i64::from(ROUNDS), "{table}");
+    }
+}
+
+both!(
+    an_event_cut_short_anywhere_and_run_again_counts_once,
+    an_answer_cut_short_anywhere_and_written_again_sends_once_and_loses_no_report,
+    a_reply_cut_short_anywhere_and_taken_in_again_is_logged_once,
+);

@@ -104,4 +104,69 @@ async fn two_processes_may_migrate_at_once_on_postgres() {
     check_migrating_at_once(database.url()).await;
 }
 
+/// What became of the rows of the state before, in words that both databases understand.
+const MOVED: [(&str, i64); 8] = [
+    ("SELECT COUNT(*) FROM messages WHERE class IS NULL", 3),
+    (
+        "SELECT COUNT(*) FROM messages WHERE status = 'opened' AND open_count = 2 AND figures = 1 + 2 + 4 + 16",
+        1,
+    ),
+    (
+        "SELECT COUNT(*) FROM messages WHERE status = 'queued' AND figures = 0 AND external_id = 'b'",
+        1,
+    ),
+    (
+        "SELECT COUNT(*) FROM messages WHERE interaction_id IS NOT NULL AND subject IS NOT NULL",
+        1,
+    ),
+    (
+        "SELECT COUNT(*) FROM message_events WHERE provider = 'sendgrid' AND word = kind",
+        3,
+    ),
+    (
+        "SELECT COUNT(*) FROM message_events WHERE url IS NOT NULL AND kind = 'complained'",
+        1,
+    ),
+    (
+        "SELECT COUNT(*) FROM delivery_daily WHERE day = 20454 AND opened = 1 AND sent = 1 AND channel = 'email'",
+        1,
+    ),
+    ("SELECT COUNT(*) FROM delivery_daily", 1),
+];
+
+#[tokio::test]
+async fn messages_and_events_of_before_are_kept_and_counted_on_sqlite() {
+    let database = testkit::sqlite::fresh();
+    let db = Db::connect(database.url(), &options()).await.unwrap();
+    let Db::Sqlite { writer, .. } = &db else { unreachable!() };
+    SQLITE.run_to(2, writer).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sample(2, "sqlite")))
+        .execute(writer)
+        .await
+        .unwrap();
+    SQLITE.run_to(3, writer).await.unwrap();
+    for (statement, expected) in MOVED {
+        let found: i64 = sqlx::query_scalar(statement).fetch_one(writer).await.unwrap();
+        assert_eq!(found, expected, "{statement}");
+    }
+}
+
+#[cfg(feature = "services")]
+#[tokio::test]
+async fn messages_and_events_of_before_are_kept_and_counted_on_postgres() {
+    let database = testkit::postgres::fresh().await;
+    let db = Db::connect(database.url(), &options()).await.unwrap();
+    let Db::Postgres(pool) = &db else { unreachable!() };
+    POSTGRES.run_to(2, pool).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sample(2, "postgres")))
+        .execute(pool)
+        .await
+        .unwrap();
+    POSTGRES.run_to(3, pool).await.unwrap();
+    for (statement, expected) in MOVED {
+        let found: i64 = sqlx::query_scalar(statement).fetch_one(pool).await.unwrap();
+        assert_eq!(found, expected, "{statement}");
+    }
+}
+
 both!(what_is_pending_is_named_until_it_is_applied);

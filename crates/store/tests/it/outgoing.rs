@@ -1,10 +1,13 @@
 //! Messages as they are written down before anybody is called.
 
-use domain::{Channel, Fingerprint, Language, MessageClass, OutgoingRecord, PersonalText, Status, TemplateVersion};
-use store::{MessageBegun, MessageFilter};
+use domain::{
+    Channel, EventKind, Fingerprint, Language, MessageClass, MessageEnd, OutgoingRecord, PersonalText, ReportRecord,
+    Status, TemplateVersion,
+};
+use store::{AttemptBegun, MessageBegun, MessageFilter};
 
 use crate::fresh::{Fresh, now, second};
-use crate::scene::{ADDRESS, NUMBER, outgoing, recipient};
+use crate::scene::{ADDRESS, NUMBER, by, outgoing, recipient, report, unclear};
 
 async fn a_message_is_written_down_with_all_that_was_asked_for(fresh: Fresh) {
     let record = OutgoingRecord {
@@ -69,7 +72,45 @@ async fn messages_to_one_number_however_it_is_written_have_one_contact(fresh: Fr
     assert_ne!(contact(first).await, contact(mail).await);
 }
 
+async fn another_tenants_message_does_not_exist(fresh: Fresh) {
+    let message = fresh.send(&outgoing(&fresh, "r", NUMBER), "twilio", "SM1").await;
+    let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
+    let store = &fresh.store;
+    assert_eq!(store.message(other, message).await.unwrap(), None);
+    assert_eq!(store.message_content(other, message).await.unwrap(), None);
+    assert_eq!(store.message_by_external(other, "twilio", "SM1").await.unwrap(), None);
+    assert_eq!(store.attempts(other, message).await.unwrap(), []);
+    let begun = store.begin_attempt(other, message, &by("twilio"), now()).await.unwrap();
+    assert_eq!(begun, AttemptBegun::Unknown);
+    assert_eq!(
+        store.end_attempt(other, message, 1, &unclear(), now()).await.unwrap(),
+        None
+    );
+    assert_eq!(
+        store
+            .end_message(other, message, &MessageEnd::Expired, now())
+            .await
+            .unwrap(),
+        None
+    );
+    assert!(!store.stop_looking(other, message).await.unwrap());
+    // A report that hands back the id of another tenant's message speaks of none of theirs.
+    let endpoint = store
+        .create_endpoint(other, "twilio", "s".into(), now())
+        .await
+        .unwrap()
+        .id;
+    let tagged = ReportRecord {
+        message: Some(message),
+        ..report("SM1", EventKind::Failed, "1")
+    };
+    store.record_report(other, endpoint, &tagged, now()).await.unwrap();
+    assert_eq!(fresh.find(message).await.progress.status, Status::Accepted);
+    assert_eq!(fresh.kinds(message).await, [EventKind::Accepted]);
+}
+
 both!(
+    another_tenants_message_does_not_exist,
     a_message_is_written_down_with_all_that_was_asked_for,
     the_same_request_again_changes_nothing_and_another_one_is_told_apart,
     messages_to_one_number_however_it_is_written_have_one_contact,

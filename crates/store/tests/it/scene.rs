@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     AttemptResult, Channel, EventKind, FailureCause, Fingerprint, InboundRecord, MessageClass, MessageId,
-    OutgoingRecord, PersonalText, Recipient, ReportRecord,
+    OutgoingRecord, PersonalText, Recipient, ReportRecord, TenantId,
 };
 use store::{Attempt, AttemptBegun, Message, MessageBegun, NewAttempt, ReportApplied, ReportRecorded};
 
@@ -18,8 +18,12 @@ pub(crate) fn recipient(text: &str) -> Recipient {
 
 /// A message that `request` asks for: an SMS to a number, a mail to an address.
 pub(crate) fn outgoing(fresh: &Fresh, request: &str, to: &str) -> OutgoingRecord {
+    outgoing_of(fresh.tenant, request, to)
+}
+
+pub(crate) fn outgoing_of(tenant: TenantId, request: &str, to: &str) -> OutgoingRecord {
     OutgoingRecord {
-        id: MessageId::of_request(fresh.tenant, request),
+        id: MessageId::of_request(tenant, request),
         fingerprint: Fingerprint([7; 32]),
         channel: if to.contains('@') { Channel::Email } else { Channel::Sms },
         recipient: recipient(to),

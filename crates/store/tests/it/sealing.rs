@@ -1,11 +1,16 @@
 //! What lies in the database, byte by byte.
 
-use domain::{EmailEvent, EmailEventRecord, PersonalText};
+use domain::otp::{CodeKey, Verdict};
+use domain::{
+    ApiKeyId, ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord,
+    Language, OutgoingRecord, PersonalText, ReportRecord,
+};
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
-use store::{Db, Store, StoreError};
+use store::{Db, NewChallenge, Senders, Settings, Store, StoreError};
 
-use crate::fresh::{Fresh, event, to_address};
+use crate::fresh::{Fresh, event, now, to_address};
+use crate::scene::{NUMBER, inbound, outgoing, recipient, report};
 
 /// Every value of every table of ours, as text.
 async fn everything(db: &Db) -> String {
@@ -17,7 +22,13 @@ async fn everything(db: &Db) -> String {
         "contacts",
         "messages",
         "message_events",
+        "message_attempts",
         "interactions",
+        "suppressions",
+        "credentials",
+        "inbound_messages",
+        "otp_challenges",
+        "tenant_settings",
     ] {
         all += &match db {
             Db::Postgres(pool) => {
@@ -72,6 +83,82 @@ async fn nothing_personal_or_secret_lies_readable_in_the_database(fresh: Fresh) 
     }
 }
 
+async fn nothing_of_what_goes_out_and_comes_in_lies_readable_in_the_database(fresh: Fresh) {
+    let (store, tenant) = (&fresh.store, fresh.tenant);
+    let record = OutgoingRecord {
+        channel: Channel::Sms,
+        subject: Some(PersonalText::new("wedding")),
+        content: Some(PersonalText::new("wedding at noon")),
+        tags: vec!["visible".into()],
+        ..outgoing(&fresh, "wedding-request", NUMBER)
+    };
+    fresh.send(&record, "twilio", "SM1").await;
+    let failed = ReportRecord {
+        recipient: Some(recipient(NUMBER)),
+        cause: FailureCause::NoSuchRecipient,
+        raw: Some(PersonalText::new(format!("To={NUMBER}&Body=wedding"))),
+        ..report("SM1", EventKind::Undelivered, "wedding-identity")
+    };
+    fresh.hear(&failed).await;
+    let reply = InboundRecord {
+        external_id: "SM2".into(),
+        raw: Some(PersonalText::new("wedding")),
+        ..inbound(NUMBER, "wedding", "wedding-reply")
+    };
+    store
+        .record_inbound(tenant, fresh.endpoint, &reply, now())
+        .await
+        .unwrap();
+    let clear = "secret-token".into();
+    let credential = store
+        .create_credential(tenant, "twilio", "main", &clear, "se…", now())
+        .await
+        .unwrap();
+    store
+        .rotate_credential(tenant, credential.id, &"secret-other".into(), "se…", now())
+        .await
+        .unwrap();
+    let settings = Settings {
+        senders: Senders {
+            email: Some(PersonalText::new("marie@example.com")),
+            sms: Some(PersonalText::new(NUMBER)),
+            whatsapp: Some(PersonalText::new(NUMBER)),
+        },
+        ..Settings::default()
+    };
+    store.set_settings(tenant, &settings, now()).await.unwrap();
+    let (id, key) = (ChallengeId::of_request(tenant, "r"), CodeKey::new([3; 32]));
+    let challenge = NewChallenge {
+        id,
+        recipient: recipient("marie@example.com"),
+        channel: Channel::Email,
+        language: Language::French,
+        code_key_id: "k".into(),
+        caller: ApiKeyId(id.0),
+    };
+    store.begin_challenge(tenant, &challenge, now()).await.unwrap();
+    let right = Code::derive(&key, id);
+    let verdict = store
+        .verify_challenge(tenant, id, &right, |_| Some(key.clone()), now())
+        .await
+        .unwrap();
+    assert_eq!(verdict, Some(Verdict::Right));
+
+    let all = everything(store.db()).await;
+    let lies_there = |word: &str| all.contains(word) || all.contains(&hex::encode(word));
+    assert!(lies_there("visible"), "the search finds what is there");
+    for word in [
+        "wedding",
+        "marie",
+        "secret-",
+        "33612345678",
+        "33600000000",
+        right.expose(),
+    ] {
+        assert!(!lies_there(word), "{word}");
+    }
+}
+
 async fn a_row_sealed_under_an_unknown_key_is_an_error_that_names_the_key(fresh: Fresh) {
     let other = Store::new(
         fresh.store.db().clone(),
@@ -114,6 +201,7 @@ async fn rows_open_after_the_keys_were_rotated(fresh: Fresh) {
 }
 
 both!(
+    nothing_of_what_goes_out_and_comes_in_lies_readable_in_the_database,
     nothing_personal_or_secret_lies_readable_in_the_database,
     a_row_sealed_under_an_unknown_key_is_an_error_that_names_the_key,
     rows_open_after_the_keys_were_rotated,
