@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn what_follows_from_a_key_differs_by_purpose_and_key_and_stays_the_same() {
         let text = format!("{},{}", Keyring::generate("a"), Keyring::generate("b"));
-        let (ring, again) = (Keyring::parse(&text).unwrap(), Keyring::parse(&text).unwrap());
+        let (ring, again) = (ring(&text), ring(&text));
         assert_eq!(ring.derived("a", "codes"), again.derived("a", "codes"));
         assert_ne!(ring.derived("a", "codes"), ring.derived("a", "links"));
         assert_ne!(ring.derived("a", "codes"), ring.derived("b", "codes"));
