@@ -1,0 +1,144 @@
+//! A worker may die at any crossing between our code, the store, the queue and a provider. Here it does, at each in turn: a
+//! message is sent by a process of its own (a runtime, its connections), which is dropped with all of them after it has waited
+//! so many times. Then another one runs the job again, as the queue would have it.
+#![allow(clippy::unwrap_used)]
+
+mod place;
+mod process;
+
+use domain::MessageClass::{self, Code, Transactional};
+use jobs::sending::Hop;
+use providers::Provider;
+use simulator::{Fault, Misbehaviour, Selector};
+
+use crate::place::Place;
+use crate::process::{Ended, Survivor};
+
+/// Every message waits less often than this.
+const WAITS_MAX: u32 = 200;
+/// How often a run waits at a crossing is for the machine to say: a quick answer is no wait. So every death comes twice.
+const DEATHS: u32 = 2;
+
+/// What became of one message after a death and whatever followed.
+struct Fate {
+    /// Where the process died; `None`: it came to the end.
+    died_after: Option<u32>,
+    /// How the last run ended.
+    ended: Ended,
+    /// How often the recipient got it.
+    got: usize,
+}
+
+/// Messages for each number of waits after which a process dies, until all of them live to the end.
+async fn at_every_crossing(place: &Place, class: MessageClass, hops: &[Hop]) -> Vec<Fate> {
+    let mut fates = Vec::new();
+    let survivor = Survivor::start(place).await;
+    for waits in 0..WAITS_MAX {
+        for message in waits * DEATHS..(waits + 1) * DEATHS {
+            let sending = place.message(message, class, hops);
+            let survived = place.run_cut_short(&sending, waits).await;
+            fates.push(Fate {
+                died_after: (!survived).then_some(waits),
+                ended: survivor.run_to_the_end(&sending).await,
+                got: place.got(&sending),
+            });
+        }
+        let last = &fates[fates.len() - DEATHS as usize..];
+        if last.iter().all(|fate| fate.died_after.is_none()) {
+            break;
+        }
+    }
+    let dead = fates.iter().filter(|fate| fate.died_after.is_some()).count();
+    assert!(dead > 10 && dead < fates.len(), "{dead} of {} died", fates.len());
+    fates
+}
+
+/// Exactly one message, wherever the process died.
+fn each_went_once(fates: &[Fate]) {
+    for fate in fates {
+        assert_eq!(
+            (fate.got, fate.ended),
+            (1, Ended::Done),
+            "died after {:?} waits",
+            fate.died_after
+        );
+    }
+}
+
+async fn a_provider_that_can_be_asked_is_asked(place: Place) {
+    let twilio = place.account(Provider::Twilio).await;
+    each_went_once(&at_every_crossing(&place, Transactional, &[twilio]).await);
+}
+
+async fn a_provider_that_knows_the_key_is_called_again(place: Place) {
+    let resend = place.account(Provider::Resend).await;
+    each_went_once(&at_every_crossing(&place, Transactional, &[resend]).await);
+}
+
+/// Neither is possible with SendGrid: the message went once, or a person has to decide and it went at most once.
+async fn where_nobody_can_tell_a_person_decides(place: Place) {
+    let sendgrid = place.account(Provider::SendGrid).await;
+    let fates = at_every_crossing(&place, Transactional, &[sendgrid]).await;
+    let asked = fates.iter().filter(|fate| fate.ended == Ended::Dead).count();
+    assert!(asked > 0 && asked < fates.len(), "{asked} of {}", fates.len());
+    for fate in &fates {
+        let once = fate.got == 1;
+        let unknown = fate.ended == Ended::Dead && fate.got <= 1;
+        assert!(once || unknown, "{} after {:?} waits", fate.got, fate.died_after);
+    }
+}
+
+/// A code is sent again: it says the same, and none would lock somebody out.
+async fn where_nobody_can_tell_a_code_is_sent_again(place: Place) {
+    let sendgrid = place.account(Provider::SendGrid).await;
+    for fate in at_every_crossing(&place, Code, &[sendgrid]).await {
+        assert_eq!(fate.ended, Ended::Done);
+        assert!((1..=2).contains(&fate.got), "{} after {:?}", fate.got, fate.died_after);
+    }
+}
+
+/// The first account refuses each message once, for a fault of the account. So the next one has it, by a job of its own.
+async fn on_the_way_to_the_next_account_nothing_is_lost_or_doubled(place: Place) {
+    let refuses = Misbehaviour::Refuse {
+        status: 400,
+        code: "21408".into(),
+    };
+    for message in 0..WAITS_MAX * DEATHS {
+        let to_this_one = Selector::provider(simulator::Provider::Twilio).to(&place::number(message));
+        let fault = Fault::from(refuses.clone()).with(to_this_one).times(1);
+        place.simulator.set_fault(fault).unwrap();
+    }
+    let hops = [
+        place.account(Provider::Twilio).await,
+        place.account(Provider::Twilio).await,
+    ];
+    each_went_once(&at_every_crossing(&place, Transactional, &hops).await);
+}
+
+macro_rules! on {
+    ($database:ident: $($promise:ident),+ $(,)?) => {
+        mod $database {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $promise() {
+                    super::$promise(super::Place::$database().await).await;
+                }
+            )+
+        }
+    };
+}
+
+on!(
+    sqlite: a_provider_that_can_be_asked_is_asked,
+    a_provider_that_knows_the_key_is_called_again,
+    where_nobody_can_tell_a_person_decides,
+    where_nobody_can_tell_a_code_is_sent_again,
+    on_the_way_to_the_next_account_nothing_is_lost_or_doubled,
+);
+
+// The crossings to providers are the same; those to the database are all in these two.
+#[cfg(feature = "services")]
+on!(
+    postgres: a_provider_that_can_be_asked_is_asked,
+    on_the_way_to_the_next_account_nothing_is_lost_or_doubled,
+);
