@@ -34,7 +34,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::clock::Millis;
+use crate::envelope;
 use crate::flow::{Key, Keys, Limit, LimitState};
+use crate::grouping::GroupId;
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
@@ -140,6 +142,10 @@ impl Claimed {
             ticket: self.ticket,
             keys: self.keys.clone(),
             added_on,
+            kind: match outcome {
+                Outcome::Done => Box::default(),
+                _ => envelope::kind_of(&self.body).into(),
+            },
             outcome,
         }
     }
@@ -183,6 +189,8 @@ pub struct Settle {
     pub keys: Keys,
     /// The day on which the job was added; a key that ends on a later day must be remembered from then.
     pub added_on: i32,
+    /// The kind that its envelope names, for what may become a dead letter; empty if it is done, or names none.
+    pub kind: Box<str>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -371,7 +379,7 @@ pub struct Kept {
     pub keys: Keys,
     /// The encoded envelope.
     pub body: Vec<u8>,
-    /// What went wrong so far, oldest first; only filled by [`Backend::find`].
+    /// What went wrong so far, oldest first; all of it from [`Backend::find`], the last of it from [`Backend::list_dead`].
     pub errors: Vec<Failure>,
 }
 
@@ -398,6 +406,61 @@ pub struct ListRequest<'a> {
     /// At most this many are looked at, up to [`BATCH_MAX`].
     pub limit: usize,
 }
+
+/// Which dead letters. What is not said does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    /// Only of this queue.
+    pub queue: Option<Queue>,
+    /// Only of this tenant.
+    pub tenant: Option<Uuid>,
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// Only those that died of this.
+    pub reason: Option<Reason>,
+    /// Only of this group.
+    pub group: Option<GroupId>,
+    /// Only those that died then or later.
+    pub since: Option<Millis>,
+    /// Only those that died before.
+    pub before: Option<Millis>,
+}
+
+/// Dead letters that died of the same thing: same kind, same reason, and the same [stripped](crate::grouping::strip) text
+/// of the last failed attempt (empty if there was none).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadGroup {
+    /// Made of the three.
+    pub id: GroupId,
+    /// Of which kind; empty if that cannot be read.
+    pub kind: String,
+    /// Why they died.
+    pub reason: Reason,
+    /// The stripped error.
+    pub error: String,
+    /// How many match.
+    pub count: u64,
+    /// The latest death of them.
+    pub last_died_at: Millis,
+}
+
+/// A dead letter from elsewhere.
+#[derive(Clone, Debug)]
+pub struct NewDead {
+    /// The job as it was added; `run_at` does not matter.
+    pub job: NewJob,
+    /// Why it died.
+    pub reason: Reason,
+    /// When it died.
+    pub died_at: Millis,
+    /// Attempts used up.
+    pub attempts: u16,
+    /// What went wrong, oldest first.
+    pub errors: Vec<Failure>,
+}
+
+/// The most groups that are shown.
+pub const GROUPS_MAX: usize = 1000;
 
 /// One page.
 #[derive(Clone, Debug, Default)]
@@ -581,8 +644,16 @@ pub trait Backend: Send + Sync + 'static {
     /// Which of these running jobs have been cancelled.
     async fn cancelled(&self, queue: Queue, running: &[JobId]) -> Result<Vec<JobId>, QueueError>;
 
-    /// Dead letters, latest death first.
-    async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError>;
+    /// Dead letters that match, latest death first, from the cursor on. Looks at no more than a bounded number, so a page
+    /// may be short.
+    async fn list_dead(&self, filter: &DeadFilter, cursor: Option<&str>, limit: usize) -> Result<Page, QueueError>;
+
+    /// The groups of the dead letters that match, largest first, at most [`GROUPS_MAX`].
+    async fn dead_groups(&self, filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError>;
+
+    /// Keeps dead letters from elsewhere, with their keys; `false` = a job of that id lives, is dead, or ended not long
+    /// ago, and nothing was changed.
+    async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError>;
 
     /// Makes a dead letter ready again with all its attempts and no crashes; its errors stay. `body` replaces the envelope.
     /// One with an order key takes its place in its line: the head's if the line held for it, else the last. `false` = no

@@ -79,6 +79,13 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// The kind that a stored form names; empty if it is none. Backends that have no Rust at hand read it themselves: version
+/// (byte 0) must be 1, byte 33 is its length, and it begins at byte 34.
+#[must_use]
+pub fn kind_of(bytes: &[u8]) -> &str {
+    Envelope::decode(bytes).map_or("", |envelope| envelope.kind)
+}
+
 /// Seals the payload of job `id`.
 #[must_use]
 pub fn seal_payload(id: JobId, kind: &str, payload: &[u8], keyring: &Keyring) -> Vec<u8> {

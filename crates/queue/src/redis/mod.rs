@@ -91,8 +91,8 @@ use self::script::{ANNOUNCE, CANCEL, COUNT, COUNTS, DEAD_DELETE, DEAD_EDIT, DEAD
 use self::wake::Wake;
 use self::work::bounded;
 use crate::backend::{
-    Added, BATCH_MAX, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
-    Page, Purged, QueueError, Settle, Sweep, Worker,
+    Added, BATCH_MAX, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
+    ListRequest, NewDead, NewJob, Page, Purged, QueueError, Settle, Sweep, Worker,
 };
 use crate::clock::{DAY_MS, Millis, day};
 use crate::flow::{Key, Limit, LimitState};
@@ -321,8 +321,23 @@ impl Backend for RedisQueue {
         Ok(cancelled)
     }
 
-    async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+    async fn list_dead(&self, filter: &DeadFilter, cursor: Option<&str>, limit: usize) -> Result<Page, QueueError> {
+        let (queue, tenant) = (filter.queue, filter.tenant);
+        let request = ListRequest {
+            queue,
+            tenant,
+            cursor,
+            limit,
+        };
         self.list_letters(request).await
+    }
+
+    async fn dead_groups(&self, _filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
+        Err(QueueError::Broken("groups are not kept here yet".into()))
+    }
+
+    async fn import_dead(&self, _letters: &[NewDead], _now: Millis) -> Result<Vec<bool>, QueueError> {
+        Err(QueueError::Broken("dead letters are not imported here yet".into()))
     }
 
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, _: Millis) -> Result<bool, QueueError> {

@@ -10,8 +10,8 @@ use super::pool::call;
 use super::{SqlQueue, Store};
 use crate::backend::claim_again;
 use crate::backend::{
-    Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob, Page, Purged,
-    QueueError, Settle, Sweep, Worker,
+    Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
+    ListRequest, NewDead, NewJob, Page, Purged, QueueError, Settle, Sweep, Worker,
 };
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, LimitState};
@@ -143,8 +143,23 @@ impl Backend for SqlQueue {
         each!(self, store => store.cancelled(running).await)
     }
 
-    async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
+    async fn list_dead(&self, filter: &DeadFilter, cursor: Option<&str>, limit: usize) -> Result<Page, QueueError> {
+        let (queue, tenant) = (filter.queue, filter.tenant);
+        let request = ListRequest {
+            queue,
+            tenant,
+            cursor,
+            limit,
+        };
         look!(self, connection => inspect::list_dead(connection, request))
+    }
+
+    async fn dead_groups(&self, _filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
+        Err(QueueError::Broken("groups are not kept here yet".into()))
+    }
+
+    async fn import_dead(&self, _letters: &[NewDead], _now: Millis) -> Result<Vec<bool>, QueueError> {
+        Err(QueueError::Broken("dead letters are not imported here yet".into()))
     }
 
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {

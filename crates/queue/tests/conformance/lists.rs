@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use queue::backend::{Kept, ListRequest, NewJob, Outcome, Reason, State};
+use queue::backend::{DeadFilter, Kept, ListRequest, NewJob, Outcome, Reason, State};
 use queue::clock::DAY_MS;
 use queue::{JobId, Queue};
 
@@ -17,7 +17,13 @@ async fn pages(fixture: &Fixture, request: ListRequest<'_>, dead: bool) -> (Vec<
             ..request
         };
         let page = if dead {
-            fixture.queue.list_dead(request).await
+            let (queue, tenant) = (request.queue, request.tenant);
+            let filter = DeadFilter {
+                queue,
+                tenant,
+                ..DeadFilter::default()
+            };
+            fixture.queue.list_dead(&filter, request.cursor, request.limit).await
         } else {
             fixture.queue.list(request).await
         };

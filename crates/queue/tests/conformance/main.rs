@@ -17,6 +17,7 @@ mod claims;
 mod dead;
 mod fairness;
 mod fleet;
+mod groups;
 mod keys;
 mod leases;
 mod limits;
@@ -304,5 +305,14 @@ promises! {
         a_line_may_stand_under_a_limit,
         a_long_line_is_worked_off,
         adds_and_ends_at_once_leave_nobody_behind,
+    }
+    groups {
+        errors_that_differ_in_numbers_only_are_one_group,
+        every_way_of_dying_has_its_group,
+        every_filter_finds_its_letters_latest_first,
+        a_listed_letter_shows_its_last_error,
+        a_letter_leaves_its_group_however_it_goes,
+        letters_from_elsewhere_are_kept_as_they_were,
+        thousands_of_letters_are_grouped_and_paged,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use queue::backend::{Counts, ListRequest, Outcome, Reason, Sweep};
+use queue::backend::{Counts, DeadFilter, ListRequest, Outcome, Reason, Sweep};
 use queue::clock::DAY_MS;
 use queue::{Backend as _, Queue, QueueError};
 use testkit::redis::fresh;
@@ -146,7 +146,9 @@ async fn pages_show_each_of_many_jobs_and_letters_once() {
                 ..ListRequest::default()
             };
             let page = if dead {
-                queue.list_dead(request).await
+                queue
+                    .list_dead(&DeadFilter::default(), request.cursor, request.limit)
+                    .await
             } else {
                 queue.list(request).await
             }
@@ -184,7 +186,13 @@ async fn a_cursor_that_nobody_handed_out_is_refused() {
             ..ListRequest::default()
         };
         assert!(queue.list(request).await.is_err(), "{cursor}");
-        assert!(queue.list_dead(request).await.is_err(), "{cursor}");
+        assert!(
+            queue
+                .list_dead(&DeadFilter::default(), request.cursor, request.limit)
+                .await
+                .is_err(),
+            "{cursor}"
+        );
     }
 }
 

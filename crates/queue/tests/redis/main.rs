@@ -14,7 +14,9 @@ mod whole;
 
 use std::time::Duration;
 
-use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, Counts, ListRequest, NewJob, Outcome, Reason, Settle};
+use queue::backend::{
+    Added, Cancelled, ClaimRequest, Claimed, Counts, DeadFilter, ListRequest, NewJob, Outcome, Reason, Settle,
+};
 use queue::redis::RedisQueue;
 use queue::{AfterDeath, Backend as _, JobId, Key, Keys, LEASE, Limit, Millis, Order, Queue};
 use testkit::redis::TempRedis;
@@ -226,10 +228,7 @@ pub(crate) async fn live_a_life(queue: &RedisQueue) {
     );
     assert_eq!(
         queue
-            .list_dead(ListRequest {
-                limit: 100,
-                ..ListRequest::default()
-            })
+            .list_dead(&DeadFilter::default(), None, 100)
             .await
             .unwrap()
             .items

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use queue::backend::{
-    Added, BATCH_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, Finding, Kept, ListRequest, NewJob,
-    Page, Purged, Settle, Sweep, Ticket, Worker,
+    Added, BATCH_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
+    ListRequest, NewDead, NewJob, Page, Purged, Settle, Sweep, Ticket, Worker,
 };
 use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Pause, Queue, QueueError, Scope};
 use tokio::sync::Notify;
@@ -134,34 +134,26 @@ impl Shelf {
         picked
     }
 
-    fn page(&self, request: ListRequest<'_>, dead: bool) -> Page {
+    /// Live jobs that are asked for, oldest first.
+    fn live(&self, request: ListRequest<'_>) -> Vec<Kept> {
+        let mut rows: Vec<_> = self.model.jobs.iter().filter(|(_, entry)| !entry.is_dead()).collect();
+        rows.sort_by_key(|(id, entry)| (entry.order, **id));
+        let kept = rows.into_iter().map(|(id, entry)| entry.kept(*id));
         let wanted = |kept: &Kept| {
             request.queue.is_none_or(|queue| queue == kept.queue)
                 && request.tenant.is_none_or(|tenant| tenant == kept.tenant)
         };
-        let mut rows: Vec<_> = self
-            .model
-            .jobs
-            .iter()
-            .filter(|(_, entry)| entry.is_dead() == dead)
-            .collect();
-        rows.sort_by_key(|(id, entry)| match entry.state {
-            queue::backend::State::Dead { died_at, .. } => (-died_at, 0, **id),
-            _ => (0, entry.order, **id),
-        });
-        let mut rows: Vec<Kept> = rows
-            .into_iter()
-            .map(|(id, entry)| entry.kept(*id))
-            .filter(wanted)
-            .collect();
-        let offset: usize = request.cursor.map_or(0, |cursor| cursor.parse().unwrap_or(0));
-        let limit = request.limit.min(BATCH_MAX);
-        let more = rows.len() > offset + limit;
-        rows = rows.into_iter().skip(offset).take(limit).collect();
-        Page {
-            items: rows,
-            next_cursor: more.then(|| (offset + limit).to_string()),
-        }
+        kept.filter(wanted).collect()
+    }
+}
+
+fn page(rows: Vec<Kept>, cursor: Option<&str>, limit: usize) -> Page {
+    let offset: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap_or(0));
+    let limit = limit.min(BATCH_MAX);
+    let more = rows.len() > offset + limit;
+    Page {
+        items: rows.into_iter().skip(offset).take(limit).collect(),
+        next_cursor: more.then(|| (offset + limit).to_string()),
     }
 }
 
@@ -290,7 +282,8 @@ impl Backend for Memory {
     }
 
     async fn list(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
-        Ok(self.shelf().page(request, false))
+        let live = self.shelf().live(request);
+        Ok(page(live, request.cursor, request.limit))
     }
 
     async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError> {
@@ -306,8 +299,18 @@ impl Backend for Memory {
             .collect())
     }
 
-    async fn list_dead(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
-        Ok(self.shelf().page(request, true))
+    async fn list_dead(&self, filter: &DeadFilter, cursor: Option<&str>, limit: usize) -> Result<Page, QueueError> {
+        let letters = self.shelf().model.dead(filter);
+        Ok(page(letters, cursor, limit))
+    }
+
+    async fn dead_groups(&self, filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
+        Ok(self.shelf().model.dead_groups(filter))
+    }
+
+    async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError> {
+        let mut shelf = self.shelf();
+        Ok(letters.iter().map(|letter| shelf.model.import(letter, now)).collect())
     }
 
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, _now: Millis) -> Result<bool, QueueError> {

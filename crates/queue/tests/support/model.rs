@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use queue::backend::{
-    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, Failure, KNOWN_DAYS, Kept, NewJob, Outcome,
-    Reason, Settle, State, Sweep, cut_error,
+    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, DeadFilter, DeadGroup, Failure, KNOWN_DAYS, Kept,
+    NewDead, NewJob, Outcome, Reason, Settle, State, Sweep, cut_error,
 };
 use queue::clock::{DAY_MS, day, millis};
+use queue::envelope::kind_of;
 use queue::flow::Gcra;
+use queue::grouping::{GroupId, strip};
 use queue::{AfterDeath, JobId, Key, Keys, Limit, LimitState, Millis, Queue};
 use uuid::Uuid;
 
@@ -524,6 +526,52 @@ impl Model {
             .is_some_and(|entry| entry.cancelled && entry.claim().is_some())
     }
 
+    /// Dead letters that match, latest death first; of each the last error.
+    pub(crate) fn dead(&self, filter: &DeadFilter) -> Vec<Kept> {
+        let mut letters: Vec<_> = self.jobs.iter().map(|(id, entry)| entry.kept(*id)).collect();
+        letters.retain(|kept| matches(kept, filter));
+        letters.sort_by_key(|kept| std::cmp::Reverse((died(kept).1, kept.id)));
+        for kept in &mut letters {
+            kept.errors = kept.errors.split_off(kept.errors.len().saturating_sub(1));
+        }
+        letters
+    }
+
+    pub(crate) fn dead_groups(&self, filter: &DeadFilter) -> Vec<DeadGroup> {
+        let mut groups: BTreeMap<GroupId, DeadGroup> = BTreeMap::new();
+        for kept in self.dead(filter) {
+            let (id, error) = group_of(&kept);
+            let (reason, died_at) = died(&kept);
+            let group = groups.entry(id).or_insert_with(|| DeadGroup {
+                id,
+                kind: kind_of(&kept.body).to_owned(),
+                reason,
+                error,
+                count: 0,
+                last_died_at: died_at,
+            });
+            group.count += 1;
+        }
+        let mut groups: Vec<_> = groups.into_values().collect();
+        groups.sort_by_key(|group| (std::cmp::Reverse(group.count), group.id));
+        groups
+    }
+
+    pub(crate) fn import(&mut self, letter: &NewDead, now: Millis) -> bool {
+        if self.add(&letter.job, now) == Added::Duplicate {
+            return false;
+        }
+        self.leave_line(letter.job.id);
+        let entry = self.jobs.get_mut(&letter.job.id).expect("it was added");
+        entry.attempts = letter.attempts;
+        entry.errors.clone_from(&letter.errors);
+        entry.state = State::Dead {
+            reason: letter.reason,
+            died_at: letter.died_at,
+        };
+        true
+    }
+
     pub(crate) fn retry_dead(&mut self, id: JobId, body: Option<&[u8]>) -> bool {
         let Some(entry) = self.jobs.get_mut(&id).filter(|entry| entry.is_dead()) else {
             return false;
@@ -590,4 +638,30 @@ impl Model {
         self.next_order += 1;
         self.next_order
     }
+}
+
+fn died(kept: &Kept) -> (Reason, Millis) {
+    match kept.state {
+        State::Dead { reason, died_at } => (reason, died_at),
+        _ => panic!("{} is not dead", kept.id),
+    }
+}
+
+/// The group of a dead letter and its stripped error.
+fn group_of(kept: &Kept) -> (GroupId, String) {
+    let error = kept.errors.last().map_or_else(String::new, |last| strip(&last.error));
+    (GroupId::of(kind_of(&kept.body), died(kept).0, &error), error)
+}
+
+fn matches(kept: &Kept, filter: &DeadFilter) -> bool {
+    let State::Dead { reason, died_at } = kept.state else {
+        return false;
+    };
+    filter.queue.is_none_or(|queue| queue == kept.queue)
+        && filter.tenant.is_none_or(|tenant| tenant == kept.tenant)
+        && filter.kind.as_deref().is_none_or(|kind| kind == kind_of(&kept.body))
+        && filter.reason.is_none_or(|wanted| wanted == reason)
+        && filter.group.is_none_or(|group| group == group_of(kept).0)
+        && filter.since.is_none_or(|since| died_at >= since)
+        && filter.before.is_none_or(|before| died_at < before)
 }
