@@ -1,23 +1,25 @@
 //! `relais dead`.
 
+mod edit;
+mod transfer;
+mod which;
+
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
-use clap::builder::PossibleValuesParser;
+use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
-use queue::backend::{BATCH_MAX, Backend, Kept, Reason, State};
+use queue::backend::{BATCH_MAX, Backend, DeadGroup, Kept, State};
 use queue::clock::millis;
-use queue::envelope::{Envelope, seal_payload};
-use queue::{Clock, JobId, Millis, Queue};
+use queue::envelope::Envelope;
+use queue::{Clock, JobId, Millis};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
+use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
-use super::pages::{self, Filter};
-use super::payload::{self, Change};
-use super::{jobs, queues};
+use super::{jobs, pages};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -36,6 +38,13 @@ pub(super) enum Command {
         /// Go on where the list before ended (its `next_cursor`).
         #[arg(long)]
         cursor: Option<String>,
+    },
+    /// What dead letters died of, largest group first: same kind, same reason, same error but for numbers, ids and addresses.
+    ///
+    /// Example: relais dead groups --since 2h
+    Groups {
+        #[command(flatten)]
+        which: Which,
     },
     /// Show a dead letter: why it died, each failed attempt, and its payload.
     Show {
@@ -66,44 +75,21 @@ pub(super) enum Command {
     /// Remove dead letters for good. Exit status 1 if one of the ids is not a dead letter.
     #[command(override_usage = "relais dead delete ID…\n       relais dead delete --all [--kind KIND] [--limit N] …")]
     Delete(Selection),
-    /// Print dead letters with payload and failed attempts, one JSON object a line.
+    /// Print dead letters with payload and failed attempts, one JSON object a line, for `import`.
     Export {
         #[command(flatten)]
         which: Which,
-        /// Print addresses, texts and links in clear.
+        /// Print addresses, texts and links in clear: needed only where the keys are other ones.
         #[arg(long)]
         reveal: bool,
     },
-}
-
-/// Filters of lists.
-#[derive(Args)]
-pub(super) struct Which {
-    /// Only those of this queue.
-    #[arg(long, value_parser = queues::names())]
-    queue: Option<String>,
-    /// Only those of this tenant.
-    #[arg(long, value_name = "ID")]
-    tenant: Option<Uuid>,
-    /// Only those of this kind.
-    #[arg(long)]
-    kind: Option<String>,
-    /// Only those that died of this.
-    #[arg(long, value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::name)))]
-    reason: Option<String>,
-}
-
-impl Which {
-    fn filter(self) -> Filter {
-        let queue = self.queue.as_deref().and_then(Queue::named);
-        Filter {
-            queue,
-            tenant: self.tenant,
-            kind: self.kind,
-            state: None,
-            reason: self.reason,
-        }
-    }
+    /// Take in dead letters that were exported. Those that are known already stay as they are.
+    ///
+    /// Exit status 1 if one of the lines is refused.
+    Import {
+        /// The file; `-` reads from standard input.
+        file: PathBuf,
+    },
 }
 
 /// Some by name, or all that match.
@@ -126,7 +112,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     let backend = connect::queue(settings).await?;
     match command {
         Command::List { which, limit, cursor } => {
-            let page = pages::dead(&*backend, &which.filter(), limit, cursor).await?;
+            let page = pages::dead(&*backend, &which.filter(), which.text.as_deref(), limit, cursor).await?;
             let items: Vec<_> = page.items.iter().map(item).collect();
             let rows: Vec<_> = page.items.iter().map(row).collect();
             let words = table(["ID", "KIND", "QUEUE", "TENANT", "REASON", "ATTEMPTS", "DIED"], &rows);
@@ -135,6 +121,11 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 json!({ "items": items, "next_cursor": page.next_cursor }),
                 words + &more,
             ))
+        }
+        Command::Groups { which } => {
+            let mut groups = backend.dead_groups(&which.filter()).await?;
+            groups.retain(|group| which.has_text(group));
+            Ok(show_groups(&groups))
         }
         Command::Show { id, reveal } => {
             let kept = find(&*backend, id).await?;
@@ -155,8 +146,15 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             .await?;
             Ok(counted("deleted", "removed for good", done, &missing))
         }
-        Command::Edit { id, payload, reveal } => edit(&*backend, id, &read(&payload)?, reveal, settings).await,
-        Command::Export { which, reveal } => export(&*backend, &which.filter(), reveal, settings).await,
+        Command::Edit { id, payload, reveal } => {
+            let mut new = Vec::new();
+            open(&payload)?
+                .read_to_end(&mut new)
+                .with_context(|| format!("{} cannot be read", payload.display()))?;
+            edit::edit(&*backend, id, &new, reveal, settings).await
+        }
+        Command::Export { which, reveal } => transfer::export(&*backend, &which, reveal, settings).await,
+        Command::Import { file } => transfer::import(&*backend, open(&file)?, settings).await,
     }
 }
 
@@ -196,13 +194,13 @@ async fn each(
     if !selection.all {
         return Ok((done, missing));
     }
-    let filter = selection.which.filter();
+    let (filter, text) = (selection.which.filter(), selection.which.text);
     let limit = selection.limit.unwrap_or(usize::MAX);
     // What is retried may die again while this goes on; each is taken once.
     let mut met = BTreeSet::new();
     let mut cursor = None;
     loop {
-        let page = pages::dead(backend, &filter, BATCH_MAX.min(limit - done), cursor).await?;
+        let page = pages::dead(backend, &filter, text.as_deref(), BATCH_MAX.min(limit - done), cursor).await?;
         for kept in page.items {
             if met.insert(kept.id) && act(kept).await? {
                 done += 1;
@@ -241,94 +239,39 @@ fn renewed(kept: &Kept, now: Millis) -> Option<Vec<u8>> {
     )
 }
 
-async fn edit(
-    backend: &dyn Backend,
-    id: JobId,
-    new: &[u8],
-    reveal: bool,
-    settings: &Settings,
-) -> anyhow::Result<Answer> {
-    let kept = find(backend, id).await?;
-    let envelope = Envelope::decode(&kept.body).context("its stored form is not one this program ever wrote")?;
-    match ::jobs::registry().check(envelope.kind, new) {
-        Some(checked) => checked.map_err(|why| anyhow::anyhow!("a {} cannot be read from it: {why}", envelope.kind))?,
-        None => bail!(
-            "this version does not know the kind `{}`, so it cannot check the payload",
-            envelope.kind
-        ),
-    }
-    // What cannot be opened or parsed any more may still be replaced.
-    let old = payload::clear(&envelope, id, &settings.keyring).ok();
-    let old = old
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or(Value::Null);
-    let changes = payload::differences(&old, &serde_json::from_slice(new)?);
-    if let Some(change) = changes.iter().find(|change| change.writes_a_mask()) {
-        bail!(
-            "`{}` is what `dead show` prints in place of the real value. Write the payload from \
-             `relais dead show {id} --reveal --json`.",
-            change.path()
-        );
-    }
-    let changes: Vec<_> = changes
-        .into_iter()
-        .map(|change| if reveal { change } else { change.masked() })
-        .collect();
-    let sealed = seal_payload(id, envelope.kind, new, &settings.keyring);
-    let edited = backend
-        .edit_dead(
-            id,
-            &Envelope {
-                sealed: &sealed,
-                ..envelope
-            }
-            .encode(),
-        )
-        .await?;
-    ensure!(edited, "job {id} is not a dead letter any more");
-    let words = match changes.is_empty() {
-        true => "Nothing changed.".to_owned(),
-        false => {
-            changes.iter().map(Change::words).collect::<String>() + &format!("\n`relais dead retry {id}` runs it.")
-        }
-    };
-    let changes: Vec<_> = changes.iter().map(Change::to_json).collect();
-    Ok(Answer::new(json!({ "id": id.to_string(), "changes": changes }), words))
-}
-
-fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+/// A file, or what comes in; `-` says so.
+fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     if path.as_os_str() == "-" {
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .context("standard input cannot be read")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
     }
-    Ok(bytes)
+    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(Box::new(BufReader::new(file)))
 }
 
-/// Prints while it reads, because dead letters may be many.
-async fn export(backend: &dyn Backend, filter: &Filter, reveal: bool, settings: &Settings) -> anyhow::Result<Answer> {
-    let mut cursor = None;
-    loop {
-        let page = pages::dead(backend, filter, BATCH_MAX, cursor).await?;
-        for listed in page.items {
-            // One that was retried meanwhile is no dead letter any more.
-            if let Some(kept) = backend
-                .find(listed.id)
-                .await?
-                .filter(|kept| matches!(kept.state, State::Dead { .. }))
-            {
-                let line = jobs::show(item(&kept), &kept, &settings.keyring, reveal).into_json();
-                writeln!(std::io::stdout(), "{line}")?;
-            }
-        }
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok(Answer::printed());
-        }
-    }
+fn show_groups(groups: &[DeadGroup]) -> Answer {
+    let item = |group: &DeadGroup| {
+        json!({
+            "group": group.id.to_string(),
+            "kind": group.kind,
+            "reason": group.reason.name(),
+            "error": group.error,
+            "count": group.count,
+            "last_died_at": rfc3339(group.last_died_at),
+        })
+    };
+    let row = |group: &DeadGroup| {
+        [
+            group.id.to_string(),
+            group.count.to_string(),
+            group.kind.clone(),
+            group.reason.name().to_owned(),
+            rfc3339(group.last_died_at),
+            group.error.clone(),
+        ]
+    };
+    let rows: Vec<_> = groups.iter().map(row).collect();
+    let words = table(["GROUP", "COUNT", "KIND", "REASON", "LAST DIED", "ERROR"], &rows);
+    Answer::new(json!({ "items": groups.iter().map(item).collect::<Vec<_>>() }), words)
 }
 
 fn item(kept: &Kept) -> Value {
@@ -355,6 +298,9 @@ fn row(kept: &Kept) -> [String; 7] {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use queue::Queue;
+    use queue::backend::Reason;
+    use uuid::Uuid;
 
     fn dead_letter(expires_at: Option<Millis>) -> Kept {
         let envelope = Envelope {

@@ -75,7 +75,6 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 tenant: list.tenant,
                 kind: list.kind,
                 state: list.state,
-                reason: None,
             };
             let page = pages::live(&*backend, &filter, list.limit, list.cursor).await?;
             let rows: Vec<_> = page.items.iter().map(row).collect();

@@ -1,38 +1,26 @@
 //! Reading lists page by page, with filters that the queue itself does not know.
 
 use queue::Queue;
-use queue::backend::{BATCH_MAX, Backend, Kept, ListRequest, Page, QueueError, State};
+use queue::backend::{BATCH_MAX, Backend, DeadFilter, Kept, ListRequest, Page, QueueError};
 use queue::envelope::Envelope;
 use uuid::Uuid;
 
-/// Which jobs are meant. What is not said does not matter.
+/// So many dead letters are looked at for a text before a list ends with what was found; it says where to go on.
+const LOOKED_MAX: usize = 50_000;
+
+/// Which live jobs are meant. What is not said does not matter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     pub(super) queue: Option<Queue>,
     pub(super) tenant: Option<Uuid>,
     pub(super) kind: Option<String>,
     pub(super) state: Option<String>,
-    pub(super) reason: Option<String>,
 }
 
 impl Filter {
     fn takes(&self, kept: &Kept) -> bool {
-        let reason = match &kept.state {
-            State::Dead { reason, .. } => Some(reason.name()),
-            _ => None,
-        };
         self.kind.as_ref().is_none_or(|wanted| *wanted == kind(kept))
             && self.state.as_deref().is_none_or(|wanted| wanted == kept.state.name())
-            && self.reason.as_deref().is_none_or(|wanted| Some(wanted) == reason)
-    }
-
-    fn request<'a>(&self, cursor: Option<&'a str>, limit: usize) -> ListRequest<'a> {
-        ListRequest {
-            queue: self.queue,
-            tenant: self.tenant,
-            cursor,
-            limit: limit.min(BATCH_MAX),
-        }
     }
 }
 
@@ -43,39 +31,76 @@ pub(super) async fn live(
     limit: usize,
     cursor: Option<String>,
 ) -> anyhow::Result<Page> {
-    fill(filter, limit, cursor, async |request| backend.list(request).await).await
+    let read = async |cursor: Option<String>, limit: usize| {
+        let request = ListRequest {
+            queue: filter.queue,
+            tenant: filter.tenant,
+            cursor: cursor.as_deref(),
+            limit: limit.min(BATCH_MAX),
+        };
+        let mut page = backend.list(request).await?;
+        page.items.retain(|kept| filter.takes(kept));
+        Ok(page)
+    };
+    fill(limit, cursor, usize::MAX, read).await
 }
 
-/// A page of dead letters.
+/// A page of dead letters whose last error has the text, in capitals or not.
 pub(super) async fn dead(
     backend: &dyn Backend,
-    filter: &Filter,
+    filter: &DeadFilter,
+    text: Option<&str>,
     limit: usize,
     cursor: Option<String>,
 ) -> anyhow::Result<Page> {
-    fill(filter, limit, cursor, async |request| backend.list_dead(request).await).await
+    let text = text.map(str::to_lowercase);
+    let has_text = |kept: &Kept| {
+        let error = || kept.errors.last().map(|failure| failure.error.to_lowercase());
+        text.as_ref()
+            .is_none_or(|text| error().is_some_and(|error| error.contains(text)))
+    };
+    let read = async |cursor: Option<String>, room: usize| {
+        // Among many letters one with the text may be rare; but no page may have more than there is room for.
+        for limit in [if text.is_some() { BATCH_MAX } else { room }, room] {
+            let mut page = backend
+                .list_dead(filter, cursor.as_deref(), limit.min(BATCH_MAX))
+                .await?;
+            page.items.retain(has_text);
+            if page.items.len() <= room {
+                return Ok(page);
+            }
+        }
+        unreachable!("a page has at most as many as were asked for")
+    };
+    let looks = text.as_ref().map_or(usize::MAX, |_| LOOKED_MAX / BATCH_MAX);
+    fill(limit, cursor, looks, read).await
 }
 
-/// Reads until a page is full or the list ends.
+/// Reads until a page is full or the list ends, or so often. `read` gets a cursor, and how many there is room for: it
+/// must not read more, so that nothing behind a cursor is skipped.
 async fn fill(
-    filter: &Filter,
     limit: usize,
     cursor: Option<String>,
-    read: impl AsyncFn(ListRequest<'_>) -> Result<Page, QueueError>,
+    looks: usize,
+    read: impl AsyncFn(Option<String>, usize) -> Result<Page, QueueError>,
 ) -> anyhow::Result<Page> {
     let mut page = Page {
         items: Vec::new(),
         next_cursor: cursor.clone(),
     };
-    loop {
-        let request = filter.request(page.next_cursor.as_deref(), limit - page.items.len());
-        let part = read(request).await.map_err(|error| fault(error, cursor.as_ref()))?;
-        if took_all(&mut page, part, filter, limit) {
+    for _ in 0..looks {
+        let room = limit - page.items.len();
+        let part = read(page.next_cursor.take(), room)
+            .await
+            .map_err(|error| fault(error, cursor.as_ref()))?;
+        page.items.extend(part.items);
+        page.next_cursor = part.next_cursor;
+        if page.next_cursor.is_none() || page.items.len() >= limit {
             break;
         }
     }
     if page.next_cursor.is_some() {
-        let behind = read(filter.request(page.next_cursor.as_deref(), 1)).await?;
+        let behind = read(page.next_cursor.clone(), 1).await?;
         ends_here(&mut page, &behind);
     }
     Ok(page)
@@ -96,14 +121,6 @@ fn ends_here(page: &mut Page, behind: &Page) {
     if behind.items.is_empty() && behind.next_cursor.is_none() {
         page.next_cursor = None;
     }
-}
-
-/// Adds what was read. Never more than there is room for was asked for, so that nothing behind a cursor is skipped.
-fn took_all(page: &mut Page, read: Page, filter: &Filter, limit: usize) -> bool {
-    page.items
-        .extend(read.items.into_iter().filter(|kept| filter.takes(kept)));
-    page.next_cursor = read.next_cursor;
-    page.next_cursor.is_none() || page.items.len() >= limit
 }
 
 /// The kind that an envelope names.

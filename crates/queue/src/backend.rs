@@ -514,7 +514,7 @@ pub struct Counter {
     /// Of which kind of job.
     pub kind: String,
     /// What is counted: `added`, `duplicate`, `done`, `retried`, `snoozed`, `dead`, `parked`, `released`, `stale`, `crashed`,
-    /// `unheard`.
+    /// `unheard`, `purged` (dead letters that were removed because of their age).
     pub name: String,
 }
 
@@ -679,7 +679,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn workers(&self, now: Millis) -> Result<Vec<Worker>, QueueError>;
 
     /// Forgets keys of jobs that ended long ago and dead letters older than `dead_before`, a bounded number of each: call
-    /// it again until nothing goes any more.
+    /// it again until nothing goes any more. No letter goes that is not counted as `purged` in the same moment.
     async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError>;
 
     /// Drops its connections; the next calls make new ones.

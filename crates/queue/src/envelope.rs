@@ -19,6 +19,9 @@ const FIXED_BYTES: usize = 1 + 8 + 8 + 16 + 1;
 /// The longest kind a job may have; checked when jobs are registered.
 pub const KIND_BYTES_MAX: usize = 100;
 
+/// The head of any stored form is within so many bytes.
+pub(crate) const HEAD_BYTES_MAX: usize = FIXED_BYTES + u8::MAX as usize;
+
 /// The parts of an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope<'a> {

@@ -27,6 +27,10 @@
 //! | `errors` | hash | id → failures so far, a JSON list |
 //! | `cancelled` | set | running jobs that somebody cancelled |
 //! | `dead`, `dead:at`, `dead:errors` | hash, sorted set, hash | dead letters, when they died, their failures |
+//! | `dead:b:<group><tenant>` | sorted set | a bucket: letter that died of this and was this tenant's → when it died |
+//! | `dead:buckets`, `dead:in` | hash, hash | bucket → kind, reason, error; letter → its bucket |
+//! | `dead:loose` | hash | letter that is in no bucket yet → number |
+//! | `purged` | hash | kind → how many letters of it were removed because of their age |
 //! | `seen:<day>`, `days` | set, set | ids that ended that day (also by dying); the days there are |
 //! | `paused` | text | nothing is claimed; who paused it and when |
 //! | `wake` | list | at most one token: there may be work |
@@ -52,6 +56,9 @@
 //! head. Whatever ends the head takes it off the line and puts the next into its list; a head that died and holds its
 //! line stays there until the letter is retried or removed.
 //!
+//! **Buckets** of dead letters are named by their errors without what differs from case to case, which no script can find. So
+//! a letter is `loose` at first, and put into its bucket by the next *sweep*, or before that by whoever looks by bucket.
+//!
 //! An ending must find its id in the `run` set of the claim it names. Claim numbers are never issued twice, so an ending
 //! that comes too late, or a second time, finds nothing and changes nothing. A lease that ended still counts until a
 //! sweep takes its jobs back. A cancelled job that would have run again (put off, released, parked, or taken back from a
@@ -72,6 +79,7 @@
 //! the next token. Redis that is full refuses adds before their first line and lets everything else go on.
 
 mod check;
+mod letters;
 mod limits;
 mod link;
 mod script;
@@ -322,22 +330,16 @@ impl Backend for RedisQueue {
     }
 
     async fn list_dead(&self, filter: &DeadFilter, cursor: Option<&str>, limit: usize) -> Result<Page, QueueError> {
-        let (queue, tenant) = (filter.queue, filter.tenant);
-        let request = ListRequest {
-            queue,
-            tenant,
-            cursor,
-            limit,
-        };
-        self.list_letters(request).await
+        self.list_letters(filter, cursor, limit).await
     }
 
-    async fn dead_groups(&self, _filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
-        Err(QueueError::Broken("groups are not kept here yet".into()))
+    async fn dead_groups(&self, filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
+        self.group_letters(filter).await
     }
 
-    async fn import_dead(&self, _letters: &[NewDead], _now: Millis) -> Result<Vec<bool>, QueueError> {
-        Err(QueueError::Broken("dead letters are not imported here yet".into()))
+    async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError> {
+        bounded(letters.len())?;
+        self.import_letters(letters, now).await
     }
 
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, _: Millis) -> Result<bool, QueueError> {
@@ -370,11 +372,27 @@ impl Backend for RedisQueue {
         let mut command = redis::cmd("HGETALL");
         command.arg(format!("{}:counters", self.installation));
         let counters: HashMap<String, u64> = self.link.query(&command).await?;
-        counters
+        let counters = counters
             .into_iter()
-            .map(|(field, amount)| Some((read_counter(&field)?, amount)))
-            .collect::<Option<_>>()
-            .ok_or_else(misunderstood)
+            .map(|(field, amount)| Some((read_counter(&field)?, amount)));
+        let mut counters: Vec<_> = counters.collect::<Option<_>>().ok_or_else(misunderstood)?;
+        for queue in Queue::ALL {
+            let mut command = redis::cmd("HGETALL");
+            command.arg(format!("{}:purged", self.tag(queue)));
+            let purged: HashMap<String, u64> = self.link.query(&command).await?;
+            let name = || "purged".to_owned();
+            counters.extend(purged.into_iter().map(|(kind, amount)| {
+                (
+                    Counter {
+                        queue,
+                        kind,
+                        name: name(),
+                    },
+                    amount,
+                )
+            }));
+        }
+        Ok(counters)
     }
 
     async fn announce(&self, worker: &Worker, until: Millis) -> Result<(), QueueError> {

@@ -23,7 +23,8 @@ const PAUSE_MAX_US: i64 = 10_000;
 
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 const LINES: &str = concat!(include_str!("lua/ready.lua"), include_str!("lua/lines.lua"));
-const WRITE: &str = include_str!("lua/write.lua");
+const BUCKETS: &str = include_str!("lua/buckets.lua");
+const WRITE: &str = concat!(include_str!("lua/buckets.lua"), include_str!("lua/write.lua"));
 const LIMITS: &str = include_str!("lua/limits.lua");
 const CLAIM: &str = include_str!("lua/claim.lua");
 const STATE: &str = include_str!("lua/state.lua");
@@ -104,11 +105,17 @@ scripts! {
     FIND: Reads, STATE, include_str!("lua/find.lua");
     ENDED: Reads, include_str!("lua/ended.lua");
     LIST: Reads, STATE, include_str!("lua/list.lua");
-    DEAD_LIST: Reads, include_str!("lua/dead_list.lua");
-    DEAD_RETRY: Frees, LINES, include_str!("lua/dead_retry.lua");
+    DEAD_PAGE: Reads, include_str!("lua/dead_page.lua");
+    DEAD_ROWS: Reads, include_str!("lua/dead_rows.lua");
+    DEAD_SIZES: Reads, BUCKETS, include_str!("lua/dead_sizes.lua");
+    DEAD_LOOSE: Reads, include_str!("lua/dead_loose.lua");
+    DEAD_PUT: Frees, BUCKETS, include_str!("lua/dead_put.lua");
+    DEAD_ADOPT: Frees, BUCKETS, include_str!("lua/dead_adopt.lua");
+    DEAD_IMPORT: Needs, LINES, WRITE, include_str!("lua/dead_import.lua");
+    DEAD_RETRY: Frees, LINES, BUCKETS, include_str!("lua/dead_retry.lua");
     DEAD_EDIT: Frees, include_str!("lua/dead_edit.lua");
-    DEAD_DELETE: Frees, LINES, include_str!("lua/dead_delete.lua");
-    PURGE: Frees, LINES, include_str!("lua/purge.lua");
+    DEAD_DELETE: Frees, LINES, BUCKETS, include_str!("lua/dead_delete.lua");
+    PURGE: Frees, LINES, BUCKETS, include_str!("lua/purge.lua");
     COUNT: Frees, include_str!("lua/count.lua");
 }
 

@@ -1,12 +1,12 @@
-//! What operators see: one job, pages of jobs, pages of dead letters.
+//! What operators see: one job, pages of jobs.
 
 use uuid::Uuid;
 
 use super::RedisQueue;
 use super::link::misunderstood;
-use super::script::{DEAD_LIST, FIND, LIST};
-use super::stored::{Row, part, read_failures, read_row, time};
-use crate::backend::{BATCH_MAX, Kept, ListRequest, Page, QueueError, State};
+use super::script::{FIND, LIST};
+use super::stored::{Row, part, read_failures, read_row};
+use crate::backend::{BATCH_MAX, Kept, ListRequest, Page, QueueError};
 use crate::job::{JobId, Queue};
 
 impl RedisQueue {
@@ -59,35 +59,6 @@ impl RedisQueue {
         page.next_cursor = cursor.map(|cursor| cursor.write());
         Ok(page)
     }
-
-    /// A page of dead letters, merged from the queues.
-    pub(super) async fn list_letters(&self, request: ListRequest<'_>) -> Result<Page, QueueError> {
-        let (before, last) = match request.cursor {
-            Some(text) => read_letter_cursor(text).ok_or_else(misunderstood)?,
-            None => (String::new(), Vec::new()),
-        };
-        let limit = request.limit.clamp(1, BATCH_MAX);
-        let mut letters = Vec::new();
-        for queue in Queue::ALL
-            .into_iter()
-            .filter(|queue| request.queue.is_none_or(|only| only == *queue))
-        {
-            let mut command = DEAD_LIST.on(self.tag(queue));
-            command.arg(limit).arg(&before).arg(&last);
-            for row in self.link.run::<Vec<Row>>(&DEAD_LIST, &command).await? {
-                letters.push(read_row(queue, row)?);
-            }
-        }
-        letters.sort_by_key(|letter| std::cmp::Reverse((died_at(letter), letter.id)));
-        let is_last_page = letters.len() < limit;
-        letters.truncate(limit);
-        let next_cursor = letters.last().filter(|_| !is_last_page).map(write_letter_cursor);
-        letters.retain(|letter| request.tenant.is_none_or(|tenant| tenant == letter.tenant));
-        Ok(Page {
-            items: letters,
-            next_cursor,
-        })
-    }
 }
 
 /// Where a listing of live jobs goes on: a queue, the cursor of its scan, and the last id shown of what that cursor shows.
@@ -129,23 +100,4 @@ impl JobCursor {
         };
         Some(Self { queue, scan, after })
     }
-}
-
-fn died_at(letter: &Kept) -> i64 {
-    if let State::Dead { died_at, .. } = letter.state {
-        died_at
-    } else {
-        0
-    }
-}
-
-fn write_letter_cursor(letter: &Kept) -> String {
-    format!("{}.{}", died_at(letter), letter.id)
-}
-
-/// The time and the id of the last letter shown.
-fn read_letter_cursor(text: &str) -> Option<(String, Vec<u8>)> {
-    let (died_at, id) = text.split_once('.')?;
-    time(died_at.as_bytes())?;
-    Some((died_at.to_owned(), id.parse::<JobId>().ok()?.0.as_bytes().to_vec()))
 }

@@ -143,7 +143,7 @@ fn read(queue: Queue, id: &[u8], mut body: Vec<u8>, state: &str, details: [&[u8]
 }
 
 /// A dead letter has its reason between head and body, behind its length.
-fn take_reason(value: &mut Vec<u8>) -> Option<Reason> {
+pub(super) fn take_reason(value: &mut Vec<u8>) -> Option<Reason> {
     let end = 1 + usize::from(*value.first()?);
     let reason = Reason::named(text(value.get(1..end)?)?)?;
     value.drain(..end);

@@ -21,6 +21,9 @@ use crate::job::{JobId, Queue};
 /// What is kept as the last failure of a job whose workers died.
 const POISON_TEXT: &str = "the worker process died while it ran this job";
 
+/// How many thousands of dead letters one sweep puts into their buckets.
+const SWEEP_ROUNDS: usize = 5;
+
 impl RedisQueue {
     /// Adds jobs of one queue.
     pub(super) async fn add_to(
@@ -137,8 +140,11 @@ impl RedisQueue {
         for crashes in 1..CRASHES_MAX {
             command.arg(millis(CRASH_BACKOFF.wait(crashes.into(), dice)));
         }
-        let (promoted, rescued, unheard, poisoned, next_due): (usize, usize, usize, usize, String) =
+        let (promoted, rescued, unheard, poisoned, next_due, loose): (usize, usize, usize, usize, String, i64) =
             self.link.run(&SWEEP, &command).await?;
+        if loose > 0 {
+            self.put_letters(queue, SWEEP_ROUNDS).await?;
+        }
         Ok(Sweep {
             promoted,
             rescued,

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::inspect::{self, Connection};
 use super::pool::call;
-use super::{SqlQueue, Store};
+use super::{SqlQueue, Store, letters};
 use crate::backend::claim_again;
 use crate::backend::{
     Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
@@ -42,6 +42,22 @@ macro_rules! look {
             }),
         }
     };
+}
+
+/// How many thousands of dead letters one sweep puts into their buckets.
+const SWEEP_ROUNDS: usize = 5;
+
+impl SqlQueue {
+    /// Puts letters into their buckets, at most so many thousands.
+    async fn put_letters(&self, rounds: usize) -> Result<(), QueueError> {
+        for _ in 0..rounds {
+            if !look!(self, connection => letters::any_loose(connection))? {
+                break;
+            }
+            each!(self, store => store.put_letters().await)?;
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -84,7 +100,9 @@ impl Backend for SqlQueue {
     }
 
     async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
-        each!(self, store => store.sweep(queue, now, dice).await)
+        let swept = each!(self, store => store.sweep(queue, now, dice).await)?;
+        self.put_letters(SWEEP_ROUNDS).await?;
+        Ok(swept)
     }
 
     fn wakes(&self, queue: Queue) -> Arc<Notify> {
@@ -144,22 +162,22 @@ impl Backend for SqlQueue {
     }
 
     async fn list_dead(&self, filter: &DeadFilter, cursor: Option<&str>, limit: usize) -> Result<Page, QueueError> {
-        let (queue, tenant) = (filter.queue, filter.tenant);
-        let request = ListRequest {
-            queue,
-            tenant,
-            cursor,
-            limit,
-        };
-        look!(self, connection => inspect::list_dead(connection, request))
+        if letters::asks_for_buckets(filter) {
+            self.put_letters(usize::MAX).await?;
+        }
+        look!(self, connection => letters::list(connection, filter, cursor, limit))
     }
 
-    async fn dead_groups(&self, _filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
-        Err(QueueError::Broken("groups are not kept here yet".into()))
+    async fn dead_groups(&self, filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
+        self.put_letters(usize::MAX).await?;
+        look!(self, connection => letters::groups(connection, filter))
     }
 
-    async fn import_dead(&self, _letters: &[NewDead], _now: Millis) -> Result<Vec<bool>, QueueError> {
-        Err(QueueError::Broken("dead letters are not imported here yet".into()))
+    async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError> {
+        if letters.is_empty() {
+            return Ok(Vec::new());
+        }
+        each!(self, store => store.import_dead(letters, now).await)
     }
 
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {

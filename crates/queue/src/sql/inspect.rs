@@ -30,10 +30,11 @@ macro_rules! on {
         }
     };
 }
+pub(super) use on;
 
 impl Connection<'_> {
     /// All following statements see the same moment, up to [`Self::end`].
-    async fn snapshot(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn snapshot(&mut self) -> Result<(), sqlx::Error> {
         match self {
             Self::Postgres(inner) => {
                 sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -47,7 +48,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    async fn end(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn end(&mut self) -> Result<(), sqlx::Error> {
         on!(self, inner => sqlx::raw_sql("COMMIT").execute(&mut **inner).await.map(drop))
     }
 
@@ -86,7 +87,8 @@ const JOB: &str = "SELECT j.seq, j.id, j.queue, j.tenant, j.attempts, j.crashes,
     LEFT JOIN queue_behind b ON b.seq = j.seq
     LEFT JOIN queue_lines h ON h.queue = b.queue AND h.tenant = b.tenant AND h.order_key = b.order_key";
 
-const DEAD: &str = "SELECT id, queue, tenant, attempts, crashes, reason, died_at, limit_key, order_key, holds, body
+const DEAD: &str =
+    "SELECT id, queue, tenant, attempts, crashes, reason, died_at, limit_key, order_key, holds, body, bucket
     FROM queue_dead";
 
 pub(super) async fn find(mut connection: Connection<'_>, id: JobId) -> Result<Option<Kept>, sqlx::Error> {
@@ -119,7 +121,7 @@ pub(super) async fn find(mut connection: Connection<'_>, id: JobId) -> Result<Op
 
 async fn errors(connection: &mut Connection<'_>, id: JobId) -> Result<Vec<crate::backend::Failure>, sqlx::Error> {
     let rows: Vec<ErrorRow> = on!(connection, inner =>
-        sqlx::query_as("SELECT attempt, at, error FROM queue_errors WHERE id = $1 ORDER BY number").bind(id.0)
+        sqlx::query_as("SELECT id, attempt, at, error FROM queue_errors WHERE id = $1 ORDER BY number").bind(id.0)
             .fetch_all(&mut **inner).await?);
     rows.into_iter().map(ErrorRow::failure).collect()
 }
@@ -154,19 +156,6 @@ pub(super) async fn list(mut connection: Connection<'_>, request: ListRequest<'_
         .into_iter()
         .map(|row| row.kept(&leased))
         .collect::<Result<Vec<_>, _>>()?;
-    items.retain(|kept| is_asked_for(kept, request));
-    Ok(Page { items, next_cursor })
-}
-
-pub(super) async fn list_dead(connection: Connection<'_>, request: ListRequest<'_>) -> Result<Page, sqlx::Error> {
-    let page = format!("{DEAD} WHERE (died_at, id) < ($1, $2) ORDER BY died_at DESC, id DESC LIMIT $3");
-    let limit = request.limit.clamp(1, BATCH_MAX);
-    let (died_at, id) = rows::dead_cursor(request.cursor)?;
-    let found: Vec<DeadRow> = on!(connection, inner =>
-        sqlx::query_as(AssertSqlSafe(page)).bind(died_at).bind(id).bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(inner).await?);
-    let next_cursor = found.last().filter(|_| found.len() == limit).map(DeadRow::cursor);
-    let mut items = found.into_iter().map(DeadRow::kept).collect::<Result<Vec<_>, _>>()?;
     items.retain(|kept| is_asked_for(kept, request));
     Ok(Page { items, next_cursor })
 }

@@ -12,7 +12,8 @@
 //! | `queue_leases` | claim: its number, its end, the runs it took | claim inserts, renew, settle or sweep deletes |
 //! | `queue_later` | job that waits for its time | add and settle insert, sweep moves it to `queue_ready` |
 //! | `queue_parked` | job behind a gate | settle inserts, unpark moves it to `queue_ready` |
-//! | `queue_dead`, `queue_errors` | dead letter; failed attempt | settle, sweep |
+//! | `queue_dead`, `queue_errors` | dead letter; failed attempt | settle, sweep, import |
+//! | `queue_dead_buckets` | queue, tenant and group of dead letters, with their count | whoever changes `queue_dead`; see `letters` |
 //! | `queue_control`, `_cancels`, `_counters`, `_workers` | switch, wish, figure, process | their own calls |
 //!
 //! **A live job is covered once**: by a ready run, by a lease's run, by a row of `queue_later`, or by one of `queue_parked`.
@@ -33,6 +34,7 @@
 
 mod backend;
 mod inspect;
+mod letters;
 mod limits;
 mod outcome;
 mod pool;

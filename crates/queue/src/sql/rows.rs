@@ -39,7 +39,7 @@ pub(super) struct LeasedRun {
 /// A dead letter.
 #[derive(sqlx::FromRow)]
 pub(super) struct DeadRow {
-    id: Uuid,
+    pub(super) id: Uuid,
     queue: i16,
     tenant: Uuid,
     attempts: i32,
@@ -50,11 +50,14 @@ pub(super) struct DeadRow {
     order_key: Option<String>,
     holds: Option<bool>,
     body: Vec<u8>,
+    /// `None` = not in its bucket yet.
+    pub(super) bucket: Option<i64>,
 }
 
 /// A failed attempt.
 #[derive(sqlx::FromRow)]
 pub(super) struct ErrorRow {
+    pub(super) id: Uuid,
     attempt: i32,
     at: i64,
     error: String,
@@ -92,7 +95,7 @@ impl JobRow {
 
 impl DeadRow {
     pub(super) fn kept(self) -> Result<Kept, sqlx::Error> {
-        let reason = Reason::named(&self.reason).ok_or_else(|| broken("a dead letter with an unknown reason"))?;
+        let reason = reason(&self.reason)?;
         Ok(Kept {
             id: JobId(self.id),
             queue: queue(self.queue)?,
@@ -146,6 +149,10 @@ pub(super) fn holds(keys: &Keys) -> Option<bool> {
 
 pub(super) fn queue(number: i16) -> Result<Queue, sqlx::Error> {
     Queue::numbered(number).ok_or_else(|| broken("a job of an unknown queue"))
+}
+
+pub(super) fn reason(name: &str) -> Result<Reason, sqlx::Error> {
+    Reason::named(name).ok_or_else(|| broken("a dead letter with an unknown reason"))
 }
 
 pub(super) fn attempts(number: i32) -> Result<u16, sqlx::Error> {

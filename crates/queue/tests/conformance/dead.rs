@@ -1,6 +1,6 @@
 //! Dead letters: made ready again, edited, deleted, and never dropped before their time.
 
-use queue::backend::{Added, Counts, Outcome, Reason, State};
+use queue::backend::{Added, Counter, Counts, Outcome, Reason, State};
 use queue::clock::DAY_MS;
 
 use crate::support::fixture::{Fixture, OTHER_TENANT, failed};
@@ -212,6 +212,12 @@ pub(crate) async fn old_dead_letters_are_purged_and_counted(fixture: &Fixture) {
         }
     );
     assert_eq!(fixture.purge(limit).await, 0);
+    let purged = Counter {
+        queue: queue::Queue::Default,
+        kind: "test".to_owned(),
+        name: "purged".to_owned(),
+    };
+    assert_eq!(fixture.queue.counters().await.unwrap(), [(purged, 2)]);
 }
 
 pub(crate) async fn a_purge_is_of_one_queue(fixture: &Fixture) {

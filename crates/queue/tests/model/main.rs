@@ -28,7 +28,7 @@ use support::fixture::Fixture;
 use world::World;
 
 /// What must come about in the sequences together, or they show less than they should.
-const SCENES: [&str; 14] = [
+const SCENES: [&str; 15] = [
     "a key closed for a time",
     "a line that holds",
     "attempts",
@@ -38,6 +38,7 @@ const SCENES: [&str; 14] = [
     "duplicate of a job that ended",
     "duplicate of a job that lives",
     "finish",
+    "imported",
     "lost lease",
     "parked",
     "poison",

@@ -74,6 +74,10 @@ pub(crate) enum Operation {
     DeleteDead {
         key: u8,
     },
+    /// A dead letter comes from elsewhere.
+    ImportDead {
+        key: u8,
+    },
     Purge,
 }
 
@@ -124,6 +128,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Operation::Unpark),
         1 => key().prop_map(|key| Operation::RetryDead { key }),
         1 => key().prop_map(|key| Operation::DeleteDead { key }),
+        1 => key().prop_map(|key| Operation::ImportDead { key }),
         1 => Just(Operation::Purge),
     ]
 }

@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, NewJob, Settle, State};
+use queue::backend::{
+    Added, Cancelled, ClaimRequest, Claimed, DeadFilter, DeadGroup, Failure, Kept, NewDead, NewJob, Reason, Settle,
+    State,
+};
 use queue::clock::DAY_MS;
+use queue::grouping::GroupId;
 use queue::{AfterDeath, Backend, JobId, Key, Keys, Order, Queue};
 use uuid::Uuid;
 
@@ -140,30 +144,20 @@ impl World {
                 let real = self.fixture.queue.delete_dead(id(*key)).await.unwrap();
                 assert_eq!(real, self.model.delete_dead(id(*key)));
             }
+            Operation::ImportDead { key } => self.import_dead(*key).await,
             Operation::Purge => self.purge().await,
         }
     }
 
     async fn add(&mut self, keys: &[u8], delay: i64, twice: bool) {
         let now = self.fixture.now();
-        let jobs: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let (id, tenant) = (id(*key), tenant(*key));
-                let body = self.theatre.body(id, &key.to_string());
-                let keys = keys_of(*key);
-                // When one that starts later joins its line depends on who looks when, so it is no matter of this test.
-                let run_at = if keys.order.is_some() { now } else { now + delay };
-                NewJob {
-                    id,
-                    queue: Queue::Default,
-                    tenant,
-                    run_at,
-                    keys,
-                    body,
-                }
-            })
-            .collect();
+        // When one that starts later joins its line depends on who looks when, so it is no matter of this test.
+        let later = |job: NewJob| if job.keys.order.is_some() { now } else { now + delay };
+        let job = |key: &u8| NewJob {
+            run_at: later(self.job(*key)),
+            ..self.job(*key)
+        };
+        let jobs: Vec<_> = keys.iter().map(job).collect();
         for _ in 0..=usize::from(twice) {
             for (job, added) in jobs.iter().zip(self.fixture.add(&jobs).await) {
                 let lives = self.model.jobs.contains_key(&job.id);
@@ -181,6 +175,49 @@ impl World {
                     (known, added) => panic!("{} is {known:?} known, and was {added:?}", job.id),
                 }
             }
+        }
+    }
+
+    /// One that may start at once.
+    fn job(&self, key: u8) -> NewJob {
+        let (id, tenant) = (id(key), tenant(key));
+        NewJob {
+            id,
+            queue: Queue::Default,
+            tenant,
+            run_at: self.fixture.now(),
+            keys: keys_of(key),
+            body: self.theatre.body(id, &key.to_string()),
+        }
+    }
+
+    async fn import_dead(&mut self, key: u8) {
+        let now = self.fixture.now();
+        let letter = NewDead {
+            job: self.job(key),
+            reason: Reason::Refused,
+            died_at: now - DAY_MS,
+            attempts: 1,
+            errors: vec![Failure {
+                attempt: 1,
+                at: now - DAY_MS,
+                error: format!("refused for the {key}th time"),
+            }],
+        };
+        let imported = self
+            .fixture
+            .queue
+            .import_dead(std::slice::from_ref(&letter), now)
+            .await
+            .unwrap();
+        match (self.model.known(letter.job.id, now), imported[..] == [true]) {
+            (Known::Surely | Known::Perhaps, false) => {}
+            (Known::No | Known::Perhaps, true) => {
+                self.model.bury(&letter, now);
+                self.added.insert(letter.job.id);
+                self.seen.insert("imported");
+            }
+            (known, imported) => panic!("{} is {known:?} known; imported: {imported}", letter.job.id),
         }
     }
 
@@ -322,7 +359,7 @@ impl World {
     async fn purge(&mut self) {
         let (now, before) = (self.fixture.now(), self.fixture.now() - DEAD_KEPT_MS);
         let real = self.fixture.purge(before).await;
-        assert_eq!(real, self.model.purge(Queue::Default, now, before));
+        assert_eq!(real, self.model.purge(Queue::Default, now, before).len() as u64);
     }
 
     async fn unpark(&mut self) {
@@ -376,6 +413,57 @@ impl World {
         assert_eq!(gates, self.model.parked(Queue::Default));
         assert_eq!((real.dead, real.paused), (listed.dead, listed.paused), "dead, paused");
         join_all((0..KEYS).map(|key| self.compare_job(id(key), now))).await;
+        self.compare_dead().await;
+    }
+
+    /// Groups and lists of dead letters, all of them and those of one tenant and of one group.
+    async fn compare_dead(&self) {
+        let all = DeadFilter::default();
+        let groups = self.compare_letters(&all).await;
+        let filters = [
+            DeadFilter {
+                tenant: Some(tenant(0)),
+                ..all.clone()
+            },
+            DeadFilter {
+                group: groups.first().map(|group| group.id),
+                since: groups.first().map(|group| group.last_died_at),
+                ..all
+            },
+        ];
+        if !groups.is_empty() {
+            for filter in &filters {
+                self.compare_letters(filter).await;
+            }
+        }
+    }
+
+    async fn compare_letters(&self, filter: &DeadFilter) -> Vec<DeadGroup> {
+        let groups = self.fixture.queue.dead_groups(filter).await.unwrap();
+        let page = self.fixture.queue.list_dead(filter, None, 1000).await.unwrap();
+        let (mut shown, mut listed) = (groups.clone(), self.model.dead_groups(filter));
+        // What is noted of workers that died is each backend's own matter.
+        for group in shown
+            .iter_mut()
+            .chain(&mut listed)
+            .filter(|group| group.reason == Reason::Poison)
+        {
+            group.error.clear();
+            group.id = GroupId(0);
+        }
+        let sorted = |mut groups: Vec<DeadGroup>| {
+            groups.sort_by_key(|group| (group.id, group.count));
+            groups
+        };
+        let poison = groups
+            .iter()
+            .any(|group| Some(group.id) == filter.group && group.reason == Reason::Poison);
+        if !poison {
+            assert_eq!(sorted(shown), sorted(listed), "{filter:?}");
+            let ids = |letters: &[Kept]| letters.iter().map(|letter| letter.id).collect::<Vec<_>>();
+            assert_eq!(ids(&page.items), ids(&self.model.dead(filter)), "{filter:?}");
+        }
+        groups
     }
 
     async fn compare_job(&self, id: JobId, now: i64) {

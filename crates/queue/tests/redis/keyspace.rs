@@ -80,6 +80,7 @@ impl Keyspace {
         self.check_use(keys);
         self.check_places();
         self.check_lines();
+        self.check_letters();
         let gates: BTreeSet<Bytes> = self.under("gate:").map(|(gate, _)| gate.to_vec()).collect();
         assert_eq!(self.set("gates"), gates);
     }
@@ -149,6 +150,32 @@ impl Keyspace {
         assert_eq!(places, jobs, "places, and jobs");
         let joining: BTreeSet<Bytes> = self.map("joining").into_keys().collect();
         assert!(scheduled.into_iter().collect::<BTreeSet<_>>().is_superset(&joining));
+    }
+
+    /// Every letter is in the bucket it says, or loose, and every bucket says what it holds.
+    fn check_letters(&self) {
+        let letters: BTreeSet<Bytes> = self.map("dead").into_keys().collect();
+        assert_eq!(
+            letters,
+            self.map("dead:at").into_keys().collect(),
+            "letters, and when they died"
+        );
+        let (loose, buckets) = (self.map("dead:loose"), self.map("dead:in"));
+        assert_eq!(letters.len(), loose.len() + buckets.len());
+        assert!(loose.keys().chain(buckets.keys()).all(|id| letters.contains(id)));
+        let mut found: BTreeMap<Bytes, Bytes> = BTreeMap::new();
+        for (key, members) in &self.pairs {
+            if let Some(bucket) = key.strip_prefix(b"dead:b:") {
+                found.extend(members.iter().map(|(id, _)| (id.clone(), bucket.to_vec())));
+            }
+        }
+        assert_eq!(found, buckets, "who is in which bucket");
+        let named: BTreeSet<Bytes> = buckets.into_values().collect();
+        assert_eq!(
+            named,
+            self.map("dead:buckets").into_keys().collect(),
+            "buckets, and what they hold"
+        );
     }
 
     fn check_lines(&self) {

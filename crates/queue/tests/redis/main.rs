@@ -5,6 +5,7 @@
 
 mod jobs;
 mod keyspace;
+mod letters;
 mod limits;
 mod lines;
 mod outages;
@@ -235,6 +236,7 @@ pub(crate) async fn live_a_life(queue: &RedisQueue) {
             .len(),
         1
     );
+    letters::live_among_buckets(queue).await;
     assert!(queue.edit_dead(claimed[2].id, b"other").await.unwrap());
     assert!(queue.retry_dead(claimed[2].id, None, NOW).await.unwrap());
     assert_eq!(queue.find(claimed[2].id).await.unwrap().unwrap().body, b"other");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
-use queue::backend::{Claimed, Counts, NewJob, Outcome, Reason};
+use queue::backend::{Claimed, Counts, DeadFilter, NewJob, Outcome, Reason};
 use queue::clock::DAY_MS;
 use queue::redis::RedisQueue;
 use queue::{AfterDeath, Backend as _, JobId, Key, Keys, Limit, Millis, Order, Queue, Rate};
@@ -86,6 +86,7 @@ impl World {
             ),
             13 => drop(self.queue.retry_dead(id, None, self.now).await.unwrap()),
             14 => drop(self.queue.delete_dead(id).await.unwrap()),
+            _ if how.is_multiple_of(2) => drop(self.queue.dead_groups(&DeadFilter::default()).await.unwrap()),
             _ => self.held.clear(),
         }
     }

@@ -298,11 +298,8 @@ async fn run_lines(queue: Arc<SqlQueue>, done: Arc<Mutex<Vec<JobId>>>) {
 async fn bury_or_raise(queue: Arc<SqlQueue>, done: Arc<Mutex<Vec<JobId>>>, total: usize) {
     let mut turn = 0_usize;
     while done.lock().unwrap().len() < total {
-        let request = queue::backend::ListRequest {
-            limit: 10,
-            ..Default::default()
-        };
-        for letter in queue.list_dead(request).await.unwrap().items {
+        let all = queue::backend::DeadFilter::default();
+        for letter in queue.list_dead(&all, None, 10).await.unwrap().items {
             turn += 1;
             if turn.is_multiple_of(2) {
                 queue.retry_dead(letter.id, None, NOW).await.unwrap();

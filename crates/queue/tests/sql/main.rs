@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod flow;
+mod letters;
 #[cfg(feature = "services")]
 mod postgres;
 mod sqlite;

@@ -10,7 +10,10 @@ const CALL_LIMIT: Duration = Duration::from_secs(3);
 async fn database() -> testkit::postgres::TempPostgres {
     testkit::postgres::fresh_from_template("queue_sql", async |url| {
         let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-        let schema = include_str!("../../../../migrations/postgres/0001_queue.sql");
+        let schema = concat!(
+            include_str!("../../../../migrations/postgres/0001_queue.sql"),
+            include_str!("../../../../migrations/postgres/0005_dead_groups.sql")
+        );
         sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     })
@@ -210,4 +213,33 @@ async fn who_waits_is_told_when_the_database_is_back() {
     told().await.expect("a new connection rings");
     queue.add(&jobs(1), NOW).await.unwrap();
     told().await.expect("work rings");
+}
+
+#[tokio::test]
+async fn letters_from_before_there_were_buckets_are_found() {
+    let database = database().await;
+    let forget = async || {
+        let mut other = sqlx::PgConnection::connect(database.url()).await.unwrap();
+        sqlx::raw_sql(super::letters::BEFORE).execute(&mut other).await.unwrap();
+    };
+    super::letters::letters_from_before_there_were_buckets_are_found(&open(database.url()), forget).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buckets_count_right_whatever_happens_at_once() {
+    let database = database().await;
+    super::letters::buckets_count_right_whatever_happens_at_once(|| patient(database.url()), 40).await;
+}
+
+#[tokio::test]
+async fn what_buckets_may_never_be_is_found() {
+    for (fault, found) in super::letters::FAULTS {
+        let database = database().await;
+        let queue = open(database.url());
+        super::letters::bury(&queue, 3).await;
+        super::letters::groups(&queue).await;
+        let mut other = sqlx::PgConnection::connect(database.url()).await.unwrap();
+        sqlx::raw_sql(fault).execute(&mut other).await.unwrap();
+        super::flow::is_found(&queue, found).await;
+    }
 }

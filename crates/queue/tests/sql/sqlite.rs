@@ -5,7 +5,10 @@ use super::*;
 async fn database() -> testkit::sqlite::TempSqlite {
     let database = testkit::sqlite::fresh();
     let mut connection = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
-    let schema = include_str!("../../../../migrations/sqlite/0001_queue.sql");
+    let schema = concat!(
+        include_str!("../../../../migrations/sqlite/0001_queue.sql"),
+        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql")
+    );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     database
@@ -149,5 +152,34 @@ async fn an_ended_claims_number_is_never_issued_again() {
             .settle(Queue::Default, &[settle(&claimed, Outcome::Done)], &[claim], NOW)
             .await
             .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn letters_from_before_there_were_buckets_are_found() {
+    let database = database().await;
+    let forget = async || {
+        let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+        sqlx::raw_sql(super::letters::BEFORE).execute(&mut other).await.unwrap();
+    };
+    super::letters::letters_from_before_there_were_buckets_are_found(&open(database.url()), forget).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buckets_count_right_whatever_happens_at_once() {
+    let database = database().await;
+    super::letters::buckets_count_right_whatever_happens_at_once(|| patient(database.url()), 10).await;
+}
+
+#[tokio::test]
+async fn what_buckets_may_never_be_is_found() {
+    for (fault, found) in super::letters::FAULTS {
+        let database = database().await;
+        let queue = open(database.url());
+        super::letters::bury(&queue, 3).await;
+        super::letters::groups(&queue).await;
+        let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+        sqlx::raw_sql(fault).execute(&mut other).await.unwrap();
+        super::flow::is_found(&queue, found).await;
     }
 }

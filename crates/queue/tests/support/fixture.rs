@@ -406,11 +406,14 @@ fn sql(url: &str) -> Arc<dyn Backend> {
     Arc::new(queue.unwrap_or_else(|error| panic!("the SQL queue does not connect: {error}")))
 }
 
-/// The queue's own migration; the store's, in the same folder, are none of this crate's business.
+/// The queue's own migrations; the store's, in the same folder, are none of this crate's business.
 async fn migrate_sqlite(url: &str) {
     use sqlx::Connection as _;
     let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
-    let schema = include_str!("../../../../migrations/sqlite/0001_queue.sql");
+    let schema = concat!(
+        include_str!("../../../../migrations/sqlite/0001_queue.sql"),
+        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql")
+    );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
@@ -419,7 +422,10 @@ async fn migrate_sqlite(url: &str) {
 async fn migrate_postgres(url: String) {
     use sqlx::Connection as _;
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-    let schema = include_str!("../../../../migrations/postgres/0001_queue.sql");
+    let schema = concat!(
+        include_str!("../../../../migrations/postgres/0001_queue.sql"),
+        include_str!("../../../../migrations/postgres/0005_dead_groups.sql")
+    );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }

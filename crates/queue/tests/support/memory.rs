@@ -362,7 +362,13 @@ impl Backend for Memory {
     }
 
     async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
-        let dead = self.shelf().model.purge(queue, now, dead_before);
+        let mut shelf = self.shelf();
+        let kinds = shelf.model.purge(queue, now, dead_before);
+        for kind in &kinds {
+            let (kind, name) = (kind.clone(), "purged".to_owned());
+            *shelf.counters.entry(Counter { queue, kind, name }).or_default() += 1;
+        }
+        let dead = kinds.len() as u64;
         Ok(Purged { keys: 0, dead })
     }
 

@@ -551,6 +551,7 @@ impl Model {
                 last_died_at: died_at,
             });
             group.count += 1;
+            group.last_died_at = group.last_died_at.max(died_at);
         }
         let mut groups: Vec<_> = groups.into_values().collect();
         groups.sort_by_key(|group| (std::cmp::Reverse(group.count), group.id));
@@ -558,9 +559,16 @@ impl Model {
     }
 
     pub(crate) fn import(&mut self, letter: &NewDead, now: Millis) -> bool {
-        if self.add(&letter.job, now) == Added::Duplicate {
+        if self.jobs.contains_key(&letter.job.id) || self.remembers(letter.job.id, now) {
             return false;
         }
+        self.bury(letter, now);
+        true
+    }
+
+    /// Keeps a letter from elsewhere that is new.
+    pub(crate) fn bury(&mut self, letter: &NewDead, now: Millis) {
+        self.insert(&letter.job, now);
         self.leave_line(letter.job.id);
         let entry = self.jobs.get_mut(&letter.job.id).expect("it was added");
         entry.attempts = letter.attempts;
@@ -569,7 +577,6 @@ impl Model {
             reason: letter.reason,
             died_at: letter.died_at,
         };
-        true
     }
 
     pub(crate) fn retry_dead(&mut self, id: JobId, body: Option<&[u8]>) -> bool {
@@ -604,16 +611,20 @@ impl Model {
         dead
     }
 
-    pub(crate) fn purge(&mut self, queue: Queue, now: Millis, dead_before: Millis) -> u64 {
+    /// Answers the kinds of the letters that went.
+    pub(crate) fn purge(&mut self, queue: Queue, now: Millis, dead_before: Millis) -> Vec<String> {
         self.ended.retain(|_, at| day(now) - day(*at) <= KNOWN_DAYS);
         let old = |entry: &Entry| matches!(entry.state, State::Dead { died_at, .. } if died_at < dead_before);
         let gone = self
             .jobs
             .iter()
             .filter(|(_, entry)| entry.queue == queue && old(entry))
-            .map(|(id, _)| *id);
+            .map(|(id, entry)| (*id, kind_of(&entry.body).to_owned()));
         let gone: Vec<_> = gone.take(BATCH_MAX).collect();
-        gone.iter().filter(|id| self.delete_dead(**id)).count() as u64
+        for (id, _) in &gone {
+            self.delete_dead(*id);
+        }
+        gone.into_iter().map(|(_, kind)| kind).collect()
     }
 
     pub(crate) fn counts(&self, queue: Queue) -> Counts {

@@ -5,6 +5,7 @@ if not letter then return 0 end
 call('HDEL', queue .. ':dead', id)
 call('ZREM', queue .. ':dead:at', id)
 call('HDEL', queue .. ':dead:errors', id)
+leave_buckets({id})
 let_go({id, letter})
 wake_others()
 return 1

@@ -11,6 +11,7 @@ if failures then call('HSET', queue .. ':errors', id, failures) end
 call('HDEL', queue .. ':dead', id)
 call('ZREM', queue .. ':dead:at', id)
 call('HDEL', queue .. ':dead:errors', id)
+leave_buckets({id})
 
 -- Of a line that waited for it, it is the head; of another it becomes the last.
 local function may_start()

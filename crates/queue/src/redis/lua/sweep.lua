@@ -1,6 +1,7 @@
 -- Makes due jobs ready, takes jobs back from leases that ended, and lets keys start whose time has come.
 -- ARGV: now · today · what to note for a poisoned job (JSON string) · how long to wait after the first crash, the second …
--- Answers how many became ready, were taken back with a charge, without one, and died; and the first due time ('' = none).
+-- Answers how many became ready, were taken back with a charge, without one, and died; the first due time ('' = none); and
+-- how many dead letters are in no bucket.
 local now, today, poisoned_text = unpack(ARGV, 1, 3)
 local clock = tonumber(now)
 local promoted = promote(now, SWEEP_MAX)
@@ -45,4 +46,6 @@ reopen_ended(clock)
 reopen_due(clock, SWEEP_MAX)
 if promoted + unheard > 0 then wake() end
 wake_others()
-return {promoted, rescued, unheard, poisoned, call('ZRANGE', queue .. ':sched', 0, 0, 'WITHSCORES')[2] or ''}
+local next_due = call('ZRANGE', queue .. ':sched', 0, 0, 'WITHSCORES')[2] or ''
+local loose = call('HLEN', queue .. ':dead') - call('HLEN', queue .. ':dead:in')
+return {promoted, rescued, unheard, poisoned, next_due, loose}

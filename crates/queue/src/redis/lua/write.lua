@@ -71,6 +71,8 @@ local function bury(id, job, reason, now, day)
   local front, body = string.sub(job, 1, head.bytes), string.sub(job, head.bytes + 1)
   call('HSET', queue .. ':dead', id, front .. string.char(#reason) .. reason .. body)
   call('ZADD', queue .. ':dead:at', now, id)
+  if namesake then leave_buckets({id}) end
+  loosen(id)
   local failures = call('HGET', queue .. ':errors', id)
   if failures then
     call('HSET', queue .. ':dead:errors', id, failures)

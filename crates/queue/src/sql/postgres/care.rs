@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 
+use super::super::letters::MISCOUNTED;
 use super::super::ring::lanes;
 use super::super::texts::{paused, storable};
 use super::dead;
@@ -31,7 +32,8 @@ pub(super) async fn counts(connection: &mut PgConnection, queue: Queue) -> Resul
             WHERE l.lane = ANY($2)),
         (SELECT count(*) FROM queue_parked WHERE lane = ANY($2)),
         (SELECT count(*) FROM queue_behind WHERE queue = $1),
-        (SELECT count(*) FROM queue_dead WHERE queue = $1),
+        (SELECT COALESCE(sum(letters), 0)::bigint FROM queue_dead_buckets WHERE queue = $1)
+            + (SELECT count(*) FROM queue_dead WHERE bucket IS NULL AND queue = $1),
         EXISTS (SELECT FROM queue_control WHERE name = $3)";
     let figures: (i64, i64, i64, i64, i64, i64, bool) = sqlx::query_as(COUNTS)
         .bind(queue as i16)
@@ -150,6 +152,7 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<Vec<Finding>,
     let uncovered: i64 = sqlx::query_scalar(UNCOVERED).fetch_one(&mut *transaction).await?;
     let stuck: i64 = sqlx::query_scalar(STUCK).fetch_one(&mut *transaction).await?;
     let leaked: i64 = sqlx::query_scalar(LEAKED).fetch_one(&mut *transaction).await?;
+    let miscounted: i64 = sqlx::query_scalar(MISCOUNTED).fetch_one(&mut *transaction).await?;
     transaction.commit().await?;
 
     let mut findings = Vec::new();
@@ -191,6 +194,12 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<Vec<Finding>,
         find(
             FindingLevel::Fault,
             format!("{leaked} runs count under limits that are under no lease: this is a defect, report it"),
+        );
+    }
+    if miscounted > 0 {
+        find(
+            FindingLevel::Fault,
+            format!("{miscounted} groups of dead letters are miscounted: this is a defect, report it"),
         );
     }
     if findings.is_empty() {

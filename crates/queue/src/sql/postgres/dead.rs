@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::super::outcome::End;
 use super::super::rows;
-use super::lines;
 use super::pieces::{join_lines, make_ready};
+use super::{letters, lines};
 use crate::clock::{Millis, day};
 use crate::job::{JobId, Queue};
 
@@ -15,7 +15,7 @@ use crate::job::{JobId, Queue};
 const RETRY: &str = concat!(
     "
 WITH risen AS (
-    DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, body, limit_key, order_key, holds),
+    DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, body, limit_key, order_key, holds, bucket),
 base AS MATERIALIZED (SELECT nextval('queue_blocks') + 1 AS seq),
 job AS (
     INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
@@ -34,7 +34,7 @@ due AS MATERIALIZED (
     make_ready!(),
     ",
 told AS MATERIALIZED (SELECT pg_notify('queue_wake', queue::text) FROM risen)
-SELECT (SELECT count(*) FROM risen), (SELECT count(told) FROM told)"
+SELECT bucket, (SELECT count(told) FROM told) FROM risen"
 );
 
 pub(super) async fn retry(
@@ -43,13 +43,16 @@ pub(super) async fn retry(
     body: Option<&[u8]>,
     now: Millis,
 ) -> Result<bool, sqlx::Error> {
-    let (risen, _): (i64, i64) = sqlx::query_as(RETRY)
+    let mut transaction = connection.begin().await?;
+    let risen: Option<(Option<i64>, i64)> = sqlx::query_as(RETRY)
         .bind(id.0)
         .bind(body)
         .bind(day(now))
-        .fetch_one(connection)
+        .fetch_optional(&mut *transaction)
         .await?;
-    Ok(risen > 0)
+    letters::take(&mut transaction, risen.iter().map(|(bucket, _)| *bucket)).await?;
+    transaction.commit().await?;
+    Ok(risen.is_some())
 }
 
 /// A dead letter that was removed.
@@ -60,6 +63,7 @@ struct Removed {
     tenant: Uuid,
     /// If its line waited for it.
     order_key: Option<String>,
+    bucket: Option<i64>,
 }
 
 impl Removed {
@@ -70,9 +74,9 @@ impl Removed {
 
 pub(super) async fn delete(connection: &mut PgConnection, id: JobId) -> Result<bool, sqlx::Error> {
     const DELETE: &str = "
-        WITH gone AS (DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, order_key, holds),
+        WITH gone AS (DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, order_key, holds, bucket),
         failed AS (DELETE FROM queue_errors e USING gone WHERE e.id = gone.id)
-        SELECT id, queue, tenant, CASE WHEN holds THEN order_key END AS order_key FROM gone";
+        SELECT id, queue, tenant, CASE WHEN holds THEN order_key END AS order_key, bucket FROM gone";
     let mut transaction = connection.begin().await?;
     let gone: Option<Removed> = sqlx::query_as(DELETE)
         .bind(id.0)
@@ -80,15 +84,16 @@ pub(super) async fn delete(connection: &mut PgConnection, id: JobId) -> Result<b
         .await?;
     let found = gone.is_some();
     if let Some(gone) = gone {
-        let queue = rows::queue(gone.queue)?;
+        let (queue, bucket) = (rows::queue(gone.queue)?, gone.bucket);
         let end: Vec<End> = gone.end().into_iter().collect();
         lines::end(&mut transaction, queue, &end).await?;
+        letters::take(&mut transaction, std::iter::once(bucket)).await?;
     }
     transaction.commit().await?;
     Ok(found)
 }
 
-/// Removes the oldest of those that died before, at most `most`; answers how many.
+/// Removes the oldest of those that died before, at most `most`, in the transaction that counts them; answers how many.
 pub(super) async fn purge(
     connection: &mut PgConnection,
     queue: Queue,
@@ -101,7 +106,17 @@ pub(super) async fn purge(
             ORDER BY died_at LIMIT $3 FOR UPDATE SKIP LOCKED),
         failed AS (DELETE FROM queue_errors e USING old WHERE e.id = old.id)
         DELETE FROM queue_dead d USING old WHERE d.id = old.id
-        RETURNING d.id, d.queue, d.tenant, CASE WHEN d.holds THEN d.order_key END AS order_key";
+        RETURNING d.id, d.queue, d.tenant, CASE WHEN d.holds THEN d.order_key END AS order_key, d.bucket";
+    const COUNT: &str = "
+        INSERT INTO queue_counters (queue, kind, name, value)
+        SELECT $1, COALESCE(b.kind, ''), 'purged', count(*)
+        FROM unnest($2::bigint[]) AS gone(bucket) LEFT JOIN queue_dead_buckets b ON b.id = gone.bucket
+        GROUP BY 2 ORDER BY 2
+        ON CONFLICT (queue, kind, name) DO UPDATE SET value = queue_counters.value + excluded.value";
+    const EMPTY: &str = "
+        DELETE FROM queue_dead_buckets WHERE id IN (
+            SELECT id FROM queue_dead_buckets WHERE letters = 0 FOR UPDATE SKIP LOCKED)";
+    letters::put_alone(connection).await?;
     let mut transaction = connection.begin().await?;
     let gone: Vec<Removed> = sqlx::query_as(PURGE)
         .bind(dead_before)
@@ -109,9 +124,16 @@ pub(super) async fn purge(
         .bind(most)
         .fetch_all(&mut *transaction)
         .await?;
-    let count = gone.len() as u64;
+    let buckets: Vec<Option<i64>> = gone.iter().map(|letter| letter.bucket).collect();
     let ends: Vec<End> = gone.into_iter().filter_map(Removed::end).collect();
     lines::end(&mut transaction, queue, &ends).await?;
+    sqlx::query(COUNT)
+        .bind(queue as i16)
+        .bind(&buckets)
+        .execute(&mut *transaction)
+        .await?;
+    letters::take(&mut transaction, buckets.iter().copied()).await?;
+    sqlx::query(EMPTY).execute(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(count)
+    Ok(buckets.len() as u64)
 }

@@ -8,6 +8,7 @@ mod care;
 mod claim;
 mod dead;
 mod keyed;
+mod letters;
 mod limits;
 mod lines;
 mod pieces;
@@ -27,7 +28,7 @@ use super::pool::{Pool, call};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
 use crate::backend::{Added, Cancelled, Claims, Counter, Counts, Finding, NewJob, QueueError, Settle, Sweep, Worker};
-use crate::backend::{ClaimRequest, Purged};
+use crate::backend::{ClaimRequest, NewDead, Purged};
 use crate::clock::Millis;
 use crate::flow::{Key, Limit};
 use crate::job::{JobId, Queue};
@@ -197,6 +198,14 @@ impl PostgresQueue {
 
     pub(super) async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
         call!(self.pool, connection => dead::delete(connection, id))
+    }
+
+    pub(super) async fn put_letters(&self) -> Result<(), QueueError> {
+        call!(self.pool, connection => letters::put_alone(connection))
+    }
+
+    pub(super) async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError> {
+        call!(self.pool, connection => letters::import(connection, letters, now))
     }
 
     pub(super) async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {

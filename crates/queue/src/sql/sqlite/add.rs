@@ -204,7 +204,7 @@ impl Batch<'_> {
 }
 
 /// The indices of the jobs whose keys were not known, ascending.
-async fn fresh(
+pub(super) async fn fresh(
     connection: &mut SqliteConnection,
     base: i64,
     ids: &[u8],

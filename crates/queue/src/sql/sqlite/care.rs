@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 
+use super::super::letters::MISCOUNTED;
 use super::super::ring::lanes;
 use super::super::texts::paused;
 use super::{dead, json};
@@ -27,7 +28,8 @@ pub(super) async fn counts(connection: &mut SqliteConnection, queue: Queue) -> R
             WHERE l.lane IN (SELECT value FROM json_each($2))),
         (SELECT count(*) FROM queue_parked WHERE lane IN (SELECT value FROM json_each($2))),
         (SELECT count(*) FROM queue_behind WHERE queue = $1),
-        (SELECT count(*) FROM queue_dead WHERE queue = $1),
+        (SELECT COALESCE(sum(letters), 0) FROM queue_dead_buckets WHERE queue = $1)
+            + (SELECT count(*) FROM queue_dead WHERE bucket IS NULL AND queue = $1),
         EXISTS (SELECT 1 FROM queue_control WHERE name = $3)";
     let figures: (i64, i64, i64, i64, i64, i64, bool) = sqlx::query_as(COUNTS)
         .bind(queue as i16)
@@ -119,6 +121,8 @@ pub(super) struct Faults {
     lost: i64,
     /// Runs that count under limits and are under no lease.
     leaked: i64,
+    /// Groups of dead letters that count wrong.
+    miscounted: i64,
 }
 
 pub(super) async fn faults(connection: &mut SqliteConnection) -> Result<Faults, sqlx::Error> {
@@ -139,7 +143,8 @@ pub(super) async fn faults(connection: &mut SqliteConnection) -> Result<Faults, 
     let stuck: i64 = sqlx::query_scalar(STUCK).fetch_one(&mut *connection).await?;
     Ok(Faults {
         lost: uncovered + stuck,
-        leaked: sqlx::query_scalar(LEAKED).fetch_one(connection).await?,
+        leaked: sqlx::query_scalar(LEAKED).fetch_one(&mut *connection).await?,
+        miscounted: sqlx::query_scalar(MISCOUNTED).fetch_one(connection).await?,
     })
 }
 
@@ -178,13 +183,21 @@ pub(super) fn findings(settings: &Settings, faults: &Faults) -> Vec<Finding> {
             "synchronous is not FULL: accepted jobs may be lost in a power cut".into(),
         );
     }
-    let Faults { lost, leaked } = faults;
+    let Faults {
+        lost,
+        leaked,
+        miscounted,
+    } = faults;
     if *lost > 0 {
         let text = format!("{lost} jobs are kept that nothing will ever start: this is a defect, report it");
         find(FindingLevel::Fault, text);
     }
     if *leaked > 0 {
         let text = format!("{leaked} runs count under limits that are under no lease: this is a defect, report it");
+        find(FindingLevel::Fault, text);
+    }
+    if *miscounted > 0 {
+        let text = format!("{miscounted} groups of dead letters are miscounted: this is a defect, report it");
         find(FindingLevel::Fault, text);
     }
     if findings.is_empty() {

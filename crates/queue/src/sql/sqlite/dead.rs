@@ -7,19 +7,24 @@ use super::super::outcome::End;
 use super::super::rows;
 use super::lines::{self, Due};
 use super::ready::Place;
-use super::{json, numbers_back};
+use super::{json, letters, numbers_back};
 use crate::clock::{Millis, day};
 use crate::job::{JobId, Queue};
 
 /// The key's day moves on: the job may well end today, and its new envelope say that it was added today.
-const RETRY: [&str; 4] = [
+const RETRY: [&str; 5] = [
     "INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
         SELECT $2, queue, id, tenant, COALESCE($4, body), limit_key, order_key, holds FROM queue_dead WHERE id = $1",
     "INSERT INTO queue_keys (seq, id, day) VALUES ($2, $1, $3)
         ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, day = max(queue_keys.day, excluded.day)",
     "DELETE FROM queue_cancels WHERE id = $1",
+    LEAVE,
     "DELETE FROM queue_dead WHERE id = $1",
 ];
+
+/// Takes a letter out of its bucket.
+const LEAVE: &str = "UPDATE queue_dead_buckets SET letters = letters - 1
+    WHERE id = (SELECT bucket FROM queue_dead WHERE id = $1)";
 
 /// A dead letter's place.
 #[derive(sqlx::FromRow)]
@@ -85,7 +90,8 @@ pub(super) async fn retry(
 
 /// The queue of which it was; `None` = no such dead letter.
 pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Queue>, sqlx::Error> {
-    const STEPS: [&str; 2] = [
+    const STEPS: [&str; 3] = [
+        LEAVE,
         "DELETE FROM queue_dead WHERE id = $1",
         "DELETE FROM queue_errors WHERE id = $1",
     ];
@@ -101,7 +107,7 @@ pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Resu
     Ok(Some(queue))
 }
 
-/// Removes the oldest of those that died before, at most `most`; answers how many.
+/// Removes the oldest of those that died before, at most `most`, once they are counted; answers how many.
 pub(super) async fn purge(
     connection: &mut SqliteConnection,
     queue: Queue,
@@ -111,11 +117,21 @@ pub(super) async fn purge(
     const OLD: &str = "SELECT rowid FROM queue_dead WHERE died_at < $1 AND queue = $2 ORDER BY died_at LIMIT $3";
     const LETTERS: &str = "SELECT id, queue, tenant, COALESCE(limit_key, '') AS limit_key, order_key, holds
         FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)) AND holds";
-    const STEPS: [&str; 2] = [
+    const STEPS: [&str; 5] = [
+        "INSERT INTO queue_counters (queue, kind, name, value)
+            SELECT d.queue, COALESCE(b.kind, ''), 'purged', count(*)
+            FROM queue_dead d LEFT JOIN queue_dead_buckets b ON b.id = d.bucket
+            WHERE d.rowid IN (SELECT value FROM json_each($1)) GROUP BY 1, 2
+            ON CONFLICT (queue, kind, name) DO UPDATE SET value = value + excluded.value",
+        "UPDATE queue_dead_buckets SET letters = letters - gone.n FROM (
+                SELECT bucket, count(*) AS n FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)) GROUP BY bucket
+            ) AS gone WHERE id = gone.bucket",
+        "DELETE FROM queue_dead_buckets WHERE letters = 0",
         "DELETE FROM queue_errors WHERE id IN (
             SELECT id FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)))",
         "DELETE FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1))",
     ];
+    letters::put(connection).await?;
     let old: Vec<i64> = sqlx::query_scalar(OLD)
         .bind(dead_before)
         .bind(queue as i16)

@@ -10,6 +10,7 @@ mod care;
 mod claim;
 mod dead;
 mod keyed;
+mod letters;
 mod limits;
 mod lines;
 mod ready;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 use super::pool::{Pool, call, is_busy};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
-use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewJob};
+use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewDead, NewJob};
 use crate::backend::{Purged, QueueError, Settle, Sweep};
 use crate::clock::Millis;
 use crate::flow::{Key, Limit};
@@ -272,6 +273,14 @@ impl SqliteQueue {
             self.wakes.ring(queue);
         }
         Ok(queue.is_some())
+    }
+
+    pub(super) async fn put_letters(&self) -> Result<(), QueueError> {
+        write!(self, connection => letters::put(connection))
+    }
+
+    pub(super) async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError> {
+        write!(self, connection => letters::import(connection, letters, now))
     }
 
     pub(super) async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {

@@ -1,0 +1,22 @@
+-- Dead letters by what they died of. What a bucket is called is made where errors are stripped, which no script can do: a
+-- letter is `loose` until somebody has, and has a number as long, so that one that was retried and died again is not put
+-- where it belonged before.
+local function bucket_of(name)
+  return queue .. ':dead:b:' .. name
+end
+
+local function loosen(id)
+  call('HSET', queue .. ':dead:loose', id, call('INCR', queue .. ':seq'))
+end
+
+-- These letters are no more.
+local function leave_buckets(ids)
+  call('HDEL', queue .. ':dead:loose', unpack(ids))
+  for index, name in ipairs(call('HMGET', queue .. ':dead:in', unpack(ids))) do
+    if name then
+      call('ZREM', bucket_of(name), ids[index])
+      if call('EXISTS', bucket_of(name)) == 0 then call('HDEL', queue .. ':dead:buckets', name) end
+    end
+  end
+  call('HDEL', queue .. ':dead:in', unpack(ids))
+end

@@ -1,0 +1,128 @@
+//! Dead letters into their buckets and out of them, and from elsewhere.
+
+use sqlx::AssertSqlSafe;
+use sqlx::sqlite::SqliteConnection;
+use uuid::Uuid;
+
+use super::super::inspect::Connection;
+use super::super::letters::{Loose, filled, last_errors};
+use super::super::rows::holds;
+use super::super::texts::storable_error;
+use super::add::fresh;
+use super::{json, numbers_back, packed};
+use crate::backend::{BATCH_MAX, NewDead};
+use crate::clock::{Millis, day};
+use crate::flow::Key;
+
+/// Puts letters that are in no bucket yet into theirs, the latest first, at most [`BATCH_MAX`].
+pub(super) async fn put(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    // [grp, queue, tenant, kind, reason, error, how many]
+    const FILL: &str = "INSERT INTO queue_dead_buckets (grp, queue, tenant, kind, reason, error, letters)
+        SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6
+        FROM json_each($1) WHERE true
+        ON CONFLICT (grp, queue, tenant) DO UPDATE SET letters = letters + excluded.letters";
+    // [id, grp]
+    const PUT: &str = "UPDATE queue_dead SET bucket = (
+            SELECT b.id FROM queue_dead_buckets b
+            WHERE b.grp = i.value ->> 1 AND b.queue = queue_dead.queue AND b.tenant = queue_dead.tenant)
+        FROM json_each($1) AS i WHERE queue_dead.id = unhex(i.value ->> 0)";
+    let columns = Loose::columns();
+    let loose =
+        format!("SELECT {columns} FROM queue_dead WHERE bucket IS NULL ORDER BY died_at DESC LIMIT {BATCH_MAX}");
+    let loose: Vec<Loose> = sqlx::query_as(AssertSqlSafe(loose)).fetch_all(&mut *connection).await?;
+    let ids: Vec<Uuid> = loose.iter().map(|letter| letter.id).collect();
+    let errors = last_errors(&mut Connection::Sqlite(&mut *connection), &ids).await?;
+    let (mut puts, mut buckets) = (Vec::with_capacity(loose.len()), Vec::with_capacity(loose.len()));
+    for letter in &loose {
+        let bucket = letter.bucket(errors.get(&letter.id).map(|last| last.error.as_str()))?;
+        puts.push((hex(letter.id), bucket.place.0));
+        buckets.push(bucket);
+    }
+    let fills: Vec<_> = filled(buckets)
+        .into_iter()
+        .map(|(bucket, count)| {
+            let (grp, queue, tenant) = bucket.place;
+            (
+                grp,
+                queue,
+                hex(tenant),
+                bucket.kind,
+                bucket.reason.name(),
+                bucket.error,
+                count,
+            )
+        })
+        .collect();
+    sqlx::query(FILL).bind(json(&fills)?).execute(&mut *connection).await?;
+    sqlx::query(PUT).bind(json(&puts)?).execute(connection).await?;
+    Ok(())
+}
+
+fn hex(id: Uuid) -> String {
+    id.simple().to_string()
+}
+
+/// Keeps letters whose keys are not known; answers which.
+pub(super) async fn import(
+    connection: &mut SqliteConnection,
+    letters: &[NewDead],
+    now: Millis,
+) -> Result<Vec<bool>, sqlx::Error> {
+    // [[index, queue, died_at, attempts, reason], [offset of the body, its length], [limit key, order key, holds]]
+    const DEAD: &str = "INSERT INTO queue_dead
+            (id, queue, crashes, attempts, died_at, tenant, reason, body, limit_key, order_key, holds)
+        SELECT substr($2, 16 * (value ->> '$[0][0]') + 1, 16), value ->> '$[0][1]', 0, value ->> '$[0][3]',
+            value ->> '$[0][2]', substr($3, 16 * (value ->> '$[0][0]') + 1, 16), value ->> '$[0][4]',
+            substr($4, (value ->> '$[1][0]') + 1, value ->> '$[1][1]'),
+            value ->> '$[2][0]', value ->> '$[2][1]', value ->> '$[2][2]'
+        FROM json_each($1)";
+    // [index, attempt, at, error]
+    const ERRORS: &str = "INSERT INTO queue_errors (id, attempt, at, error)
+        SELECT substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)";
+
+    let ids = packed(letters.iter().map(|letter| &letter.job.id.0));
+    let tenants = packed(letters.iter().map(|letter| &letter.job.tenant));
+    let base = numbers_back(connection, letters.len()).await?;
+    let fresh = fresh(connection, base, &ids, letters.len(), day(now)).await?;
+    let (mut dead, mut errors, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+    let mut imported = vec![false; letters.len()];
+    for index in fresh {
+        let letter = &letters[index];
+        let job = &letter.job;
+        imported[index] = true;
+        dead.push((
+            (
+                index,
+                job.queue as i16,
+                letter.died_at,
+                letter.attempts,
+                letter.reason.name(),
+            ),
+            (bodies.len(), job.body.len()),
+            (
+                job.keys.limit.as_ref().map(Key::as_str),
+                job.keys.order.as_ref().map(|order| order.key.as_str()),
+                holds(&job.keys),
+            ),
+        ));
+        bodies.extend_from_slice(&job.body);
+        let failed = letter.errors.iter();
+        errors.extend(failed.map(|failure| (index, failure.attempt, failure.at, storable_error(&failure.error))));
+    }
+    // An empty blob would be bound as NULL.
+    bodies.push(0);
+    sqlx::query(DEAD)
+        .bind(json(&dead)?)
+        .bind(&ids)
+        .bind(&tenants)
+        .bind(&bodies)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(ERRORS)
+        .bind(json(&errors)?)
+        .bind(&ids)
+        .execute(&mut *connection)
+        .await?;
+    put(connection).await?;
+    Ok(imported)
+}

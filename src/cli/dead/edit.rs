@@ -1,0 +1,75 @@
+//! Other payloads for dead letters.
+
+use anyhow::{Context as _, bail, ensure};
+use queue::JobId;
+use queue::backend::Backend;
+use queue::envelope::{Envelope, seal_payload};
+use seal::Keyring;
+use serde_json::{Value, json};
+
+use crate::cli::answer::Answer;
+use crate::cli::payload::{self, Change};
+use crate::config::Settings;
+
+/// Replaces the payload of a dead letter.
+pub(super) async fn edit(
+    backend: &dyn Backend,
+    id: JobId,
+    new: &[u8],
+    reveal: bool,
+    settings: &Settings,
+) -> anyhow::Result<Answer> {
+    let kept = super::find(backend, id).await?;
+    let envelope = Envelope::decode(&kept.body).context("its stored form is not one this program ever wrote")?;
+    let (body, changes) = replaced(&envelope, id, new, &settings.keyring)?;
+    let changes: Vec<_> = changes
+        .into_iter()
+        .map(|change| if reveal { change } else { change.masked() })
+        .collect();
+    let edited = backend.edit_dead(id, &body).await?;
+    ensure!(edited, "job {id} is not a dead letter any more");
+    let words = match changes.is_empty() {
+        true => "Nothing changed.".to_owned(),
+        false => {
+            changes.iter().map(Change::words).collect::<String>() + &format!("\n`relais dead retry {id}` runs it.")
+        }
+    };
+    let changes: Vec<_> = changes.iter().map(Change::to_json).collect();
+    Ok(Answer::new(json!({ "id": id.to_string(), "changes": changes }), words))
+}
+
+/// The stored form with another payload, which its kind must be able to read, and what changed.
+pub(super) fn replaced(
+    envelope: &Envelope<'_>,
+    id: JobId,
+    new: &[u8],
+    keyring: &Keyring,
+) -> anyhow::Result<(Vec<u8>, Vec<Change>)> {
+    match ::jobs::registry().check(envelope.kind, new) {
+        Some(checked) => checked.map_err(|why| anyhow::anyhow!("a {} cannot be read from it: {why}", envelope.kind))?,
+        None => bail!(
+            "this version does not know the kind `{}`, so it cannot check the payload",
+            envelope.kind
+        ),
+    }
+    // What cannot be opened or parsed any more may still be replaced.
+    let old = payload::clear(envelope, id, keyring).ok();
+    let old = old
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or(Value::Null);
+    let changes = payload::differences(&old, &serde_json::from_slice(new)?);
+    if let Some(change) = changes.iter().find(|change| change.writes_a_mask()) {
+        bail!(
+            "`{}` is what `dead show` prints in place of the real value. Write the payload from \
+             `relais dead show {id} --reveal --json`.",
+            change.path()
+        );
+    }
+    let sealed = seal_payload(id, envelope.kind, new, keyring);
+    let body = Envelope {
+        sealed: &sealed,
+        ..*envelope
+    }
+    .encode();
+    Ok((body, changes))
+}

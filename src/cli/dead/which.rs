@@ -1,0 +1,65 @@
+//! Which dead letters a command means.
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use queue::backend::{DeadFilter, DeadGroup, Reason};
+use queue::grouping::GroupId;
+use queue::{Clock, Millis, Queue};
+use uuid::Uuid;
+
+use crate::cli::queues;
+use crate::time::moment;
+
+/// Filters of lists. What is not said does not matter.
+#[derive(Args)]
+pub(super) struct Which {
+    /// Only those of this queue.
+    #[arg(long, value_parser = queues::names())]
+    queue: Option<String>,
+    /// Only those of this tenant.
+    #[arg(long, value_name = "ID")]
+    tenant: Option<Uuid>,
+    /// Only those of this kind.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Only those that died of this.
+    #[arg(long, value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::name)))]
+    reason: Option<String>,
+    /// Only those of this group (`relais dead groups`).
+    #[arg(long)]
+    group: Option<GroupId>,
+    /// Only those that died then or later: `2026-01-31T12:00:00Z`, or so long ago: `90m`, `2h`, `7d`.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Millis>,
+    /// Only those that died before: as `--since`.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Millis>,
+    /// Only those with this in their last error, in capitals or not; in a group's, as it is shown.
+    #[arg(long)]
+    pub(super) text: Option<String>,
+}
+
+impl Which {
+    /// All but the text, which the queue does not look for.
+    pub(super) fn filter(&self) -> DeadFilter {
+        DeadFilter {
+            queue: self.queue.as_deref().and_then(Queue::named),
+            tenant: self.tenant,
+            kind: self.kind.clone(),
+            reason: self.reason.as_deref().and_then(Reason::named),
+            group: self.group,
+            since: self.since,
+            before: self.until,
+        }
+    }
+
+    /// Whether the group's error has the text.
+    pub(super) fn has_text(&self, group: &DeadGroup) -> bool {
+        let text = self.text.as_ref().map(|text| text.to_lowercase());
+        text.is_none_or(|text| group.error.to_lowercase().contains(&text))
+    }
+}
+
+fn time(text: &str) -> Result<Millis, String> {
+    moment(text, Clock::System.now()).ok_or_else(|| "a time such as `2026-01-31T12:00:00Z`, `90m`, `2h` or `7d`".into())
+}
