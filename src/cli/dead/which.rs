@@ -12,7 +12,7 @@ use crate::time::moment;
 
 /// Filters of lists. What is not said does not matter.
 #[derive(Args)]
-pub(super) struct Which {
+pub(in crate::cli) struct Which {
     /// Only those of this queue.
     #[arg(long, value_parser = queues::names())]
     queue: Option<String>,
