@@ -15,6 +15,8 @@ use crate::{full_mail, mailbox, now, plain_mail};
 
 /// 32 bytes that are nobody's key.
 const SEED: [u8; 32] = [7; 32];
+#[cfg(feature = "services")]
+pub(crate) const SEED_BASE64: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
@@ -49,7 +51,7 @@ async fn a_signed_mail_passes_as_its_domains_and_a_changed_one_does_not() {
 
 /// Checks a signature as RFC 6376 says for `relaxed/relaxed` and RFC 8463 for Ed25519, with the key that belongs to
 /// [`SEED`]. Enough for what is written here, and by other means than it was written with.
-fn dkim_passes(mail: &str) -> bool {
+pub(crate) fn dkim_passes(mail: &str) -> bool {
     let (head, body) = mail.split_once("\n\n").unwrap();
     let unfolded = head.replace("\n ", " ").replace("\n\t", " ");
     let relaxed = |line: &str| {

@@ -10,6 +10,8 @@ mod faults;
 mod green_api;
 mod http_server;
 mod injection;
+#[cfg(feature = "services")]
+mod real_server;
 mod resend;
 mod sendgrid;
 mod smtp;
