@@ -20,6 +20,7 @@ mod credentials;
 mod endpoints;
 mod events;
 mod inbound;
+mod kept_events;
 mod leads;
 mod lists;
 mod migrations;

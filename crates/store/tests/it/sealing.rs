@@ -7,7 +7,7 @@ use domain::{
 };
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
-use store::{Db, NewChallenge, Senders, Settings, Store, StoreError};
+use store::{Db, KeptEvent, NewChallenge, Senders, Settings, Store, StoreError};
 
 use crate::fresh::{Fresh, event, now, to_address};
 use crate::scene::{NUMBER, inbound, outgoing, recipient, report};
@@ -24,6 +24,7 @@ async fn everything(db: &Db) -> String {
         "message_events",
         "message_attempts",
         "interactions",
+        "kept_events",
         "suppressions",
         "credentials",
         "inbound_messages",
@@ -75,6 +76,16 @@ async fn nothing_personal_or_secret_lies_readable_in_the_database(fresh: Fresh) 
         .rotate_endpoint_secret(fresh.tenant, fresh.endpoint, &"secret-two".into())
         .await
         .unwrap();
+    let kept = KeptEvent {
+        provider: "vapi".into(),
+        word: "transcript".into(),
+        occurred_at: now(),
+        content: PersonalText::new("wedding"),
+    };
+    let keep = fresh
+        .store
+        .keep_event(fresh.tenant, fresh.endpoint, "wedding", &kept, now());
+    assert!(keep.await.unwrap());
     let all = everything(fresh.store.db()).await;
     let lies_there = |word: &str| all.contains(word) || all.contains(&hex::encode(word));
     assert!(lies_there("visible"), "the search finds what is there");

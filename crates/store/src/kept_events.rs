@@ -1,0 +1,95 @@
+//! Events that nothing is made of yet, kept as they were told: calls, the state of senders, and what this version does
+//! not know. Whoever learns to read them finds them here.
+
+use chrono::{DateTime, Utc};
+use domain::{EndpointId, EventId, PersonalText, TenantId};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::tenants::context;
+use crate::{Store, StoreError, time};
+
+/// One event, and all that was told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptEvent {
+    /// Who told it, as one word: `vapi`.
+    pub provider: String,
+    /// The provider's own word for it: `end-of-call-report`.
+    pub word: String,
+    /// When it happened, by the provider's clock.
+    pub occurred_at: DateTime<Utc>,
+    /// What was told, in a form that the caller can read again. Kept sealed.
+    pub content: PersonalText,
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    provider: String,
+    word: String,
+    occurred_at: i64,
+    content: Vec<u8>,
+}
+
+impl Store {
+    /// Keeps an event that `endpoint` of `tenant` received, once however often it is called. Answers whether it is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] to try again later; [`StoreError::Missing`] when the tenant is gone.
+    pub async fn keep_event(
+        &self,
+        tenant: TenantId,
+        endpoint: EndpointId,
+        identity: &str,
+        event: &KeptEvent,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let id = EventId::derive(endpoint, identity);
+        let content = self
+            .keyring
+            .seal(&context("kept_event.content", id.0), event.content.expose().as_bytes());
+        let inserted = on!(self.db.writer(), pool =>
+            sqlx::query(
+                "INSERT INTO kept_events (id, tenant_id, provider, word, occurred_at, recorded_at, content)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING")
+                .bind(id.0)
+                .bind(tenant.0)
+                .bind(&event.provider)
+                .bind(&event.word)
+                .bind(event.occurred_at.timestamp_millis())
+                .bind(now.timestamp_millis())
+                .bind(&content)
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?;
+        Ok(inserted > 0)
+    }
+
+    /// An event that was kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when it was sealed under a key that is not in the keyring.
+    pub async fn kept_event(&self, tenant: TenantId, id: EventId) -> Result<Option<KeptEvent>, StoreError> {
+        let row: Option<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as(
+                "SELECT id, provider, word, occurred_at, content FROM kept_events WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .fetch_optional(pool)
+                .await)?;
+        row.map(|row| self.open_kept_event(row)).transpose()
+    }
+
+    fn open_kept_event(&self, row: Row) -> Result<KeptEvent, StoreError> {
+        let content = self
+            .keyring
+            .open(&context("kept_event.content", row.id), &row.content)?;
+        let content = String::from_utf8(content).map_err(|_| StoreError::Corrupt("what an event told".into()))?;
+        Ok(KeptEvent {
+            provider: row.provider,
+            word: row.word,
+            occurred_at: time::at(row.occurred_at)?,
+            content: PersonalText::new(content),
+        })
+    }
+}
