@@ -6,6 +6,7 @@
 pub mod outside;
 mod purge_queue;
 mod record_email_event;
+mod record_provider_events;
 mod record_tracking;
 pub mod schedule;
 mod send_bulk;
@@ -18,6 +19,7 @@ pub mod sending;
 pub use outside::Outside;
 pub use purge_queue::PurgeQueue;
 pub use record_email_event::RecordEmailEvent;
+pub use record_provider_events::{EVENTS_PER_JOB_MAX, RecordProviderEvents};
 pub use record_tracking::RecordTracking;
 pub use send_bulk::SendBulk;
 pub use send_email::SendEmail;
@@ -44,6 +46,7 @@ pub struct Ctx {
 pub fn registry() -> Registry<Ctx> {
     Registry::default()
         .with::<RecordEmailEvent>()
+        .with::<RecordProviderEvents>()
         .with::<RecordTracking>()
         .with::<PurgeQueue>()
         .with::<SendBulk>()

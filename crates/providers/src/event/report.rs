@@ -119,7 +119,8 @@ impl DeliveryReport {
     }
 
     /// The tag of this name, if it is short and plain enough for an id.
-    fn tagged_id(&self, name: &str) -> Option<String> {
+    #[must_use]
+    pub fn tagged_id(&self, name: &str) -> Option<String> {
         json::usable_id(self.tags.get(name)?.expose())
     }
 
