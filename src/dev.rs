@@ -85,7 +85,7 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
         let queue = queue.clone();
         async move { clock::tick(&queue).await }
     });
-    let endpoints = Arc::new(Endpoints::new(store.clone()));
+    let endpoints = Arc::new(Endpoints::new(store.clone(), &settings.public_url));
     let app = web::router(&store, &queue, endpoints, figures, crew.vitals());
     let base = settings.public_url.as_str().trim_end_matches('/');
     let sending = outside::lines(base, &demo.api_key, &simulator);

@@ -146,7 +146,7 @@ async fn answer(
 ) -> anyhow::Result<()> {
     let store = connect::store(settings).await?;
     let queue = Client::new(connect::queue(settings).await?, settings.keyring.clone(), Clock::System);
-    let endpoints = Arc::new(Endpoints::new(store.clone()));
+    let endpoints = Arc::new(Endpoints::new(store.clone(), &settings.public_url));
     match endpoints.preload().await {
         Ok(known) => tracing::debug!(known, "Webhook endpoints read."),
         Err(error) => tracing::warn!(%error, "The database is away; endpoints will be looked up when it is back."),

@@ -10,7 +10,8 @@ use utoipa::{Modify, OpenApi};
     paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::messages::events,
         super::stats::delivery, super::otp::ask, super::otp::verify, super::templates::create, super::templates::list,
         super::templates::versions, super::templates::preview, super::suppressions::list, super::suppressions::add,
-        super::suppressions::lift, super::leads::hot, webhook, health, ready, metrics),
+        super::suppressions::lift, super::leads::hot, webhook, provider_webhook,
+        provider_webhook_by_get, health, ready, metrics),
     components(schemas(super::send::MessageRequest, super::send::BatchRequest, super::send::BatchAccepted)),
     modifiers(&ApiKey)
 )]
@@ -47,6 +48,51 @@ impl Modify for ApiKey {
     ))]
 #[expect(dead_code, reason = "describes intake's route, which takes every provider")]
 fn webhook() {}
+
+/// What a provider tells, proven in its own way. SendGrid's signed event webhook, Resend, Standard Webhooks (also as
+/// `standard_webhooks`), Twilio (forms, and JSON with `bodySHA256`), Green-API, Vapi. The signature of Twilio is over
+/// `PUBLIC_URL`, the path and the query as they were sent.
+#[utoipa::path(post, path = "/webhooks/{provider}/{endpoint}", tag = "webhooks",
+    params(
+        ("provider" = String, Path, description = "sendgrid, resend, standard, twilio, green_api, vapi"),
+        ("endpoint" = Uuid, Path, description = "The endpoint's id, as `relais endpoint create` printed it")
+    ),
+    request_body(content(
+        (serde_json::Value = "application/json"),
+        (String = "application/x-www-form-urlencoded")
+    ), description = "As the provider sends it; a form from Twilio only"),
+    responses(
+        (status = 200, description = "Durably queued, or known already. Green-API: as 202. Vapi's questions: the smallest \
+            answer. Twilio: empty TwiML. `X-Relais-Job` names the job", content(
+                (serde_json::Value = "application/json"), (String = "text/xml"))),
+        (status = 202, description = "Durably queued, or known already: `job` and `duplicate`"),
+        (status = 204, description = "Twilio's status callbacks: as 202, in `X-Relais-Job` and `X-Relais-Duplicate`"),
+        (status = 400, description = "Timestamp older or newer than 5 minutes, where the provider signs one"),
+        (status = 403, description = "Proof missing or wrong, or another account's"),
+        (status = 404, description = "No such endpoint, or another provider's"),
+        (status = 413, description = "Over 1 MiB"),
+        (status = 415, description = "Not JSON, nor a form from Twilio"),
+        (status = 422, description = "Genuine, but not readable"),
+        (status = 503, description = "Not queued: send it again")
+    ))]
+#[expect(dead_code, reason = "describes intake's route, which takes every provider")]
+fn provider_webhook() {}
+
+/// As POST, with everything in the query. Twilio may be set up to ask like this.
+#[utoipa::path(get, path = "/webhooks/twilio/{endpoint}", tag = "webhooks",
+    params(
+        ("endpoint" = Uuid, Path, description = "The endpoint's id, as `relais endpoint create` printed it"),
+        ("X-Twilio-Signature" = String, Header, description = "Over the whole URL")
+    ),
+    responses(
+        (status = 200, description = "Empty TwiML; `X-Relais-Job` names the job", content_type = "text/xml"),
+        (status = 204, description = "A status; `X-Relais-Job` names the job"),
+        (status = 403, description = "Signature missing or wrong"),
+        (status = 404, description = "No such endpoint"),
+        (status = 503, description = "Not queued: send it again")
+    ))]
+#[expect(dead_code, reason = "describes intake's route, which takes every provider")]
+fn provider_webhook_by_get() {}
 
 /// The process is alive, whatever it depends on.
 #[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, description = "Alive")))]

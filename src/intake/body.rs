@@ -18,12 +18,21 @@ const THROWN_AWAY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a sender may take to send its body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
-/// Reads a JSON body.
+/// The types of body that an endpoint reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Types {
+    /// JSON. A request that does not say what it holds is taken for it.
+    Json,
+    /// A form, or JSON.
+    FormOrJson,
+}
+
+/// Reads a body.
 ///
 /// # Errors
-/// 415 for another type, 413 over [`BODY_BYTES_MAX`], 400 when it does not arrive whole within [`BODY_WITHIN`].
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let bytes = tokio::time::timeout(BODY_WITHIN, collect(body))
+/// 413 over [`BODY_BYTES_MAX`], 400 when it does not arrive whole within [`BODY_WITHIN`].
+pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
+    tokio::time::timeout(BODY_WITHIN, collect(body))
         .await
         .unwrap_or_else(|_| {
             let seconds = BODY_WITHIN.as_secs();
@@ -31,28 +40,42 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Probl
                 Code::BodyUnreadable,
                 format!("The body did not arrive within {seconds} seconds."),
             ))
-        })?;
-    if is_json(headers) {
-        Ok(bytes)
-    } else {
-        Err(Problem::new(
-            Code::ContentTypeUnsupported,
-            "Send it with `Content-Type: application/json`.",
-        ))
+        })
+}
+
+impl Types {
+    /// Refuses what is said to be of another type.
+    ///
+    /// # Errors
+    /// 415.
+    pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(value) = headers.get(header::CONTENT_TYPE) else {
+            return Ok(());
+        };
+        let value = value.to_str().unwrap_or_default();
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        match self {
+            _ if is_json(essence) => Ok(()),
+            Self::FormOrJson if essence.eq_ignore_ascii_case(FORM) => Ok(()),
+            Self::Json => Err(unsupported("Send it with `Content-Type: application/json`.")),
+            Self::FormOrJson => Err(unsupported(
+                "Send it as a form (`application/x-www-form-urlencoded`) or as JSON.",
+            )),
+        }
     }
 }
 
-/// A request that does not say what it holds is taken for JSON.
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return true;
-    };
-    let value = value.to_str().unwrap_or_default();
-    let essence = value.split(';').next().unwrap_or_default().trim();
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn is_json(essence: &str) -> bool {
     essence.eq_ignore_ascii_case("application/json")
         || (essence.len() > 5
             && essence.is_char_boundary(essence.len() - 5)
             && essence[essence.len() - 5..].eq_ignore_ascii_case("+json"))
+}
+
+fn unsupported(detail: &str) -> Problem {
+    Problem::new(Code::ContentTypeUnsupported, detail)
 }
 
 async fn collect(body: Body) -> Result<Bytes, Problem> {

@@ -1,25 +1,24 @@
 //! E-mail events, signed by whoever reports them: `POST /webhooks/email/{endpoint}`.
 
 use axum::http::HeaderMap;
-use chrono::{DateTime, Utc};
 use jobs::RecordEmailEvent;
-use providers::email::EmailWebhookError;
+use providers::email::{EmailVerifier, EmailWebhookError};
 use queue::{Origin, Receipt};
 use uuid::Uuid;
 
-use super::Intake;
 use super::endpoints::Known;
+use super::{Intake, sentence};
 use crate::problem::{Code, Problem};
 
 pub(super) async fn accept(
     intake: &Intake,
     endpoint: &Known,
+    verifier: &EmailVerifier,
     headers: &HeaderMap,
     body: &[u8],
     correlation: Uuid,
 ) -> Result<Receipt, Problem> {
-    let now = DateTime::<Utc>::from_timestamp_millis(intake.queue.clock().now()).unwrap_or_default();
-    let event = endpoint.verifier.verify(headers, body, now)?;
+    let event = verifier.verify(headers, body, intake.now())?;
     let job = RecordEmailEvent::new(endpoint.id, event);
     Ok(intake
         .queue
@@ -43,9 +42,4 @@ impl From<EmailWebhookError> for Problem {
         };
         Self::new(code, sentence(&error.to_string()))
     }
-}
-
-/// Field names stay as they are written in the body, so only the full stop is added.
-fn sentence(text: &str) -> String {
-    format!("{text}.")
 }

@@ -8,9 +8,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use domain::{EndpointId, TenantId};
-use providers::email::EmailVerifier;
 use store::{Store, StoreError};
 use tokio::sync::Mutex;
+use url::Url;
+
+use super::check::Check;
+use super::poster::Poster;
 
 /// How long an endpoint is used without asking again.
 const FRESH_FOR: Duration = Duration::from_secs(10);
@@ -32,9 +35,9 @@ pub struct Known {
     /// Whose it is.
     pub tenant: TenantId,
     /// Who posts there.
-    pub provider: String,
+    pub poster: Poster,
     /// Checks what is posted.
-    pub verifier: EmailVerifier,
+    pub check: Check,
 }
 
 #[derive(Clone)]
@@ -54,6 +57,8 @@ impl Entry {
 #[derive(Debug)]
 pub struct Endpoints {
     store: Store,
+    /// Where senders reach this installation, without the slash at its end.
+    base: String,
     entries: RwLock<HashMap<EndpointId, Entry>>,
     /// One question at a time about addresses that are not known here, so that a burst of made-up ones does not become a
     /// burst at the database …
@@ -69,11 +74,12 @@ impl std::fmt::Debug for Entry {
 }
 
 impl Endpoints {
-    /// Knows nothing yet.
+    /// Knows nothing yet. `public_url` is where senders reach this installation: they sign it.
     #[must_use]
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, public_url: &Url) -> Self {
         Self {
             store,
+            base: base(public_url).to_owned(),
             entries: RwLock::default(),
             asking: Mutex::default(),
             refreshing: Mutex::default(),
@@ -88,9 +94,15 @@ impl Endpoints {
         let endpoints = self.store.endpoints().await?;
         let count = endpoints.len();
         for endpoint in endpoints {
-            self.remember(endpoint.id, Some(known(endpoint)));
+            self.remember(endpoint.id, known(endpoint));
         }
         Ok(count)
+    }
+
+    /// Where senders reach this installation, without the slash at its end.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// The endpoint with this id; `None` = there is none.
@@ -120,7 +132,7 @@ impl Endpoints {
             return Some(stale);
         };
         let found = match tokio::time::timeout(LOOK_AGAIN_WITHIN, self.store.endpoint(id)).await {
-            Ok(Ok(found)) => found.map(known),
+            Ok(Ok(found)) => found.and_then(known),
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!(endpoint = %id, "The database is away; going on with the endpoint as it was known.");
                 Some(stale)
@@ -136,7 +148,7 @@ impl Endpoints {
         if let Some(entry) = self.entry(id).filter(Entry::is_fresh) {
             return Ok(entry.known);
         }
-        let found = self.store.endpoint(id).await?.map(known);
+        let found = self.store.endpoint(id).await?.and_then(known);
         self.remember(id, found.clone());
         Ok(found)
     }
@@ -164,12 +176,27 @@ impl Endpoints {
     }
 }
 
-fn known(endpoint: store::Endpoint) -> Arc<Known> {
-    let verifier = EmailVerifier::new(&endpoint.secrets);
-    Arc::new(Known {
+/// `None` for a poster of a later version: nothing here could check what it posts.
+fn known(endpoint: store::Endpoint) -> Option<Arc<Known>> {
+    let Some(poster) = Poster::named(&endpoint.provider) else {
+        tracing::warn!(endpoint = %endpoint.id, "An endpoint is of a provider that this version does not know.");
+        return None;
+    };
+    Some(Arc::new(Known {
         id: endpoint.id,
         tenant: endpoint.tenant,
-        provider: endpoint.provider,
-        verifier,
-    })
+        poster,
+        check: Check::new(endpoint.id, poster, &endpoint.secrets),
+    }))
+}
+
+/// `public_url` without the slash at its end, ready for a path.
+pub(crate) fn base(public_url: &Url) -> &str {
+    public_url.as_str().trim_end_matches('/')
+}
+
+/// Where a sender posts to: what is printed when an endpoint is made, and what Twilio signs.
+#[must_use]
+pub fn address(public_url: &Url, poster: Poster, id: EndpointId) -> String {
+    format!("{}/webhooks/{}/{id}", base(public_url), poster.name())
 }

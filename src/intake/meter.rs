@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
 
 /// The answers that intake gives.
-const STATUSES: [u16; 9] = [202, 400, 403, 404, 413, 415, 422, 500, 503];
+const STATUSES: [u16; 12] = [200, 202, 204, 400, 403, 404, 405, 413, 415, 422, 500, 503];
 
 /// Handles to the figures, fetched once: a look-up by name for every request would cost more than counting.
 pub(super) struct Meter {

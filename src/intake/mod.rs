@@ -1,28 +1,39 @@
-//! Webhooks in: check the signature, make one typed job, queue it durably, answer 202.
+//! Webhooks in: check the signature, make one typed job, queue it durably, answer as the sender needs it.
 //!
 //! Intake never writes to the store. It makes one durable write, to the queue, and only then answers with a 2xx.
 
+mod answer;
 mod body;
+mod check;
 mod email;
 pub mod endpoints;
 mod meter;
+pub mod poster;
+pub mod proof;
+mod provider;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
+use chrono::{DateTime, Utc};
 use domain::EndpointId;
 use queue::{Client, Receipt};
 use uuid::Uuid;
 
 use crate::correlation;
 use crate::problem::{Code, Problem};
+use answer::Answer;
+use body::Types;
+use check::Check;
 use endpoints::{Endpoints, Known};
 use meter::Meter;
+use poster::Poster;
 
 /// What intake works with; one per runtime.
 pub struct Intake {
@@ -43,13 +54,24 @@ impl Intake {
             meter: Meter::new(),
         }
     }
+
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.queue.clock().now()).unwrap_or_default()
+    }
 }
 
-/// `POST /webhooks/{provider}/{endpoint}`.
+/// `POST /webhooks/{provider}/{endpoint}`, and GET for the one that may use it.
 pub fn router(intake: Intake) -> Router {
     Router::new()
-        .route("/webhooks/{provider}/{endpoint}", post(receive))
+        .route("/webhooks/{provider}/{endpoint}", post(receive).get(receive))
         .with_state(Arc::new(intake))
+}
+
+/// What became of a request that is taken.
+struct Taken {
+    /// `None` when there was nothing in it to keep.
+    receipt: Option<Receipt>,
+    answer: Answer,
 }
 
 async fn receive(
@@ -60,20 +82,19 @@ async fn receive(
     let started = std::time::Instant::now();
     let (head, body) = request.into_parts();
     let correlation = correlation::of(&head.headers);
-    let mut response = match accept(&intake, &provider, &endpoint, &head.headers, body, correlation).await {
-        Ok(receipt) => {
-            tracing::info!(
-                job.id = %receipt.job, duplicate = receipt.duplicate, provider, endpoint, %correlation,
-                "Webhook accepted."
-            );
-            accepted(&receipt)
+    let mut response = match accept(&intake, &provider, &endpoint, &head, body, correlation).await {
+        Ok(Taken { receipt, answer }) => {
+            let job = receipt.map(|receipt| tracing::field::display(receipt.job));
+            let duplicate = receipt.map(|receipt| receipt.duplicate);
+            tracing::info!(job.id = job, duplicate, provider, endpoint, %correlation, "Webhook accepted.");
+            answer.respond(receipt)
         }
         Err(problem) => {
             let (code, detail) = (problem.code.row().0, &problem.detail);
             // Who posts chooses the address: only an id of ours is repeated.
             let endpoint = endpoint.parse().ok().map(|id: Uuid| tracing::field::display(id));
             tracing::info!(code, detail, endpoint, %correlation, "Webhook refused.");
-            problem.into_response()
+            refuse(problem)
         }
     };
     intake.meter.answered(response.status(), started.elapsed());
@@ -85,24 +106,46 @@ async fn accept(
     intake: &Intake,
     provider: &str,
     endpoint: &str,
-    headers: &HeaderMap,
+    head: &Parts,
     body: Body,
     correlation: Uuid,
-) -> Result<Receipt, Problem> {
-    let known = find(intake, provider, endpoint).await;
+) -> Result<Taken, Problem> {
+    let known = find(intake, provider, endpoint, head).await;
     // The body is read in any case: a client that is still sending would not see an early answer.
-    let body = body::read(headers, body).await;
+    let body = body::read(body).await;
     let known = known?;
-    email::accept(intake, &known, headers, &body?, correlation).await
+    let body = body?;
+    types(known.poster).check(&head.headers)?;
+    match &known.check {
+        Check::Email(verifier) => {
+            let receipt = email::accept(intake, &known, verifier, &head.headers, &body, correlation).await?;
+            Ok(Taken {
+                receipt: Some(receipt),
+                answer: Answer::ACCEPTED,
+            })
+        }
+        Check::Provider(ways) => provider::accept(intake, &known, ways, head, &body, correlation).await,
+    }
 }
 
-async fn find(intake: &Intake, provider: &str, endpoint: &str) -> Result<Arc<Known>, Problem> {
+const fn types(poster: Poster) -> Types {
+    match poster {
+        Poster::Twilio => Types::FormOrJson,
+        _ => Types::Json,
+    }
+}
+
+async fn find(intake: &Intake, provider: &str, endpoint: &str, head: &Parts) -> Result<Arc<Known>, Problem> {
     let unknown = || {
         Problem::new(
             Code::EndpointUnknown,
             "Check the address: `relais endpoint list` shows all of them.",
         )
     };
+    let poster = Poster::named(provider).ok_or_else(unknown)?;
+    if !poster.uses(&head.method) {
+        return Err(Problem::new(Code::MethodNotAllowed, "/openapi.json names the methods."));
+    }
     let id: Uuid = endpoint.parse().map_err(|_| unknown())?;
     let known = intake
         .endpoints
@@ -110,24 +153,26 @@ async fn find(intake: &Intake, provider: &str, endpoint: &str) -> Result<Arc<Kno
         .await
         .map_err(Problem::from)?
         .ok_or_else(unknown)?;
-    if known.provider == provider {
+    if known.poster == poster {
         Ok(known)
     } else {
         Err(unknown())
     }
 }
 
-/// `{"job":"<uuid>","duplicate":false}`, put together by hand: this is the one answer that is given tens of thousands of
-/// times a second.
-fn accepted(receipt: &Receipt) -> Response {
-    let mut id = uuid::Uuid::encode_buffer();
-    let id: &str = receipt.job.0.hyphenated().encode_lower(&mut id);
-    let duplicate = if receipt.duplicate { "true" } else { "false" };
-    let body = [r#"{"job":""#, id, r#"","duplicate":"#, duplicate, "}"].concat();
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::ACCEPTED;
+/// An answer of 405 has to name the methods that are taken (RFC 9110, 15.5.6).
+fn refuse(problem: Problem) -> Response {
+    let code = problem.code;
+    let mut response = problem.into_response();
+    if code == Code::MethodNotAllowed {
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
     response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+}
+
+/// Field names stay as they are written in the body, so only the full stop is added.
+fn sentence(text: &str) -> String {
+    format!("{text}.")
 }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/adding-a-channel.md",
+    "docs/api.md",
     "docs/deploy.md",
     "docs/operations.md",
     "docs/sending.md",

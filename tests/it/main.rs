@@ -24,3 +24,4 @@ mod settings;
 mod shutdown;
 #[cfg(feature = "services")]
 mod store_away;
+mod webhooks;

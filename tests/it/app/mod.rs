@@ -29,6 +29,8 @@ use process::Environment;
 
 /// How long something may take before the test fails. Never reached when all is well, however slow the machine.
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
+/// What senders reach the installation as: through a proxy, so not by the address that it listens on.
+const PUBLIC_URL: &str = "https://hooks.example.com";
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How many requests are under way at once when many are posted.
@@ -111,7 +113,11 @@ impl Setup {
         let keys = ("RELAIS_KEYS", Keyring::generate("k1"));
         let commanding = Environment::new(place.settings()).with([keys]);
         let serving = commanding
-            .with([("HOST", "127.0.0.1".to_owned()), ("PORT", "0".to_owned())])
+            .with([
+                ("HOST", "127.0.0.1".to_owned()),
+                ("PORT", "0".to_owned()),
+                ("PUBLIC_URL", PUBLIC_URL.to_owned()),
+            ])
             .with(self.settings);
         #[cfg(feature = "services")]
         let (wire, serving) = match self.part {
@@ -217,6 +223,20 @@ impl TestApp {
     /// What `relais …` prints with `--json`; it must succeed.
     pub(crate) fn relais(&self, arguments: &[&str]) -> Value {
         self.commanding.json(arguments)
+    }
+
+    /// How a command ends that is to be refused, and what it says on standard error.
+    pub(crate) fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.commanding.run(arguments);
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    }
+
+    /// What senders reach it as.
+    pub(crate) fn public_url(&self) -> &str {
+        self.serving.get("PUBLIC_URL")
     }
 
     /// The path that events are posted to.

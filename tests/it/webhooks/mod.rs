@@ -1,0 +1,14 @@
+//! The webhooks of the providers themselves, from their signature to what comes of them.
+
+mod answers;
+#[cfg(feature = "services")]
+mod away;
+mod batches;
+mod endpoints;
+mod kept;
+mod raw;
+mod recorded;
+mod served;
+mod sign;
+mod told;
+mod twilio_url;
