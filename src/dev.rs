@@ -75,6 +75,7 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
 
     let crew = Crew::start(
         settings,
+        jobs::registry(),
         jobs::Ctx {
             store: store.clone(),
             queue: queue.clone(),

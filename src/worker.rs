@@ -14,7 +14,7 @@ use apalis::prelude::{Task, WorkerBuilder};
 use queue::apalis::Source;
 use queue::backend::Worker;
 use queue::clock::millis;
-use queue::{Backend, Client, Clock, Held, Pauses, Pump, PumpSettings, Queue, Runner, Scope, Switch};
+use queue::{Backend, Client, Clock, Held, Pauses, Pump, PumpSettings, Queue, Registry, Runner, Scope, Switch};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -47,10 +47,18 @@ pub struct Crew {
 /// Runs until SIGTERM or SIGINT; SIGUSR1 stops claiming until somebody resumes it.
 ///
 /// # Errors
+/// As [`run_knowing`].
+pub fn run(settings: &Settings) -> anyhow::Result<()> {
+    run_knowing(settings, jobs::registry())
+}
+
+/// The same for a worker that knows these kinds of jobs: one of another version, beside which this one is to work.
+///
+/// # Errors
 /// When what the settings name cannot be used, or a part of it ended that never should: the jobs it holds run elsewhere
 /// when their leases end.
 #[tokio::main]
-pub async fn run(settings: &Settings) -> anyhow::Result<()> {
+pub async fn run_knowing(settings: &Settings, registry: Registry<jobs::Ctx>) -> anyhow::Result<()> {
     let backend = connect::queue(settings).await?;
     connect::refuse_unsafe(&*backend).await?;
     let store = connect::store(settings).await?;
@@ -58,6 +66,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let figures = Figures::install()?;
     let crew = Crew::start(
         settings,
+        registry,
         jobs::Ctx {
             store: store.clone(),
             queue: queue.clone(),
@@ -82,12 +91,11 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 impl Crew {
-    /// Starts claiming and running jobs of the settings' queues.
+    /// Starts claiming and running jobs of the settings' queues, as far as their kinds are in `registry`.
     ///
     /// # Errors
     /// When a job could outlast its lease.
-    pub fn start(settings: &Settings, ctx: jobs::Ctx) -> anyhow::Result<Self> {
-        let registry = jobs::registry();
+    pub fn start(settings: &Settings, registry: Registry<jobs::Ctx>, ctx: jobs::Ctx) -> anyhow::Result<Self> {
         let (backend, clock) = (Arc::clone(ctx.queue.backend()), ctx.queue.clock().clone());
         let keyring = ctx.queue.keyring().clone();
         let runner = Arc::new(Runner {

@@ -6,8 +6,15 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 /// How long a wait may take before the test fails. Never reached when all is well, however slow the machine.
 const WAIT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Where ports are looked for, and how often.
+const PORT_FIRST: u16 = 20_000;
+const PORT_COUNT: u16 = 12_000;
+const PORT_ATTEMPTS: usize = 100;
 
 /// A signal that tests send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,12 +312,15 @@ fn read_lines(pipe: impl Read + Send + 'static, stream: Stream, output: &Arc<Out
     });
 }
 
-/// A port of this machine that nobody listens on right now. Another process may take it first; whoever can should
-/// bind port 0 instead and print what it got.
+/// A port of this machine that nobody listens on right now, below those that the system gives to outgoing connections: a
+/// server that is restarted finds it free again. Another process may take it first; whoever can should bind port 0 instead
+/// and print what it got.
 ///
 /// # Panics
 /// When no port is free.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
+    (0..PORT_ATTEMPTS)
+        .map(|_| PORT_FIRST + Uuid::new_v4().as_fields().1 % PORT_COUNT)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("a port is free")
 }

@@ -22,10 +22,23 @@ enum Wire {
     Cut,
     /// Connections are taken and stay open, nothing passes: a database behind a dead network.
     Hanging,
+    /// What clients send passes, what comes back does not.
+    Mute,
+    /// As [`Mute`](Self::Mute), and clients are told that nothing more will come: the server's half is closed.
+    HalfClosed,
 }
 
-/// What is asked of the proxy's thread, and where to say that it is done.
-type Commands = mpsc::UnboundedReceiver<(Wire, Answer<()>)>;
+/// What is asked of the proxy's thread.
+#[derive(Clone, Copy, Debug)]
+enum Command {
+    /// The wire is like this from now on.
+    Switch(Wire),
+    /// The live connections are closed; new ones are as the wire is.
+    Drop,
+}
+
+/// Each with where to say that it is done.
+type Commands = mpsc::UnboundedReceiver<(Command, Answer<()>)>;
 
 /// A TCP forwarder with a switch. It runs on a thread of its own, whatever the test's runtime does.
 ///
@@ -34,7 +47,7 @@ type Commands = mpsc::UnboundedReceiver<(Wire, Answer<()>)>;
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    commands: mpsc::UnboundedSender<(Wire, Answer<()>)>,
+    commands: mpsc::UnboundedSender<(Command, Answer<()>)>,
 }
 
 impl Proxy {
@@ -68,23 +81,39 @@ impl Proxy {
 
     /// Closes the live connections and refuses new ones.
     pub fn cut(&self) {
-        self.switch(Wire::Cut);
+        self.order(Command::Switch(Wire::Cut));
+    }
+
+    /// Closes the live connections once, and takes new ones at once.
+    pub fn drop_connections(&self) {
+        self.order(Command::Drop);
     }
 
     /// Lets nothing pass any more, but takes connections.
     pub fn hang(&self) {
-        self.switch(Wire::Hanging);
+        self.order(Command::Switch(Wire::Hanging));
+    }
+
+    /// What clients send arrives and has its effect; its answers are lost. Connections that lost one are closed when the
+    /// wire is restored.
+    pub fn mute(&self) {
+        self.order(Command::Switch(Wire::Mute));
+    }
+
+    /// The same, and clients are told at once that nothing more will come.
+    pub fn close_half(&self) {
+        self.order(Command::Switch(Wire::HalfClosed));
     }
 
     /// Lets everything pass again.
     pub fn restore(&self) {
-        self.switch(Wire::Whole);
+        self.order(Command::Switch(Wire::Whole));
     }
 
-    fn switch(&self, wire: Wire) {
+    fn order(&self, command: Command) {
         let (done, taken) = channel();
         self.commands
-            .send((wire, done))
+            .send((command, done))
             .expect("the proxy's thread lives as long as the proxy");
         taken.recv().expect("the proxy's thread answers every command");
     }
@@ -124,13 +153,20 @@ async fn serve(place: Place, listener: TcpListener, target: SocketAddr, mut comm
     loop {
         tokio::select! {
             command = commands.recv() => {
-                let Some((next, done)) = command else { return };
-                wire.send_replace(next);
-                if next == Wire::Cut {
-                    listener = None;
-                    connections.shutdown().await;
-                } else if listener.is_none() {
-                    listener = Some(place.listen().expect("our port is free"));
+                let Some((command, done)) = command else { return };
+                match command {
+                    Command::Drop => connections.shutdown().await,
+                    Command::Switch(Wire::Cut) => {
+                        wire.send_replace(Wire::Cut);
+                        listener = None;
+                        connections.shutdown().await;
+                    }
+                    Command::Switch(next) => {
+                        wire.send_replace(next);
+                        if listener.is_none() {
+                            listener = Some(place.listen().expect("our port is free"));
+                        }
+                    }
                 }
                 // The caller may have panicked meanwhile; nobody is left to tell.
                 let _ = done.send(());
@@ -152,26 +188,27 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
 
 /// One connection. An error on either side closes both, as a database that goes away would.
 async fn carry(client: TcpStream, target: SocketAddr, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
-    whole(&mut wire).await?;
+    moving(&mut wire).await?;
     let server = TcpStream::connect(target).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::try_join!(
-        pump(from_client, to_server, wire.clone()),
-        pump(from_server, to_client, wire)
+        ask(from_client, to_server, wire.clone()),
+        answer(from_server, to_client, wire)
     )?;
     Ok(())
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
+/// What the client sends.
+async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     loop {
-        whole(&mut wire).await?;
+        moving(&mut wire).await?;
         let read = from.read(&mut buffer).await?;
         // Asked again: the wire may have been taken away while we waited for bytes.
-        whole(&mut wire).await?;
+        moving(&mut wire).await?;
         if read == 0 {
             return to.shutdown().await;
         }
@@ -179,9 +216,52 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::
     }
 }
 
-async fn whole(wire: &mut watch::Receiver<Wire>) -> io::Result<()> {
-    wire.wait_for(|wire| *wire == Wire::Whole)
+/// What the server sends.
+async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read?,
+            () = half_closed(&mut wire) => 0,
+        };
+        if moving(&mut wire).await? != Wire::Whole {
+            if *wire.borrow() == Wire::HalfClosed {
+                to.shutdown().await?;
+            }
+            return lose(from, wire).await;
+        }
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
+    }
+}
+
+/// Throws away what the server sends, as long as answers are lost; then the connection is over.
+async fn lose(mut from: OwnedReadHalf, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let over = wire.wait_for(|wire| !matches!(wire, Wire::Mute | Wire::HalfClosed));
+    let losing = async {
+        while from.read(&mut buffer).await? > 0 {}
+        // The server has ended it; the client does not hear of it before the wire is whole.
+        std::future::pending::<io::Result<()>>().await
+    };
+    tokio::select! {
+        _ = over => Err(io::ErrorKind::ConnectionReset.into()),
+        lost = losing => lost,
+    }
+}
+
+async fn half_closed(wire: &mut watch::Receiver<Wire>) {
+    if wire.wait_for(|wire| *wire == Wire::HalfClosed).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Waits until what clients send passes, and says how the wire is then.
+async fn moving(wire: &mut watch::Receiver<Wire>) -> io::Result<Wire> {
+    wire.wait_for(|wire| !matches!(wire, Wire::Cut | Wire::Hanging))
         .await
-        .map(drop)
+        .map(|wire| *wire)
         .map_err(io::Error::other)
 }
