@@ -166,6 +166,3 @@ fn wishes<'a, T: 'a>(
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod tests;

@@ -147,10 +147,10 @@ impl Load {
     async fn ask(&self, what: &What) -> Answer {
         match what {
             What::Event(event) => match event.way {
-                Way::Named | Way::Unnamed => self.post(self.webhook(event)).await,
+                Way::Named | Way::Unnamed => self.post("webhook", self.webhook(event)).await,
                 Way::OldForm | Way::NewForm | Way::NewKind => self.add(event).await,
             },
-            What::Send(send) => self.post(self.message(send)).await,
+            What::Send(send) => self.post("message", self.message(send)).await,
         }
     }
 
@@ -186,7 +186,7 @@ impl Load {
         request.json(&body_of(send))
     }
 
-    async fn post(&self, request: RequestBuilder) -> Answer {
+    async fn post(&self, what: &str, request: RequestBuilder) -> Answer {
         let asked_at = now();
         let heard = async {
             let response = request.send().await?;
@@ -205,7 +205,7 @@ impl Load {
                 return Answer::NotNow;
             }
         };
-        self.book.answered(status.as_u16().to_string());
+        self.book.answered(format!("{what}: {}", status.as_u16()));
         match status {
             StatusCode::ACCEPTED => {
                 let promise = promise(&body);

@@ -19,7 +19,7 @@ pub(crate) fn lines(about: &Value, verdict: &Verdict) -> String {
     let Verdict { events, sends, .. } = verdict;
     let row = |text: &mut String, name: &str, value: String| {
         // Writing to a text cannot fail.
-        let _ = writeln!(text, "  {name:<28}{value}");
+        let _ = writeln!(text, "  {name:<30}{value}");
     };
     let _ = writeln!(text, "chaos {about}");
     let _ = writeln!(text, "events");
@@ -81,17 +81,16 @@ pub(crate) fn lines(about: &Value, verdict: &Verdict) -> String {
     }
     let _ = writeln!(
         text,
-        "{:<32}{:>5}  {:>20}  {:>20}",
-        "after faults (ms, median/max)", "n", "accepting again", "caught up"
+        "{:<32}{:>5}{:>18}{:>18}{:>18}",
+        "after faults (ms, median/max)", "n", "accepting again", "working again", "caught up"
     );
     for (kind, recovery) in &verdict.recovery {
-        let (accepting, caught_up) = (recovery.accepting_ms, recovery.caught_up_ms);
+        let [accepting, working, caught_up] = [recovery.accepting_ms, recovery.working_ms, recovery.caught_up_ms]
+            .map(|figures| format!("{}/{}", figures.median, figures.max));
         let _ = writeln!(
             text,
-            "  {kind:<30}{:>5}  {:>20}  {:>20}",
-            recovery.faults,
-            format!("{}/{}", accepting.median, accepting.max),
-            format!("{}/{}", caught_up.median, caught_up.max),
+            "  {kind:<30}{:>5}{accepting:>18}{working:>18}{caught_up:>18}",
+            recovery.faults
         );
     }
     for what in verdict.findings.iter().chain(&verdict.examples) {

@@ -14,7 +14,10 @@ pub(crate) struct Recovery {
     pub(crate) faults: usize,
     /// From the end of the fault to the first promise.
     pub(crate) accepting_ms: Figures,
-    /// From the end of the fault until every event was applied that had been promised by then.
+    /// From the end of the fault to the first event that was applied.
+    pub(crate) working_ms: Figures,
+    /// From the end of the fault until every event was applied that had been promised by then, whatever else happened
+    /// meanwhile: a job that failed or lost its worker waits for its back-off.
     pub(crate) caught_up_ms: Figures,
 }
 
@@ -44,27 +47,50 @@ struct Applied {
 pub(super) fn recoveries(evidence: &Evidence) -> BTreeMap<String, Recovery> {
     let applied = applied(evidence);
     let mut yes: Vec<_> = evidence.pages.yes.iter().map(|yes| yes.heard_at).collect();
+    let mut effects: Vec<_> = applied.iter().map(|event| event.at).collect();
     yes.sort_unstable();
-    let mut times: BTreeMap<String, (Vec<Millis>, Vec<Millis>)> = BTreeMap::new();
+    effects.sort_unstable();
+    let mut times: BTreeMap<String, Times> = BTreeMap::new();
     for fault in &evidence.happened {
-        let (accepting, caught_up) = times.entry(fault.fault.to_string()).or_default();
-        // Nobody asks any more after the last one: then there is nothing to tell.
-        let first = yes.partition_point(|heard_at| *heard_at < fault.to);
-        accepting.extend(yes.get(first).map(|heard_at| heard_at - fault.to));
+        let times = times.entry(fault.fault.to_string()).or_default();
         let late = applied
             .iter()
             .filter(|event| event.promised_at <= fault.to && event.at > fault.to);
-        caught_up.push(late.map(|event| event.at - fault.to).max().unwrap_or_default());
+        times.accepting.extend(first_after(&yes, fault.to));
+        times.working.extend(first_after(&effects, fault.to));
+        times
+            .caught_up
+            .push(late.map(|event| event.at - fault.to).max().unwrap_or_default());
     }
-    let figures = |(kind, (accepting, caught_up)): (String, (Vec<_>, Vec<_>))| {
-        let recovery = Recovery {
-            faults: caught_up.len(),
-            accepting_ms: Figures::of(accepting),
-            caught_up_ms: Figures::of(caught_up),
-        };
-        (kind, recovery)
-    };
-    times.into_iter().map(figures).collect()
+    times
+        .into_iter()
+        .map(|(kind, times)| (kind, times.recovery()))
+        .collect()
+}
+
+/// After each fault of one kind.
+#[derive(Default)]
+struct Times {
+    accepting: Vec<Millis>,
+    working: Vec<Millis>,
+    caught_up: Vec<Millis>,
+}
+
+impl Times {
+    fn recovery(self) -> Recovery {
+        Recovery {
+            faults: self.caught_up.len(),
+            accepting_ms: Figures::of(self.accepting),
+            working_ms: Figures::of(self.working),
+            caught_up_ms: Figures::of(self.caught_up),
+        }
+    }
+}
+
+/// How long after `end` the first of these was; none if nothing came any more.
+fn first_after(sorted: &[Millis], end: Millis) -> Option<Millis> {
+    let first = sorted.partition_point(|at| *at < end);
+    sorted.get(first).map(|at| at - end)
 }
 
 fn applied(evidence: &Evidence) -> Vec<Applied> {
