@@ -94,8 +94,7 @@ impl Proxy {
         self.order(Command::Switch(Wire::Hanging));
     }
 
-    /// What clients send arrives and has its effect; its answers are lost. Connections that lost one are closed when the
-    /// wire is restored.
+    /// What clients send arrives and has its effect; its answers are lost. The connections end when the wire is restored.
     pub fn mute(&self) {
         self.order(Command::Switch(Wire::Mute));
     }
@@ -162,6 +161,9 @@ async fn serve(place: Place, listener: TcpListener, target: SocketAddr, mut comm
                         connections.shutdown().await;
                     }
                     Command::Switch(next) => {
+                        if matches!(*wire.borrow(), Wire::Mute | Wire::HalfClosed) {
+                            connections.shutdown().await;
+                        }
                         wire.send_replace(next);
                         if listener.is_none() {
                             listener = Some(place.listen().expect("our port is free"));
@@ -228,7 +230,7 @@ async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch
             if *wire.borrow() == Wire::HalfClosed {
                 to.shutdown().await?;
             }
-            return lose(from, wire).await;
+            return lose(from).await;
         }
         if read == 0 {
             return to.shutdown().await;
@@ -237,19 +239,11 @@ async fn answer(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut wire: watch
     }
 }
 
-/// Throws away what the server sends, as long as answers are lost; then the connection is over.
-async fn lose(mut from: OwnedReadHalf, mut wire: watch::Receiver<Wire>) -> io::Result<()> {
+/// Throws away what the server sends. Its end is not told either.
+async fn lose(mut from: OwnedReadHalf) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
-    let over = wire.wait_for(|wire| !matches!(wire, Wire::Mute | Wire::HalfClosed));
-    let losing = async {
-        while from.read(&mut buffer).await? > 0 {}
-        // The server has ended it; the client does not hear of it before the wire is whole.
-        std::future::pending::<io::Result<()>>().await
-    };
-    tokio::select! {
-        _ = over => Err(io::ErrorKind::ConnectionReset.into()),
-        lost = losing => lost,
-    }
+    while from.read(&mut buffer).await? > 0 {}
+    std::future::pending().await
 }
 
 async fn half_closed(wire: &mut watch::Receiver<Wire>) {
