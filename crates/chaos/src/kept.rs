@@ -1,11 +1,9 @@
 //! What the queue has at the end: what is left of it, what died of what, and what it counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use queue::backend::{BATCH_MAX, ListRequest, State};
-use queue::envelope::Envelope;
-use queue::grouping::strip;
+use queue::backend::{BATCH_MAX, DeadFilter, ListRequest};
 use queue::{Backend, JobId, Queue, QueueError};
 use uuid::Uuid;
 
@@ -17,8 +15,8 @@ const TELL_EVERY: Duration = Duration::from_secs(15);
 /// What was found in the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// Dead letters, and what they say.
-    pub(crate) dead: HashMap<Uuid, String>,
+    /// Dead letters.
+    pub(crate) dead: HashSet<Uuid>,
     /// How many of each died of the same.
     pub(crate) dead_by_reason: BTreeMap<String, u64>,
     /// Jobs that have not ended, and in which state they are.
@@ -75,25 +73,15 @@ impl Kept {
     }
 
     async fn read_dead(&mut self, queue: &dyn Backend) -> Result<(), QueueError> {
+        let everything = DeadFilter::default();
+        for group in queue.dead_groups(&everything).await? {
+            let said = format!("{} {}: {}", group.kind, group.reason.name(), group.error);
+            self.dead_by_reason.insert(said, group.count);
+        }
         let mut cursor = None;
         loop {
-            let request = ListRequest {
-                cursor: cursor.as_deref(),
-                limit: BATCH_MAX,
-                ..ListRequest::default()
-            };
-            let page = queue.list_dead(request).await?;
-            for dead in page.items {
-                let State::Dead { reason, .. } = dead.state else {
-                    continue;
-                };
-                let whole = queue.find(dead.id).await?;
-                let last = whole.and_then(|whole| whole.errors.last().map(|failure| strip(&failure.error)));
-                let kind = Envelope::decode(&dead.body).map_or("unknown", |envelope| envelope.kind);
-                let said = format!("{kind} {}: {}", reason.name(), last.unwrap_or_default());
-                *self.dead_by_reason.entry(said.clone()).or_default() += 1;
-                self.dead.insert(dead.id.0, said);
-            }
+            let page = queue.list_dead(&everything, cursor.as_deref(), BATCH_MAX).await?;
+            self.dead.extend(page.items.into_iter().map(|dead| dead.id.0));
             cursor = page.next_cursor;
             if cursor.is_none() {
                 return Ok(());
@@ -122,7 +110,7 @@ impl Kept {
 
     /// What the queue knows of a job.
     pub(crate) fn state(&self, job: JobId) -> Whereabouts {
-        if self.dead.contains_key(&job.0) {
+        if self.dead.contains(&job.0) {
             Whereabouts::Dead
         } else if self.live.contains_key(&job.0) {
             Whereabouts::Live

@@ -202,7 +202,7 @@ fn a_dead_letter_is_not_lost_and_one_that_waits_for_a_person_is_unknown() {
     evidence.facts.scores.clear();
     evidence.facts.interactions = 0;
     evidence.facts.sends = [(MESSAGE, Outgoing::new("unknown", Some("unclear")))].into();
-    evidence.kept.dead.insert(JOB, "it is not known".to_owned());
+    evidence.kept.dead.insert(JOB);
     let verdict = judge(&evidence);
     assert_eq!((verdict.events.dead, verdict.events.lost), (1, 0));
     assert_eq!(
