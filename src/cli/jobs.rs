@@ -5,6 +5,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use queue::backend::{Backend, Cancelled, Kept, State};
 use queue::envelope::Envelope;
+use queue::grouping::GroupId;
 use queue::{Clock, JobId, Queue};
 use seal::Keyring;
 use serde_json::{Value, json};
@@ -180,6 +181,7 @@ pub(super) fn to_json(kept: &Kept) -> Value {
         State::Dead { reason, died_at } => {
             json["reason"] = reason.name().into();
             json["died_at"] = rfc3339(*died_at).into();
+            json["group"] = GroupId::of_letter(kept).map(|group| group.to_string()).into();
         }
     }
     json

@@ -1,5 +1,7 @@
 //! What operators' commands print and how they end, through the real program.
 
+mod letters;
+
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 

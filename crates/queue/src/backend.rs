@@ -521,7 +521,8 @@ pub struct Counter {
 /// What a purge removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Keys of jobs that ended long ago, in the backend's units (Redis forgets whole days at once).
+    /// Old keys that were looked at: those of jobs that have ended are forgotten, the others are as new. In the backend's
+    /// units (Redis forgets whole days at once).
     pub keys: u64,
     /// Dead letters.
     pub dead: u64,

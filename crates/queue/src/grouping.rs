@@ -5,7 +5,8 @@
 
 use sha1::{Digest as _, Sha1};
 
-use crate::backend::Reason;
+use crate::backend::{Kept, Reason, State};
+use crate::envelope::kind_of;
 
 /// The most characters of an error that tell it from others.
 const CHARS_MAX: usize = 200;
@@ -31,6 +32,20 @@ impl GroupId {
         let mut number = [0; 8];
         number.copy_from_slice(&digest[..8]);
         Self(i64::from_be_bytes(number))
+    }
+
+    /// The group of a dead letter whose last failed attempt is known; `None` if it is not dead.
+    #[must_use]
+    pub fn of_letter(kept: &Kept) -> Option<Self> {
+        let State::Dead { reason, .. } = kept.state else {
+            return None;
+        };
+        let error = kept
+            .errors
+            .last()
+            .map(|failure| strip(&failure.error))
+            .unwrap_or_default();
+        Some(Self::of(kind_of(&kept.body), reason, &error))
     }
 }
 

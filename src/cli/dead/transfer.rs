@@ -2,7 +2,7 @@
 //!
 //! A line is what `dead show --json` prints, and `sealed`, the stored form as it is, under this installation's keys. So an
 //! export in which everything personal is masked comes back whole; and one with payloads in clear (`--reveal`) comes into
-//! an installation with other keys, or comes back corrected.
+//! an installation with other keys, or comes in corrected.
 
 use std::io::{BufRead, Write as _};
 
@@ -62,6 +62,7 @@ fn line(kept: &Kept, keyring: &Keyring, reveal: bool) -> Value {
     let mut line = jobs::show(jobs::to_json(kept), kept, keyring, reveal).into_json();
     let holds = |order: &Order| order.after_death == AfterDeath::Hold;
     line["line_waits"] = kept.keys.order.as_ref().is_some_and(holds).into();
+    line["masked"] = (!reveal).into();
     line["sealed"] = STANDARD.encode(&kept.body).into();
     line
 }
@@ -155,6 +156,8 @@ struct Line {
     errors: Vec<Attempt>,
     #[serde(default)]
     payload: Value,
+    #[serde(default)]
+    masked: bool,
     sealed: Option<String>,
 }
 
@@ -212,6 +215,7 @@ impl Line {
         let was = sealed.as_deref().and_then(Envelope::decode);
         let opened = was.and_then(|envelope| envelope.open(id, keyring).ok());
         let held: Option<Value> = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let held_is_unknown = held.is_none();
         let is_same = |held: &Value| self.payload == *held || self.payload == payload::masked(held);
         match (&sealed, held) {
             (Some(sealed), Some(held)) if is_same(&held) => return Ok(sealed.clone()),
@@ -220,8 +224,8 @@ impl Line {
             _ => {}
         }
         ensure!(
-            self.payload.is_object(),
-            "`sealed` is under keys that are not here, and there is no payload in clear"
+            self.payload.is_object() && !(self.masked && held_is_unknown),
+            "it is sealed under a key that is not here, and its payload is masked: export it with --reveal"
         );
         let kind = self.kind.as_deref().context("it says no `kind`")?;
         ensure!(kind.len() <= KIND_BYTES_MAX, "`kind` is none there is");

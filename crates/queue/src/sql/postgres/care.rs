@@ -85,30 +85,33 @@ pub(super) async fn purge(
     now: Millis,
     dead_before: Millis,
 ) -> Result<Purged, sqlx::Error> {
-    // Whoever moves a job also moves the day of its key, so a key that changes under our eyes is not old any more.
+    // Whoever moves a job also moves the day of its key, so a key that changes under our eyes is not old any more. The key of a
+    // job that lives or is dead is as new from now on: else each call would have to step over all of them.
     const KEYS: &str = "
         WITH old AS MATERIALIZED (
-            SELECT k.id FROM queue_keys k WHERE k.day < $1
-                AND NOT EXISTS (SELECT FROM queue_jobs j WHERE j.seq = k.seq)
-                AND NOT EXISTS (SELECT FROM queue_dead d WHERE d.id = k.id)
-            ORDER BY k.day LIMIT $2 FOR UPDATE OF k SKIP LOCKED),
-        failed AS (DELETE FROM queue_errors e USING old WHERE e.id = old.id)
-        DELETE FROM queue_keys k USING old WHERE k.id = old.id";
+            SELECT k.id, EXISTS (SELECT FROM queue_jobs j WHERE j.seq = k.seq)
+                OR EXISTS (SELECT FROM queue_dead d WHERE d.id = k.id) AS kept
+            FROM queue_keys k WHERE k.day < $1 ORDER BY k.day LIMIT $2 FOR UPDATE OF k SKIP LOCKED),
+        failed AS (DELETE FROM queue_errors e USING old WHERE e.id = old.id AND NOT old.kept),
+        renewed AS (UPDATE queue_keys k SET day = $3 FROM old WHERE k.id = old.id AND old.kept),
+        forgotten AS (DELETE FROM queue_keys k USING old WHERE k.id = old.id AND NOT old.kept)
+        SELECT count(*) FROM old";
     const LEFT: &str = "
         WITH workers AS (DELETE FROM queue_workers WHERE until < $1)
         DELETE FROM queue_cancels c WHERE NOT EXISTS (
             SELECT FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = c.id)";
-    let keys = sqlx::query(KEYS)
+    let keys: i64 = sqlx::query_scalar(KEYS)
         .bind(day(now) - KNOWN_DAYS)
         .bind(PURGE_MAX)
-        .execute(&mut *connection)
+        .bind(day(now))
+        .fetch_one(&mut *connection)
         .await?;
     sqlx::query(LEFT)
         .bind(now - crate::clock::DAY_MS)
         .execute(&mut *connection)
         .await?;
     Ok(Purged {
-        keys: keys.rows_affected(),
+        keys: keys.unsigned_abs(),
         dead: dead::purge(connection, queue, dead_before, PURGE_MAX).await?,
     })
 }

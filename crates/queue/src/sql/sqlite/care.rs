@@ -68,11 +68,12 @@ pub(super) async fn purge(
     now: Millis,
     dead_before: Millis,
 ) -> Result<Purged, sqlx::Error> {
-    const OLD_KEYS: &str = "SELECT k.seq FROM queue_keys k WHERE k.day < $1
-        AND NOT EXISTS (SELECT 1 FROM queue_jobs j WHERE j.seq = k.seq)
-        AND NOT EXISTS (SELECT 1 FROM queue_dead d WHERE d.id = k.id)
-        ORDER BY k.day LIMIT $2";
-    const KEYS: [&str; 2] = [
+    // The key of a job that lives or is dead is as new from now on: else each call would have to step over all of them.
+    const OLD_KEYS: &str = "SELECT k.seq, EXISTS (SELECT 1 FROM queue_jobs j WHERE j.seq = k.seq)
+            OR EXISTS (SELECT 1 FROM queue_dead d WHERE d.id = k.id)
+        FROM queue_keys k WHERE k.day < $1 ORDER BY k.day LIMIT $2";
+    const RENEW: &str = "UPDATE queue_keys SET day = $2 WHERE seq IN (SELECT value FROM json_each($1))";
+    const FORGET: [&str; 2] = [
         "DELETE FROM queue_errors WHERE id IN (
             SELECT id FROM queue_keys WHERE seq IN (SELECT value FROM json_each($1)))",
         "DELETE FROM queue_keys WHERE seq IN (SELECT value FROM json_each($1))",
@@ -81,13 +82,27 @@ pub(super) async fn purge(
     const CANCELS: &str = "DELETE FROM queue_cancels WHERE NOT EXISTS (
         SELECT 1 FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = queue_cancels.id)";
 
-    let keys: Vec<i64> = sqlx::query_scalar(OLD_KEYS)
+    let keys: Vec<(i64, bool)> = sqlx::query_as(OLD_KEYS)
         .bind(day(now) - KNOWN_DAYS)
         .bind(PURGE_MAX)
         .fetch_all(&mut *connection)
         .await?;
-    for step in KEYS {
-        sqlx::query(step).bind(json(&keys)?).execute(&mut *connection).await?;
+    let of = |kept: bool| {
+        json(
+            &keys
+                .iter()
+                .filter(|key| key.1 == kept)
+                .map(|key| key.0)
+                .collect::<Vec<_>>(),
+        )
+    };
+    sqlx::query(RENEW)
+        .bind(of(true)?)
+        .bind(day(now))
+        .execute(&mut *connection)
+        .await?;
+    for step in FORGET {
+        sqlx::query(step).bind(of(false)?).execute(&mut *connection).await?;
     }
     sqlx::query(WORKERS)
         .bind(now - DAY_MS)

@@ -1,0 +1,159 @@
+//! Dead letters by what they died of, and out into files and in again.
+
+use super::*;
+
+/// Kills what can be claimed with this error, at this time.
+async fn die(installation: &Installation, error: &str, now: i64) {
+    let queue = installation.queue();
+    let request = ClaimRequest {
+        queue: Queue::Default,
+        lane: 0,
+        want: 100,
+        session: Uuid::from_u128(9),
+        until: i64::MAX / 2,
+        now,
+    };
+    let claimed = queue.claim(&request).await.unwrap().jobs;
+    let dead = Outcome::Dead {
+        reason: Reason::Refused,
+        error: Some(error.into()),
+    };
+    let settles: Vec<_> = claimed.iter().map(|job| job.ended(0, dead.clone())).collect();
+    queue.settle(Queue::Default, &settles, &[], now).await.unwrap();
+}
+
+/// Three of tenant 5, and then one of tenant 6.
+async fn with_letters() -> Installation {
+    let installation = Installation::new();
+    for number in 0..3 {
+        installation
+            .add(&number.to_string(), Uuid::from_u128(5), &event())
+            .await;
+        die(
+            &installation,
+            &format!("no Answer after {number} ms"),
+            1_767_323_045_006,
+        )
+        .await;
+    }
+    installation.add("other", Uuid::from_u128(6), &event()).await;
+    die(&installation, "not found", 1_767_326_645_006).await;
+    installation
+}
+
+fn rows(answer: &Value) -> usize {
+    answer["items"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn dead_letters_are_found_by_group_time_and_text() {
+    let installation = with_letters().await;
+    let groups = installation.json(&["dead", "groups"]);
+    let first = &groups["items"][0];
+    has_fields(first, &["group", "kind", "reason", "error", "count", "last_died_at"]);
+    assert_eq!(
+        (&first["error"], &first["count"]),
+        (&"no Answer after <n> ms".into(), &3.into())
+    );
+    assert_eq!(rows(&groups), 2);
+    let listed = |arguments: &[&str]| rows(&installation.json(&[&["dead", "list"], arguments].concat()));
+    let group = first["group"].as_str().unwrap();
+    assert_eq!(listed(&["--group", group]), 3);
+    assert_eq!(
+        listed(&["--group", group, "--tenant", &Uuid::from_u128(6).to_string()]),
+        0
+    );
+    assert_eq!(listed(&["--since", "2026-01-02T03:30:00Z"]), 1);
+    assert_eq!(listed(&["--until", "2026-01-02T03:30:00Z"]), 3);
+    assert_eq!(listed(&["--since", "1h"]), 0);
+    assert_eq!(listed(&["--text", "AFTER 2 ms"]), 1);
+    assert_eq!(listed(&["--text", "after", "--limit", "2"]), 2);
+    assert_eq!(rows(&installation.json(&["dead", "groups", "--text", "FOUND"])), 1);
+    let words = installation.words(&["dead", "groups", "--since", "2026-01-02T03:30:00Z"]);
+    assert!(words.contains("not found") && !words.contains("Answer"), "{words}");
+    let shown = installation.json(&["dead", "list", "--group", group]);
+    assert_eq!(shown["items"][0]["group"], group);
+    assert_eq!(
+        installation.run(&["dead", "list", "--group", "12"], "").status.code(),
+        Some(2)
+    );
+}
+
+#[tokio::test]
+async fn exported_letters_come_in_elsewhere_as_they_were() {
+    let installation = with_letters().await;
+    let exported = installation.words(&["dead", "export"]);
+    assert!(!exported.contains("marie@example.com"));
+    let mut elsewhere = Installation::new();
+    let import = |elsewhere: &Installation, text: &str| {
+        let output = elsewhere.run(&["dead", "import", "-", "--json"], text);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), answer)
+    };
+
+    let (status, refused) = import(&elsewhere, &exported);
+    assert_eq!(
+        (status, &refused["imported"], &refused["refused"]),
+        (Some(1), &0.into(), &4.into())
+    );
+    assert!(
+        refused["errors"][0]["error"].as_str().unwrap().contains("--reveal"),
+        "{refused}"
+    );
+
+    let revealed = installation.words(&["dead", "export", "--reveal"]);
+    let (status, answer) = import(&elsewhere, &revealed);
+    assert_eq!(
+        (status, &answer["imported"], &answer["known"]),
+        (Some(0), &4.into(), &0.into())
+    );
+    assert_eq!(import(&elsewhere, &revealed).1["known"], 4);
+    let shown: Value = serde_json::from_str(revealed.lines().next().unwrap()).unwrap();
+    let there = elsewhere.json(&["dead", "show", shown["id"].as_str().unwrap(), "--reveal"]);
+    for (field, value) in there.as_object().unwrap() {
+        assert_eq!(value, &shown[field], "{field}");
+    }
+    assert_eq!(
+        elsewhere.json(&["dead", "groups"]),
+        installation.json(&["dead", "groups"])
+    );
+
+    elsewhere = Installation::new();
+    elsewhere.keys.clone_from(&installation.keys);
+    assert_eq!(import(&elsewhere, &exported).1["imported"], 4);
+    let there = elsewhere.json(&["dead", "show", shown["id"].as_str().unwrap(), "--reveal"]);
+    assert_eq!(there["payload"], event());
+}
+
+#[tokio::test]
+async fn a_line_that_is_no_letter_is_refused_and_the_others_come_in() {
+    let installation = with_letters().await;
+    let exported = installation.words(&["dead", "export"]);
+    let elsewhere = Installation::new();
+    let mut lines: Vec<Value> = exported
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    lines[0]["sealed"] = "no base64".into();
+    lines[1]["queue"] = "none".into();
+    lines[2]["payload"] = json!({ "endpoint": 5 });
+    lines[2]["masked"] = false.into();
+    lines[3]["payload"] = event();
+    lines[3]["masked"] = false.into();
+    let text: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let output = elsewhere.run(&["dead", "import", "-", "--json"], &(text.join("\n") + "\n\nnothing\n"));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&answer["imported"], &answer["refused"]),
+        (&1.into(), &4.into()),
+        "{answer}"
+    );
+    let told: Vec<_> = answer["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|told| told["line"].clone())
+        .collect();
+    assert_eq!(told, [1, 2, 3, 6]);
+    assert!(!answer.to_string().contains("marie"), "{answer}");
+}
