@@ -1,7 +1,9 @@
 //! Dead letters by what they died of: buckets, pages, groups; and letters from elsewhere.
 
 use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -29,10 +31,15 @@ const ALL_LETTERS: &[u8] = b":dead:at";
 /// When a letter died, and which: the order of lists, from the end.
 type Place = (Millis, Uuid);
 
-/// What a bucket holds, with its name.
+/// A bucket: the letters of a tenant that belong to a group.
 struct Bucket {
     /// Group and tenant.
     name: Vec<u8>,
+    holds: Arc<Holds>,
+}
+
+/// What letters of a group have in common.
+struct Holds {
     group: GroupId,
     kind: String,
     reason: Reason,
@@ -43,26 +50,35 @@ impl Bucket {
     fn name(group: GroupId, tenant: Uuid) -> Vec<u8> {
         [&group.0.to_be_bytes(), tenant.as_bytes().as_slice()].concat()
     }
+}
 
-    fn read(name: Vec<u8>, holds: &[u8]) -> Option<Self> {
-        let (kind, reason, error): (String, String, String) = serde_json::from_slice(holds).ok()?;
-        let group = GroupId(i64::from_be_bytes(*name.first_chunk()?));
+impl Holds {
+    fn read(group: GroupId, text: &[u8]) -> Option<Self> {
+        let (kind, reason, error): (String, String, String) = serde_json::from_slice(text).ok()?;
+        let reason = Reason::named(&reason)?;
         Some(Self {
-            name,
             group,
             kind,
-            reason: Reason::named(&reason)?,
+            reason,
             error,
         })
     }
 
     fn is_taken(&self, filter: &DeadFilter) -> bool {
-        filter
-            .tenant
-            .is_none_or(|tenant| self.name.ends_with(tenant.as_bytes()))
-            && filter.kind.as_ref().is_none_or(|kind| *kind == self.kind)
+        filter.kind.as_ref().is_none_or(|kind| *kind == self.kind)
             && filter.reason.is_none_or(|reason| reason == self.reason)
-            && filter.group.is_none_or(|group| group == self.group)
+    }
+
+    /// The group without any letters.
+    fn empty_group(&self) -> DeadGroup {
+        DeadGroup {
+            id: self.group,
+            kind: self.kind.clone(),
+            reason: self.reason,
+            error: self.error.clone(),
+            count: 0,
+            last_died_at: Millis::MIN,
+        }
     }
 }
 
@@ -132,11 +148,29 @@ impl RedisQueue {
     async fn taken(&self, queue: Queue, filter: &DeadFilter) -> Result<Vec<Bucket>, QueueError> {
         let mut command = redis::cmd("HGETALL");
         command.arg(format!("{}:dead:buckets", self.tag(queue)));
-        let buckets: HashMap<Vec<u8>, Vec<u8>> = self.link.query(&command).await?;
-        let buckets = buckets.into_iter().map(|(name, holds)| Bucket::read(name, &holds));
-        let mut buckets = buckets.collect::<Option<Vec<_>>>().ok_or_else(misunderstood)?;
-        buckets.retain(|bucket| bucket.is_taken(filter));
-        Ok(buckets)
+        let buckets: Vec<(Vec<u8>, Vec<u8>)> = self.link.query(&command).await?;
+        // There are many tenants to a group; what it holds is read once.
+        let mut groups: HashMap<GroupId, Arc<Holds>> = HashMap::new();
+        let mut taken = Vec::new();
+        for (name, text) in buckets {
+            let group = GroupId(i64::from_be_bytes(*name.first_chunk().ok_or_else(misunderstood)?));
+            if filter.group.is_some_and(|wanted| wanted != group)
+                || filter.tenant.is_some_and(|tenant| !name.ends_with(tenant.as_bytes()))
+            {
+                continue;
+            }
+            let holds = match groups.entry(group) {
+                Entry::Occupied(known) => Arc::clone(known.get()),
+                Entry::Vacant(new) => {
+                    let holds = Holds::read(group, &text).ok_or_else(misunderstood)?;
+                    Arc::clone(new.insert(Arc::new(holds)))
+                }
+            };
+            if holds.is_taken(filter) {
+                taken.push(Bucket { name, holds });
+            }
+        }
+        Ok(taken)
     }
 
     /// A page of dead letters, merged from the queues.
@@ -280,7 +314,9 @@ impl RedisQueue {
                 let sizes: Vec<(u64, String)> = self.link.run(&DEAD_SIZES, &command).await?;
                 for (bucket, (count, last)) in buckets.iter().zip(sizes) {
                     if let Some(last_died_at) = time(last.as_bytes()) {
-                        let group = groups.entry(bucket.group).or_insert_with(|| bucket.empty_group());
+                        let group = groups
+                            .entry(bucket.holds.group)
+                            .or_insert_with(|| bucket.holds.empty_group());
                         group.count += count;
                         group.last_died_at = group.last_died_at.max(last_died_at);
                     }
@@ -319,20 +355,6 @@ impl RedisQueue {
             self.put_letters(queue, 1).await?;
         }
         Ok(imported)
-    }
-}
-
-impl Bucket {
-    /// The group of its letters, without any.
-    fn empty_group(&self) -> DeadGroup {
-        DeadGroup {
-            id: self.group,
-            kind: self.kind.clone(),
-            reason: self.reason,
-            error: self.error.clone(),
-            count: 0,
-            last_died_at: Millis::MIN,
-        }
     }
 }
 
