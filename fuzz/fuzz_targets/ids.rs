@@ -1,0 +1,35 @@
+//! Ids, cursors and base URLs in requests and settings. Input: the text.
+
+#![no_main]
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use domain::{ApiKeyId, ChallengeId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
+use libfuzzer_sys::fuzz_target;
+use providers::BaseUrl;
+use queue::JobId;
+use store::Cursor;
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    same::<TenantId>(text);
+    same::<ApiKeyId>(text);
+    same::<EndpointId>(text);
+    same::<ContactId>(text);
+    same::<MessageId>(text);
+    same::<EventId>(text);
+    same::<InteractionId>(text);
+    same::<ChallengeId>(text);
+    same::<JobId>(text);
+    same::<Cursor>(text);
+    drop(BaseUrl::parse(text));
+});
+
+/// What is read is the same when it is written and read again.
+fn same<T: FromStr + Display + PartialEq>(text: &str) {
+    if let Ok(read) = text.parse::<T>() {
+        let again = read.to_string().parse::<T>();
+        assert!(again.is_ok_and(|again| again == read), "another when it is read again");
+    }
+}
