@@ -3,8 +3,10 @@
 //! Start reading at [`RecordEmailEvent`]. A job's payload holds ids and small values; everything else is loaded when it
 //! runs. Its doc says what happens when it runs twice, and when it runs late.
 
+mod look_up_message;
 pub mod outside;
 mod purge_queue;
+mod reconcile_messages;
 mod record_email_event;
 mod record_provider_events;
 mod record_tracking;
@@ -16,10 +18,12 @@ mod send_sms;
 mod send_whatsapp;
 pub mod sending;
 
+pub use look_up_message::LookUpMessage;
 pub use outside::Outside;
 pub use purge_queue::PurgeQueue;
+pub use reconcile_messages::ReconcileMessages;
 pub use record_email_event::RecordEmailEvent;
-pub use record_provider_events::{EVENTS_PER_JOB_MAX, RecordProviderEvents};
+pub use record_provider_events::{EVENTS_PER_JOB_MAX, RecordProviderEvents, inbound_of};
 pub use record_tracking::RecordTracking;
 pub use send_bulk::SendBulk;
 pub use send_email::SendEmail;
@@ -48,6 +52,8 @@ pub fn registry() -> Registry<Ctx> {
         .with::<RecordEmailEvent>()
         .with::<RecordProviderEvents>()
         .with::<RecordTracking>()
+        .with::<ReconcileMessages>()
+        .with::<LookUpMessage>()
         .with::<PurgeQueue>()
         .with::<SendBulk>()
         .with::<SendEmail>()

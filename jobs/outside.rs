@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use domain::{CredentialId, TenantId};
+use domain::{CredentialId, EndpointId, TenantId};
 use providers::{BaseUrl, Credentials, HttpClient, Provider, Sender, StandIns};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use store::{OpenCredential, Store};
+use store::{Endpoint, OpenCredential, Store};
 use url::{Host, Url};
 
 use crate::sending::Files;
@@ -38,6 +38,8 @@ pub struct Account {
     pub id: CredentialId,
     /// Sends for it.
     pub sender: Sender,
+    /// Where the tenant takes what this account's provider reports.
+    pub endpoint: Option<EndpointId>,
     /// Where the provider is to report what becomes of a message, if it is told so with each message.
     pub report_to: Option<Url>,
 }
@@ -116,8 +118,8 @@ impl Outside {
         let Some(open) = store.open_credential(tenant, id).await? else {
             return Ok(None);
         };
-        let report_to = self.report_to(store, tenant, &open.credential.provider).await?;
-        self.keep(tenant, id, open, report_to).map(Some)
+        let endpoint = endpoint(store, tenant, &open).await?;
+        self.keep(tenant, id, open, endpoint).map(Some)
     }
 
     /// The account must be looked at anew before it is used again.
@@ -139,7 +141,7 @@ impl Outside {
         tenant: TenantId,
         id: CredentialId,
         open: OpenCredential,
-        report_to: Option<Url>,
+        endpoint: Option<EndpointId>,
     ) -> anyhow::Result<Arc<Account>> {
         let provider: Provider = provider(&open.credential.provider).context("stored credentials of no provider")?;
         let before = self.lock().get(&(tenant, id)).and_then(|known| {
@@ -153,7 +155,12 @@ impl Outside {
                 Sender::new(&credentials, &self.http, &self.stand_ins)?
             }
         };
-        let account = Arc::new(Account { id, sender, report_to });
+        let account = Arc::new(Account {
+            id,
+            sender,
+            endpoint,
+            report_to: endpoint.and_then(|endpoint| self.report_to(provider, endpoint)),
+        });
         let known = Known {
             account: Arc::clone(&account),
             clear: open.clear,
@@ -163,28 +170,46 @@ impl Outside {
         Ok(account)
     }
 
-    /// The tenant's oldest endpoint for the provider's reports. A provider elsewhere cannot reach this machine by a
-    /// loopback address, and Twilio refuses messages that name one.
-    async fn report_to(&self, store: &Store, tenant: TenantId, provider: &str) -> anyhow::Result<Option<Url>> {
+    /// What the provider is told with each message. A provider elsewhere cannot reach this machine by a loopback address,
+    /// and Twilio refuses messages that name one.
+    fn report_to(&self, provider: Provider, endpoint: EndpointId) -> Option<Url> {
         let is_reached = self.stand_ins.twilio.is_some() || !is_loopback(&self.public_url);
-        if provider != Provider::Twilio.as_str() || !is_reached {
-            return Ok(None);
+        if provider != Provider::Twilio || !is_reached {
+            return None;
         }
-        let endpoints = store.endpoints_of(tenant).await?;
-        let endpoint = endpoints
-            .iter()
-            .filter(|endpoint| endpoint.provider == provider)
-            .min_by_key(|endpoint| (endpoint.created_at, endpoint.id));
-        Ok(endpoint.and_then(|endpoint| {
-            let base = self.public_url.as_str().trim_end_matches('/');
-            Url::parse(&format!("{base}/webhooks/{provider}/{}{TWILIO_RETRIES}", endpoint.id)).ok()
-        }))
+        let (base, name) = (self.public_url.as_str().trim_end_matches('/'), provider.as_str());
+        Url::parse(&format!("{base}/webhooks/{name}/{endpoint}{TWILIO_RETRIES}")).ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(TenantId, CredentialId), Known>> {
         // Nothing that is done under the lock leaves it half done.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The tenant's endpoint for what an account's provider reports: one that checks with the account's own token, which is
+/// what Twilio signs with; else the oldest.
+async fn endpoint(store: &Store, tenant: TenantId, open: &OpenCredential) -> anyhow::Result<Option<EndpointId>> {
+    #[derive(Deserialize)]
+    struct Signing {
+        auth_token: Option<SecretString>,
+    }
+    let signing: Option<Signing> = serde_json::from_str(open.clear.expose_secret()).ok();
+    let token = signing.and_then(|signing| signing.auth_token);
+    let is_signed = |endpoint: &Endpoint| {
+        let holds = |secret: &SecretString| {
+            let token = token.as_ref().map(|token| token.expose_secret());
+            // By itself, or within an object with what else is checked.
+            token.is_some_and(|token| secret.expose_secret().contains(token))
+        };
+        endpoint.secrets.iter().any(holds)
+    };
+    let endpoints = store.endpoints_of(tenant).await?;
+    let endpoint = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.provider == open.credential.provider)
+        .min_by_key(|endpoint| (!is_signed(endpoint), endpoint.created_at, endpoint.id));
+    Ok(endpoint.map(|endpoint| endpoint.id))
 }
 
 /// The provider of that stored word, if it is one that sends.
@@ -212,6 +237,12 @@ pub const fn carries(provider: Provider, channel: domain::Channel) -> bool {
         Provider::GreenApi => matches!(channel, Whatsapp),
         Provider::StandardWebhooks | Provider::Vapi => false,
     }
+}
+
+/// Whether a provider can be asked how far a message came ([`Sender::fetch`]).
+#[must_use]
+pub const fn is_asked(provider: Provider) -> bool {
+    matches!(provider, Provider::Twilio | Provider::GreenApi)
 }
 
 fn is_loopback(url: &Url) -> bool {

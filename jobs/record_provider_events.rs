@@ -57,6 +57,15 @@ impl RecordProviderEvents {
     }
 }
 
+/// The message that somebody wrote to us, if the event tells of one.
+#[must_use]
+pub fn inbound_of(event: &Event) -> Option<InboundRecord> {
+    match record::of(event) {
+        Record::Inbound(inbound) => Some(inbound),
+        Record::Report(_) | Record::Kept(_) => None,
+    }
+}
+
 impl Job for RecordProviderEvents {
     type Ctx = Ctx;
     const KIND: &'static str = "record_provider_events";
@@ -132,11 +141,6 @@ async fn apply(ctx: &Ctx, attempt: &Attempt, endpoint: EndpointId, event: &Event
         },
         Record::Inbound(inbound) => {
             let recorded = ctx.store.record_inbound(tenant, endpoint, &inbound, now).await?;
-            // Also of one that was recorded before: the run that did may have ended before it came to this.
-            #[expect(clippy::never_loop, reason = "nothing follows yet")]
-            for follow_up in follow_ups_of_inbound(&inbound) {
-                match follow_up {}
-            }
             matches!(recorded, InboundRecorded::Applied(_))
         }
         Record::Kept(kept) => {
@@ -144,18 +148,6 @@ async fn apply(ctx: &Ctx, attempt: &Attempt, endpoint: EndpointId, event: &Event
             ctx.store.keep_event(tenant, endpoint, identity, &kept, now).await?
         }
     })
-}
-
-/// A job that follows from an event. There is none yet.
-enum FollowUp {}
-
-/// What is to be done about a message that came in, beyond recording it.
-///
-/// Here belongs the answer that STOP, START and HELP ask for ([`domain::suppression::answer`]), once there is a job that
-/// sends: with a key derived from the event's identity, and not where the provider answers by itself, as it does when it
-/// says so in [`InboundRecord::opt_out`].
-const fn follow_ups_of_inbound(_: &InboundRecord) -> Vec<FollowUp> {
-    Vec::new()
 }
 
 /// What becomes of a job some of whose events failed.

@@ -101,8 +101,7 @@ impl Job for RecordTracking {
             url: self.url,
             raw: None,
         };
-        // Our own pages are no endpoint that somebody posts to; the message takes its place.
-        let endpoint = EndpointId(self.message.0);
+        let endpoint = EndpointId::stand_in(self.message.0);
         let recorded = ctx.store.record_report(tenant, endpoint, &report, Utc::now()).await;
         if let ReportRecorded::Applied(applied) = recorded.map_err(from_store)? {
             tracing::info!(event = kind.as_str(), by_machine = self.by_machine, message.id = ?applied.message,

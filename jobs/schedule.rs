@@ -16,7 +16,7 @@ use queue::{Client, Job, JobId, Origin, QueueError, Receipt};
 pub use timetable::Timetable;
 use uuid::Uuid;
 
-use crate::PurgeQueue;
+use crate::{PurgeQueue, ReconcileMessages};
 
 /// An instant at which a schedule starts its job, in unix seconds; always a whole minute.
 pub type Tick = i64;
@@ -37,13 +37,22 @@ pub struct Schedule {
 }
 
 /// All schedules. A new one may come with a tick of its past: see [`Missed`].
-pub const ALL: &[Schedule] = &[Schedule {
-    name: "purge_queue",
-    cron: "0 * * * *",
-    time_zone: Tz::UTC,
-    missed: Missed::Once,
-    job: &Make(|tick| PurgeQueue { tick }),
-}];
+pub const ALL: &[Schedule] = &[
+    Schedule {
+        name: "purge_queue",
+        cron: "0 * * * *",
+        time_zone: Tz::UTC,
+        missed: Missed::Once,
+        job: &Make(|tick| PurgeQueue { tick }),
+    },
+    Schedule {
+        name: "reconcile_messages",
+        cron: "*/5 * * * *",
+        time_zone: Tz::UTC,
+        missed: Missed::Skip,
+        job: &Make(|tick| ReconcileMessages { tick }),
+    },
+];
 
 impl Schedule {
     /// Reads when it ticks.

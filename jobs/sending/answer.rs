@@ -110,7 +110,7 @@ pub(super) fn meaning(error: &SendError, class: MessageClass, now: DateTime<Utc>
 }
 
 /// A span that a job can wait; at least a moment, so that nothing spins.
-pub(super) fn span(delta: TimeDelta) -> Duration {
+pub(crate) fn span(delta: TimeDelta) -> Duration {
     delta.to_std().unwrap_or_default().max(Duration::from_millis(100))
 }
 

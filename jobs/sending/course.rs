@@ -13,13 +13,17 @@ use store::{AttemptBegun, MessageBegun, NewAttempt, Pass, Passage, StoreError};
 use super::answer::{self, OrElse, Says, Then, span};
 use super::compose::{Additions, compose};
 use super::files::FileError;
-use super::reconcile::{self, ASKS_A_PERSON, Known, find_out};
+use super::reconcile::{self, ASKS_A_PERSON};
 use super::{Content, Hop, Sending, SendingJob, otp, tracking, waits_for_quiet_hours};
 use crate::Ctx;
 use crate::outside::Account;
 
 /// How often one run may find something out and begin again: once for each account that may have sent it.
 const ROUNDS_MAX: usize = 4;
+
+/// What a dead letter says of a message that nobody can send or ask about any more.
+const CREDENTIALS_GONE: &str =
+    "it is not known whether the provider sent it, and the credentials are gone that it was sent with";
 
 /// What all steps of a run share.
 pub(super) struct Course<'a> {
@@ -57,10 +61,10 @@ pub(crate) async fn run<J: SendingJob>(job: &J, ctx: &Ctx, attempt: &queue::Atte
 }
 
 /// A pass to call an account; `Err`: its circuit is open, and until when.
-type Entry = Result<Pass, DateTime<Utc>>;
+pub(super) type Entry = Result<Pass, DateTime<Utc>>;
 
 /// How a run ended that ended well.
-enum End {
+pub(super) enum End {
     /// Nothing is left to do.
     Done,
     /// The next account is to send it.
@@ -80,7 +84,7 @@ impl Course<'_> {
         let hop = self.sending.hop();
         let hop = hop.ok_or_else(|| JobError::Dead("it names no account to go by".to_owned()))?;
         let Some(account) = self.account(hop).await? else {
-            return self.elsewhere(OrElse::Dead, "credentials_gone").await;
+            return self.without_account().await;
         };
         let pass = self.passage(hop).await?;
         for _ in 0..ROUNDS_MAX {
@@ -105,10 +109,21 @@ impl Course<'_> {
         }
     }
 
-    async fn account(&self, hop: &Hop) -> Result<Option<Arc<Account>>, JobError> {
+    pub(super) async fn account(&self, hop: &Hop) -> Result<Option<Arc<Account>>, JobError> {
         let outside = &self.ctx.outside;
         let opened = outside.account(&self.ctx.store, self.tenant, hop.credential).await;
         opened.map_err(|error| JobError::Retry(format!("{error:#}").into()))
+    }
+
+    /// The credentials of this account were deleted.
+    async fn without_account(&self) -> Result<End, JobError> {
+        if self.sending.has_next_hop() {
+            return Ok(End::Next);
+        }
+        if self.may_have_gone().await? {
+            return Err(JobError::Dead(CREDENTIALS_GONE.to_owned()));
+        }
+        self.fail("credentials_gone".to_owned()).await
     }
 
     async fn passage(&self, hop: &Hop) -> Result<Entry, JobError> {
@@ -150,44 +165,7 @@ impl Course<'_> {
         }
     }
 
-    /// Settles an attempt whose end is not known, with the account it was made with.
-    async fn settle(
-        &self,
-        hop: &Hop,
-        account: &Arc<Account>,
-        pass: Entry,
-        outgoing: Outgoing,
-        open: &store::Attempt,
-    ) -> Result<Round, JobError> {
-        let (theirs, outgoing) = match open.credential {
-            Some(id) if id != hop.credential => {
-                let former = self.sending.hops.iter().find(|hop| hop.credential == id);
-                let former = match former {
-                    Some(former) => self.account(former).await?,
-                    None => None,
-                };
-                let former = former.ok_or_else(|| {
-                    JobError::Dead("the credentials are gone that an earlier attempt was made with".to_owned())
-                })?;
-                match self.outgoing(&former).await? {
-                    Ok(outgoing) => (former, outgoing),
-                    Err(end) => return Ok(Round::End(end)),
-                }
-            }
-            _ => (Arc::clone(account), outgoing),
-        };
-        match find_out(self, &theirs, &outgoing, open).await? {
-            Known::Went => Ok(Round::End(End::Done)),
-            Known::DidNot => Ok(Round::Again),
-            Known::CallAgain => self.call(&theirs, pass, &outgoing, open.number).await.map(Round::End),
-            Known::SendAnyway => match self.begin_attempt(hop, true).await? {
-                AttemptBegun::Go { number } => self.call(account, pass, &outgoing, number).await.map(Round::End),
-                _ => Ok(Round::Again),
-            },
-        }
-    }
-
-    async fn begin_attempt(&self, hop: &Hop, although_unclear: bool) -> Result<AttemptBegun, JobError> {
+    pub(super) async fn begin_attempt(&self, hop: &Hop, although_unclear: bool) -> Result<AttemptBegun, JobError> {
         let attempt = NewAttempt {
             provider: hop.provider.as_str().to_owned(),
             credential: Some(hop.credential),
@@ -204,7 +182,13 @@ impl Course<'_> {
 
     /// Calls the provider: the one place where a message leaves. The intent is written; what comes of it is written before
     /// anything else follows.
-    async fn call(&self, account: &Account, pass: Entry, outgoing: &Outgoing, number: u32) -> Result<End, JobError> {
+    pub(super) async fn call(
+        &self,
+        account: &Account,
+        pass: Entry,
+        outgoing: &Outgoing,
+        number: u32,
+    ) -> Result<End, JobError> {
         let answered = account.sender.send(outgoing, Utc::now()).await;
         let provider = account.sender.provider().as_str();
         match answered {
@@ -273,7 +257,7 @@ impl Course<'_> {
     }
 
     /// The message as this account sends it. `Err`: it cannot be composed, and has failed.
-    async fn outgoing(&self, account: &Account) -> Result<Result<Outgoing, End>, JobError> {
+    pub(super) async fn outgoing(&self, account: &Account) -> Result<Result<Outgoing, End>, JobError> {
         let mut additions = Additions {
             report_to: account.report_to.clone(),
             ..Additions::default()
@@ -354,7 +338,9 @@ impl Course<'_> {
     }
 }
 
-enum Round {
+/// How one try within a run ended.
+pub(super) enum Round {
+    /// Something was found out: another try follows.
     Again,
     End(End),
 }

@@ -23,6 +23,7 @@ mod course;
 mod files;
 mod otp;
 mod reconcile;
+mod settle;
 pub mod tracking;
 
 use std::time::Duration;
@@ -32,6 +33,7 @@ use providers::Provider;
 use queue::{Backoff, Job, Policy, Queue};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use answer::span;
 pub use compose::Uncomposable;
 pub use content::{AttachmentUrl, Content, EmailBody};
 pub(crate) use course::{from_store, run};
@@ -64,6 +66,14 @@ pub struct Hop {
     pub provider: Provider,
     /// What it is used with.
     pub credential: CredentialId,
+}
+
+impl Hop {
+    /// What everything counts under that calls this account.
+    #[must_use]
+    pub fn limit_key(&self) -> String {
+        format!("{}:{}", self.provider.as_str(), self.credential)
+    }
 }
 
 /// A job that makes a message leave.
@@ -130,8 +140,7 @@ impl Sending {
     /// What the job counts under: the account.
     #[must_use]
     pub fn limit_key(&self) -> Option<String> {
-        let hop = self.hop()?;
-        Some(format!("{}:{}", hop.provider.as_str(), hop.credential))
+        self.hop().map(Hop::limit_key)
     }
 }
 

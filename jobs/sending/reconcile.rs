@@ -52,7 +52,10 @@ pub(super) async fn find_out(
     match account.sender.reconcile() {
         Reconcile::Idempotent { within } if now - attempt.started_at < within => Ok(Known::CallAgain),
         Reconcile::LookUp { .. } => look_up(course, account, outgoing, attempt, now).await,
-        Reconcile::Idempotent { .. } | Reconcile::Neither => undecidable(course, attempt, now).await,
+        Reconcile::Idempotent { .. } | Reconcile::Neither => {
+            undecidable(course, attempt, now).await?;
+            Ok(Known::SendAnyway)
+        }
     }
 }
 
@@ -105,8 +108,8 @@ async fn is_another(course: &Course<'_>, provider: &str, candidate: &Sent) -> Re
     Ok(known.is_some_and(|message| message.class.is_some() && of_request(message.id)))
 }
 
-/// Neither the provider nor time will tell.
-async fn undecidable(course: &Course<'_>, attempt: &Attempt, now: DateTime<Utc>) -> Result<Known, JobError> {
+/// Neither the provider nor time will tell. `Ok`: it may be sent all the same.
+pub(super) async fn undecidable(course: &Course<'_>, attempt: &Attempt, now: DateTime<Utc>) -> Result<(), JobError> {
     if attempt.state == AttemptState::Intended {
         let code = "no_answer".into();
         course
@@ -114,14 +117,14 @@ async fn undecidable(course: &Course<'_>, attempt: &Attempt, now: DateTime<Utc>)
             .await?;
     }
     if course.sending.message.class == MessageClass::Code {
-        return Ok(Known::SendAnyway);
+        return Ok(());
     }
     if course.a_person_decided(attempt).await? {
         tracing::warn!(
             waited_seconds = (now - attempt.started_at).num_seconds(),
             "Sent again, as a person decided."
         );
-        return Ok(Known::SendAnyway);
+        return Ok(());
     }
     Err(JobError::Dead(ASKS_A_PERSON.to_owned()))
 }

@@ -10,6 +10,8 @@ use simulator::{
     Telling, TwilioAccount,
 };
 
+use testkit::process::free_port;
+
 use crate::app::{Answer, Combination, Setup, TestApp, answer};
 
 /// Longer than anything here takes, on the slowest machine.
@@ -17,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) const ANA: &str = "+12025550143";
 pub(crate) const OURS: &str = "+15005550006";
 const SID: &str = "AC00000000000000000000000000000001";
-const TOKEN: &str = "an-invented-token-0001";
+pub(crate) const TOKEN: &str = "an-invented-token-0001";
 const SMTP_USER: &str = "desk";
 const SMTP_PASSWORD: &str = "an-invented-password";
 const SENDGRID_KEY: &str = "SG.an-invented-key";
@@ -29,6 +31,7 @@ const GREEN_TOKEN: &str = "an-invented-green-token";
 pub(crate) struct Sending {
     pub(crate) app: TestApp,
     pub(crate) simulator: Simulator,
+    twilio_endpoint: Option<String>,
 }
 
 impl Sending {
@@ -75,7 +78,11 @@ impl Sending {
             "--from-email",
             "Desk <desk@example.com>",
         ]);
-        Self { app, simulator }
+        Self {
+            app,
+            simulator,
+            twilio_endpoint: None,
+        }
     }
 
     /// Stores credentials and answers their id.
@@ -100,6 +107,11 @@ impl Sending {
 
     /// Credentials that the provider takes.
     pub(crate) fn good(&self, provider: &str) -> String {
+        self.good_named(provider, provider)
+    }
+
+    /// The same under a label, where there are several of a provider.
+    pub(crate) fn good_named(&self, provider: &str, label: &str) -> String {
         let smtp = self.simulator.smtp_address();
         let secret = match provider {
             "twilio" => json!({ "account_sid": SID, "auth_token": TOKEN }),
@@ -112,7 +124,7 @@ impl Sending {
             "green_api" => json!({ "id_instance": GREEN_INSTANCE, "api_token_instance": GREEN_TOKEN }),
             other => panic!("no account at {other}"),
         };
-        self.credential(provider, provider, &secret)
+        self.credential(provider, label, &secret)
     }
 
     /// Credentials that Twilio refuses.
@@ -141,6 +153,34 @@ impl Sending {
         let twilio = sending.good("twilio");
         sending.route("sms", &[&twilio]);
         sending
+    }
+
+    /// The same, and Twilio reaches us: with what becomes of messages, and with what telephones write.
+    pub(crate) async fn reached(combination: Combination) -> Self {
+        let port = free_port().to_string();
+        let public_url = format!("http://127.0.0.1:{port}");
+        let further = |setup: Setup| setup.with("PORT", port).with("PUBLIC_URL", public_url);
+        let mut sending = Self::with(combination, further).await;
+        let create = |secret| {
+            let tenant = &sending.app.tenant;
+            let of_twilio = ["endpoint", "create", "--tenant", tenant, "--provider", "twilio"];
+            sending.app.relais(&[&of_twilio[..], &["--secret", secret]].concat())
+        };
+        // The oldest is another account's, by which nothing of this one's is taken.
+        create("another-accounts-token");
+        let endpoint = create(TOKEN);
+        let mut account = TwilioAccount::new(SID, TOKEN);
+        account.sms_url = endpoint["url"].as_str().map(str::to_owned);
+        sending.simulator.put_account(Account::Twilio(account)).unwrap();
+        sending.twilio_endpoint = endpoint["id"].as_str().map(str::to_owned);
+        let twilio = sending.good("twilio");
+        sending.route("sms", &[&twilio]);
+        sending
+    }
+
+    /// The endpoint that Twilio posts to, where it [reaches](Self::reached) us.
+    pub(crate) fn twilio_endpoint(&self) -> &str {
+        self.twilio_endpoint.as_deref().unwrap()
     }
 
     pub(crate) async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> Answer {

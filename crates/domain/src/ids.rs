@@ -73,6 +73,15 @@ impl MessageId {
     }
 }
 
+impl EndpointId {
+    /// Takes an endpoint's place for events that nobody posts: those of `owner`, a message of which our own pages tell, or an
+    /// account that was asked. What is derived from it is always the same.
+    #[must_use]
+    pub const fn stand_in(owner: Uuid) -> Self {
+        Self(owner)
+    }
+}
+
 impl ChallengeId {
     /// The id of the challenge that this request of the tenant asks for.
     #[must_use]

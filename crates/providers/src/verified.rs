@@ -26,7 +26,8 @@ impl<T> Verified<T> {
     }
 
     /// The only element of a list.
-    pub(crate) fn into_list(self) -> Verified<Vec<T>> {
+    #[must_use]
+    pub fn into_list(self) -> Verified<Vec<T>> {
         Verified(vec![self.0])
     }
 

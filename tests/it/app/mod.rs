@@ -18,6 +18,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use seal::Keyring;
 use serde_json::Value;
+use store::{ConnectOptions, Db, Store};
 use testkit::process::Program;
 
 pub(crate) use event::{Event, PROVIDER, Signed};
@@ -214,6 +215,14 @@ impl TestApp {
     pub(crate) fn client(&self) -> Client {
         let keyring = Keyring::parse(self.commanding.get("RELAIS_KEYS")).unwrap();
         Client::new(self.queue(), keyring, Clock::System)
+    }
+
+    /// The installation's store, within the test.
+    pub(crate) async fn store(&self) -> Store {
+        let keyring = Keyring::parse(self.commanding.get("RELAIS_KEYS")).unwrap();
+        let url = self.commanding.get("DATABASE_URL");
+        let db = Db::connect(url, &ConnectOptions::default()).await.unwrap();
+        Store::new(db, keyring)
     }
 
     pub(crate) fn queue(&self) -> Arc<dyn Backend> {

@@ -5,7 +5,7 @@ use domain::{EventId, TenantId};
 use providers::{Event, News};
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
-use store::{ConnectOptions, Db, KeptEvent, Store};
+use store::KeptEvent;
 use uuid::Uuid;
 
 use super::sign;
@@ -23,8 +23,7 @@ async fn kept(app: &TestApp) -> Vec<KeptEvent> {
         .await
         .unwrap();
     connection.close().await.unwrap();
-    let db = Db::connect(&url, &ConnectOptions::default()).await.unwrap();
-    let store = Store::new(db, app.client().keyring().clone());
+    let store = app.store().await;
     let tenant = TenantId(app.tenant.parse().unwrap());
     let mut all = Vec::new();
     for (id, sealed) in rows {

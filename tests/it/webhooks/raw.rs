@@ -7,25 +7,25 @@ use tokio::net::TcpStream;
 
 /// A request to be sent as it stands here.
 #[derive(Clone, Debug)]
-pub(super) struct Raw {
-    pub(super) method: String,
+pub(crate) struct Raw {
+    pub(crate) method: String,
     /// From the first slash on.
-    pub(super) target: String,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) body: Vec<u8>,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// What came back.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Raw {
     /// A POST without headers.
-    pub(super) fn post(target: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn post(target: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self {
             method: "POST".into(),
             target: target.into(),
@@ -35,13 +35,13 @@ impl Raw {
     }
 
     /// With one header more.
-    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Sends it to `address` on a connection of its own.
-    pub(super) async fn send(&self, address: &str) -> Reply {
+    pub(crate) async fn send(&self, address: &str) -> Reply {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n",
             self.method, self.target
@@ -81,16 +81,16 @@ impl Reply {
         }
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
     /// The job's id and whether it was there before, wherever the answer says it.
-    pub(super) fn job(&self) -> (Option<String>, bool) {
+    pub(crate) fn job(&self) -> (Option<String>, bool) {
         if let Some(id) = self.header("x-relais-job") {
             return (Some(id.to_owned()), self.header("x-relais-duplicate") == Some("true"));
         }

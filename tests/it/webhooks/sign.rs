@@ -17,13 +17,13 @@ const SPKI_P256: [u8; 26] = [
 ];
 
 /// A signed event webhook of SendGrid.
-pub(super) struct SendGrid {
+pub(crate) struct SendGrid {
     key: EcdsaKeyPair,
     random: SystemRandom,
 }
 
 impl SendGrid {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
@@ -32,11 +32,11 @@ impl SendGrid {
     }
 
     /// What SendGrid shows as the verification key.
-    pub(super) fn verification_key(&self) -> String {
+    pub(crate) fn verification_key(&self) -> String {
         STANDARD.encode([&SPKI_P256, self.key.public_key().as_ref()].concat())
     }
 
-    pub(super) fn post(&self, target: &str, body: &str) -> Raw {
+    pub(crate) fn post(&self, target: &str, body: &str) -> Raw {
         let timestamp = now();
         let signed = [timestamp.as_bytes(), body.as_bytes()].concat();
         let signature = self.key.sign(&self.random, &signed).unwrap();
@@ -48,7 +48,7 @@ impl SendGrid {
 }
 
 /// By Standard Webhooks; Resend's headers are called `svix-…`.
-pub(super) fn standard(family: &str, target: &str, secret: &str, id: &str, body: &str) -> Raw {
+pub(crate) fn standard(family: &str, target: &str, secret: &str, id: &str, body: &str) -> Raw {
     let timestamp = now();
     let signature = standard_webhooks::sign(&SecretString::from(secret), id, &timestamp, body.as_bytes()).unwrap();
     Raw::post(target, body)
@@ -59,18 +59,18 @@ pub(super) fn standard(family: &str, target: &str, secret: &str, id: &str, body:
 }
 
 /// A form of Twilio, sent to `target` and signed for `url`.
-pub(super) fn twilio(target: &str, url: &str, token: &str, form: &str) -> Raw {
+pub(crate) fn twilio(target: &str, url: &str, token: &str, form: &str) -> Raw {
     Raw::post(target, form)
         .with("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
         .with(twilio::SIGNATURE_HEADER, twilio_signature(url, token, form))
 }
 
-pub(super) fn twilio_signature(url: &str, token: &str, form: &str) -> String {
+pub(crate) fn twilio_signature(url: &str, token: &str, form: &str) -> String {
     twilio::sign(&SecretString::from(token), url, form.as_bytes()).unwrap()
 }
 
 /// A request that shows a token.
-pub(super) fn shown(target: &str, header: &str, token: &str, body: &str) -> Raw {
+pub(crate) fn shown(target: &str, header: &str, token: &str, body: &str) -> Raw {
     Raw::post(target, body)
         .with("Content-Type", "application/json")
         .with(header, token)

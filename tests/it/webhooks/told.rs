@@ -2,7 +2,6 @@
 
 use domain::{Intent, Suppression, TenantId};
 use serde_json::json;
-use store::{ConnectOptions, Db, Store};
 
 use super::raw::Raw;
 use super::sign;
@@ -80,9 +79,7 @@ async fn a_reply_is_recorded_once_with_what_it_means_and_a_stop_stops() {
     }
     app.wait_until_idle().await;
 
-    let url = format!("sqlite://{}", app.sqlite_path().unwrap());
-    let db = Db::connect(&url, &ConnectOptions::default()).await.unwrap();
-    let store = Store::new(db, app.client().keyring().clone());
+    let store = app.store().await;
     let tenant = TenantId(app.tenant.parse().unwrap());
     let replies = store.inbound_messages(tenant, None, None, 10).await.unwrap().items;
     let mut intents: Vec<_> = replies.iter().map(|reply| reply.intent.as_str()).collect();
