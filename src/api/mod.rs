@@ -6,6 +6,7 @@
 mod auth;
 mod body;
 mod cursor;
+mod interactions;
 mod jobs;
 mod leads;
 mod messages;
@@ -36,6 +37,8 @@ pub struct Api {
 pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/jobs/{id}", get(jobs::show))
+        .route("/v1/interactions", get(interactions::list))
+        .route("/v1/interactions/{id}", get(interactions::show))
         .route("/v1/leads/hot", get(leads::hot))
         .route("/v1/messages", get(messages::list).post(send::create))
         .route("/v1/messages/{id}", get(messages::show))

@@ -10,7 +10,7 @@ use utoipa::{Modify, OpenApi};
     paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::messages::events,
         super::stats::delivery, super::otp::ask, super::otp::verify, super::templates::create, super::templates::list,
         super::templates::versions, super::templates::preview, super::suppressions::list, super::suppressions::add,
-        super::suppressions::lift, super::leads::hot, webhook, provider_webhook,
+        super::suppressions::lift, super::leads::hot, super::interactions::list, super::interactions::show, webhook, provider_webhook,
         provider_webhook_by_get, health, ready, metrics),
     components(schemas(super::send::MessageRequest, super::send::BatchRequest, super::send::BatchAccepted)),
     modifiers(&ApiKey)
@@ -63,7 +63,7 @@ fn webhook() {}
     ), description = "As the provider sends it; a form from Twilio only"),
     responses(
         (status = 200, description = "Durably queued, or known already. Green-API: as 202. Vapi's questions: the smallest \
-            answer. Twilio: empty TwiML. `X-Relais-Job` names the job", content(
+            answer. Twilio: TwiML, empty unless STOP, START or HELP is answered. `X-Relais-Job` names the job", content(
                 (serde_json::Value = "application/json"), (String = "text/xml"))),
         (status = 202, description = "Durably queued, or known already: `job` and `duplicate`"),
         (status = 204, description = "Twilio's status callbacks: as 202, in `X-Relais-Job` and `X-Relais-Duplicate`"),
@@ -85,7 +85,7 @@ fn provider_webhook() {}
         ("X-Twilio-Signature" = String, Header, description = "Over the whole URL")
     ),
     responses(
-        (status = 200, description = "Empty TwiML; `X-Relais-Job` names the job", content_type = "text/xml"),
+        (status = 200, description = "TwiML; `X-Relais-Job` names the job", content_type = "text/xml"),
         (status = 204, description = "A status; `X-Relais-Job` names the job"),
         (status = 403, description = "Signature missing or wrong"),
         (status = 404, description = "No such endpoint"),

@@ -6,6 +6,7 @@
 //! | Green-API | the same with 200: whether it takes another 2xx for a success is not documented |
 //! | Vapi | 202 as above, but to a question 200 and the smallest answer that says that nothing was decided |
 //! | Twilio, message or call status | 204 |
+//! | Twilio, STOP, START and HELP | 200 and TwiML that answers |
 //! | Twilio, everything else | 200 and TwiML that does nothing; never `text/plain`, which it would send to the customer |
 //!
 //! Answers without a JSON body of ours name the job in headers.
@@ -18,10 +19,10 @@ use queue::Receipt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::endpoints::Known;
 use super::poster::Poster;
+use super::replies::{self, House};
 
-/// Nothing is said, and nothing is done.
-const TWIML: &str = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
 /// Spoken to whoever calls, or told to the model.
 const UNDECIDED: &str = "This is not possible at the moment.";
 /// How long Vapi is to wait for a pause to be the end of a sentence: its own default.
@@ -37,8 +38,8 @@ pub(super) enum Answer {
     Job(StatusCode),
     /// 204.
     Nothing,
-    /// [`TWIML`].
-    Twiml,
+    /// A document that has this sent, or does nothing.
+    Twiml(Option<String>),
     /// Decides something, if only that nothing is done.
     Json(Value),
     /// Audio of no length.
@@ -49,10 +50,10 @@ impl Answer {
     /// The answer of most.
     pub(super) const ACCEPTED: Self = Self::Job(StatusCode::ACCEPTED);
 
-    /// What `poster` needs to hear after these events.
-    pub(super) fn to(poster: Poster, events: &[Event]) -> Self {
-        match (poster, events) {
-            (Poster::Twilio, [event]) => to_twilio(event),
+    /// What whoever posts to this endpoint needs to hear after these events.
+    pub(super) fn to(endpoint: &Known, events: &[Event]) -> Self {
+        match (endpoint.poster, events) {
+            (Poster::Twilio, [event]) => to_twilio(event, endpoint.house.as_ref()),
             (Poster::Vapi, [event]) => to_vapi(event),
             (Poster::GreenApi, _) => Self::Job(StatusCode::OK),
             _ => Self::ACCEPTED,
@@ -64,7 +65,10 @@ impl Answer {
         match self {
             Self::Job(status) => named(status, receipt),
             Self::Nothing => marked(StatusCode::NO_CONTENT, None, Body::empty(), receipt),
-            Self::Twiml => marked(StatusCode::OK, Some("text/xml"), Body::from(TWIML), receipt),
+            Self::Twiml(text) => {
+                let body = Body::from(replies::twiml(text.as_deref()));
+                marked(StatusCode::OK, Some("text/xml"), body, receipt)
+            }
             Self::Json(value) => {
                 let body = Body::from(value.to_string());
                 marked(StatusCode::OK, Some("application/json"), body, receipt)
@@ -75,10 +79,10 @@ impl Answer {
 }
 
 /// Anything but a status may be a request for TwiML, which an empty document answers without harm.
-fn to_twilio(event: &Event) -> Answer {
+fn to_twilio(event: &Event, house: Option<&House>) -> Answer {
     match event.news {
         News::Report(_) | News::Call(_) => Answer::Nothing,
-        _ => Answer::Twiml,
+        _ => Answer::Twiml(house.and_then(|house| house.reply(event))),
     }
 }
 
@@ -169,7 +173,7 @@ mod tests {
             "news": "other", "raw": json!({ "message": message }).to_string(),
         });
         let event: Event = serde_json::from_value(event).unwrap();
-        assert_eq!(Answer::to(Poster::Vapi, &[event]), expected, "{message}");
+        assert_eq!(to_vapi(&event), expected, "{message}");
     }
 
     #[test]
@@ -214,7 +218,7 @@ mod tests {
                 "provider": "vapi", "kind": kind, "identity": "1", "occurred_at": "2026-03-02T10:00:00Z",
                 "news": "other", "raw": "{}",
             });
-            let Answer::Json(body) = Answer::to(Poster::Vapi, &[serde_json::from_value(event).unwrap()]) else {
+            let Answer::Json(body) = to_vapi(&serde_json::from_value(event).unwrap()) else {
                 panic!("{kind} is a question")
             };
             assert!(body.get(field).is_some(), "{kind}: {body}");

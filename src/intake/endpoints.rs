@@ -14,6 +14,7 @@ use url::Url;
 
 use super::check::Check;
 use super::poster::Poster;
+use super::replies::House;
 
 /// How long an endpoint is used without asking again.
 const FRESH_FOR: Duration = Duration::from_secs(10);
@@ -38,6 +39,8 @@ pub struct Known {
     pub poster: Poster,
     /// Checks what is posted.
     pub check: Check,
+    /// In whose name who writes there is answered, if they can be at once.
+    pub house: Option<House>,
 }
 
 #[derive(Clone)]
@@ -94,7 +97,7 @@ impl Endpoints {
         let endpoints = self.store.endpoints().await?;
         let count = endpoints.len();
         for endpoint in endpoints {
-            self.remember(endpoint.id, known(endpoint));
+            self.remember(endpoint.id, self.known(endpoint).await?);
         }
         Ok(count)
     }
@@ -131,8 +134,8 @@ impl Endpoints {
         let Ok(_refreshing) = self.refreshing.try_lock() else {
             return Some(stale);
         };
-        let found = match tokio::time::timeout(LOOK_AGAIN_WITHIN, self.store.endpoint(id)).await {
-            Ok(Ok(found)) => found.and_then(known),
+        let found = match tokio::time::timeout(LOOK_AGAIN_WITHIN, self.read(id)).await {
+            Ok(Ok(found)) => found,
             Ok(Err(_)) | Err(_) => {
                 tracing::warn!(endpoint = %id, "The database is away; going on with the endpoint as it was known.");
                 Some(stale)
@@ -148,9 +151,50 @@ impl Endpoints {
         if let Some(entry) = self.entry(id).filter(Entry::is_fresh) {
             return Ok(entry.known);
         }
-        let found = self.store.endpoint(id).await?.and_then(known);
+        let found = self.read(id).await?;
         self.remember(id, found.clone());
         Ok(found)
+    }
+
+    async fn read(&self, id: EndpointId) -> Result<Option<Arc<Known>>, StoreError> {
+        match self.store.endpoint(id).await? {
+            Some(endpoint) => self.known(endpoint).await,
+            None => Ok(None),
+        }
+    }
+
+    /// `None` for a poster of a later version: nothing here could check what it posts.
+    async fn known(&self, endpoint: store::Endpoint) -> Result<Option<Arc<Known>>, StoreError> {
+        let Some(poster) = Poster::named(&endpoint.provider) else {
+            tracing::warn!(endpoint = %endpoint.id, "An endpoint is of a provider that this version does not know.");
+            return Ok(None);
+        };
+        let house = match poster {
+            Poster::Twilio => match self.house(endpoint.tenant).await {
+                Ok(house) => house,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::error!(endpoint = %endpoint.id, %error, "Nobody can be answered in the tenant's name.");
+                    None
+                }
+            },
+            _ => None,
+        };
+        Ok(Some(Arc::new(Known {
+            id: endpoint.id,
+            tenant: endpoint.tenant,
+            poster,
+            check: Check::new(endpoint.id, poster, &endpoint.secrets),
+            house,
+        })))
+    }
+
+    async fn house(&self, tenant: TenantId) -> Result<Option<House>, StoreError> {
+        let Some(found) = self.store.tenant(tenant).await? else {
+            return Ok(None);
+        };
+        let settings = self.store.settings(tenant).await?;
+        Ok(Some(House::new(&found, &settings)))
     }
 
     fn entry(&self, id: EndpointId) -> Option<Entry> {
@@ -174,20 +218,6 @@ impl Endpoints {
             },
         );
     }
-}
-
-/// `None` for a poster of a later version: nothing here could check what it posts.
-fn known(endpoint: store::Endpoint) -> Option<Arc<Known>> {
-    let Some(poster) = Poster::named(&endpoint.provider) else {
-        tracing::warn!(endpoint = %endpoint.id, "An endpoint is of a provider that this version does not know.");
-        return None;
-    };
-    Some(Arc::new(Known {
-        id: endpoint.id,
-        tenant: endpoint.tenant,
-        poster,
-        check: Check::new(endpoint.id, poster, &endpoint.secrets),
-    }))
 }
 
 /// `public_url` without the slash at its end, ready for a path.

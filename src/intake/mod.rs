@@ -11,6 +11,7 @@ mod meter;
 pub mod poster;
 pub mod proof;
 mod provider;
+mod replies;
 
 use std::sync::Arc;
 

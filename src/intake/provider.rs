@@ -36,7 +36,7 @@ pub(super) async fn accept(
     };
     let events = check::verify(ways, &request)?;
     refuse_too_many(&events)?;
-    let answer = Answer::to(endpoint.poster, &events);
+    let answer = Answer::to(endpoint, &events);
     let jobs = RecordProviderEvents::of(endpoint.id, events);
     let origin = Origin {
         tenant: endpoint.tenant.0,

@@ -72,7 +72,6 @@ async fn twilio_gets_twiml_that_does_nothing_and_nothing_at_all_for_a_status() {
     let served = Served::at(PUBLIC_URL).await;
     for name in [
         "sms_inbound_sms",
-        "sms_inbound_stop_plain",
         "whatsapp_inbound_button_reply",
         "voice_inbound_call",
         "voice_inbound_call_anonymous",
@@ -98,6 +97,19 @@ async fn twilio_gets_twiml_that_does_nothing_and_nothing_at_all_for_a_status() {
         let reply = reply(&served, "twilio", name).await;
         check(name, &reply, StatusCode::NO_CONTENT, None);
         assert_eq!(reply.body, "", "{name}");
+        assert!(reply.job().0.is_some(), "{name}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn twilio_gets_an_answer_to_stop_unless_it_gives_one_itself() {
+    let served = Served::at(PUBLIC_URL).await;
+    for (name, is_answered) in [("sms_inbound_stop_plain", true), ("sms_inbound_stop_optout", false)] {
+        let reply = reply(&served, "twilio", name).await;
+        check(name, &reply, StatusCode::OK, Some("text/xml"));
+        let message = "<Response><Message>Acme: you are unsubscribed";
+        assert_eq!(reply.body.contains(message), is_answered, "{name}: {reply:?}");
+        assert_eq!(reply.body.ends_with("<Response/>"), !is_answered, "{name}: {reply:?}");
         assert!(reply.job().0.is_some(), "{name}: {reply:?}");
     }
 }

@@ -14,6 +14,7 @@ mod phrases;
 mod tests;
 
 use self::phrases::Part;
+use crate::channel::Language;
 use crate::words::{self, narrowed};
 
 /// No reply that is read has more words.
@@ -50,6 +51,18 @@ pub fn intent_of_button(payload: Option<&str>, label: Option<&str>) -> Intent {
     match (payload.and_then(read), label.and_then(read)) {
         (Some(payload), Some(label)) if payload != label => Intent::Unclear,
         (payload, label) => payload.or(label).unwrap_or(Intent::Unclear),
+    }
+}
+
+/// The language of a reply whose words only one language has; `stop` and `start` both do.
+#[must_use]
+pub fn language(text: &str) -> Option<Language> {
+    let words = words::words(text, WORDS_MAX)?;
+    let has = |stems: &[&str]| words.iter().any(|word| stems.iter().any(|stem| word.starts_with(stem)));
+    match (has(phrases::FRENCH), has(phrases::ENGLISH)) {
+        (true, false) => Some(Language::French),
+        (false, true) => Some(Language::English),
+        _ => None,
     }
 }
 

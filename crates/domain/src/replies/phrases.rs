@@ -66,6 +66,32 @@ fn is_short_code(phrase: &str) -> bool {
     number.len() == 5 && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// What words begin with that only French has, among those that stop messages, start them and ask for help …
+pub(super) const FRENCH: &[&str] = &[
+    "arret",
+    "desabonn",
+    "desinscri",
+    "reabonn",
+    "aide",
+    "aidez",
+    "svp",
+    "merci",
+    "bonjour",
+    "bonsoir",
+];
+/// … and only English.
+pub(super) const ENGLISH: &[&str] = &[
+    "unsub",
+    "subscribe",
+    "resubscribe",
+    "help",
+    "remove",
+    "quit",
+    "please",
+    "thank",
+    "hello",
+];
+
 const ALL: &[Intent] = &[Yes, No, Stop, Start, Help];
 
 type Row = (&'static [&'static str], Part);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::phrases::{listed, part};
-use super::{Intent, intent, intent_of_button};
+use super::{Intent, intent, intent_of_button, language};
 use crate::words::{PHRASE_WORDS_MAX, words};
 
 const YES: &[&str] = &[
@@ -486,5 +486,25 @@ proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(text: String) {
         let _ = intent(&text);
+    }
+}
+
+#[test]
+fn the_language_of_a_reply_is_told_by_words_that_only_one_has() {
+    use crate::Language::{English, French};
+    for (text, expected) in [
+        ("ARRÊT", Some(French)),
+        ("Me désabonner", Some(French)),
+        ("Stop svp", Some(French)),
+        ("aide", Some(French)),
+        ("unsubscribe", Some(English)),
+        ("Stop please", Some(English)),
+        ("HELP", Some(English)),
+        ("STOP", None),
+        ("start", None),
+        ("aide please", None),
+        ("", None),
+    ] {
+        assert_eq!(language(text), expected, "{text}");
     }
 }
