@@ -63,10 +63,16 @@ pub(super) async fn start(settings: &Settings, demo: &Demo, accounts: &Accounts)
         // Ids outlive a start in the database, so no two starts may give out the same.
         seed: rand::random(),
         accounts: vec![Account::Twilio(twilio), Account::Smtp(smtp)],
-        script: Script::delivered().paced(PACE),
+        script: course().paced(PACE),
         ..simulator::Settings::default()
     });
     simulator.await.context("the providers cannot be played")
+}
+
+/// What becomes of a message here: it arrives, and is read by telephone, opened by mail.
+fn course() -> Script {
+    use simulator::Status::{Delivered, Opened, Queued, Read, Sent};
+    Script::of([Queued, Sent, Delivered, Read, Opened])
 }
 
 /// Where the players are, for the jobs.
@@ -168,9 +174,13 @@ pub(super) fn lines(base: &str, api_key: &str, simulator: &Simulator) -> String 
         text.push_str(&format!("\n# {what}\n{}\n", send(body)));
     }
     text.push_str(&format!(
-        "\n# What became of the last one; paste it again after a second.\n\
-         curl -sS \"{base}/v1/messages/$(echo \"$M\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/')\" \
+        "\n# What became of the last one, step by step; paste it again after a second.\n\
+         curl -sS \"{base}/v1/messages/$(echo \"$M\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/')/events\" \
          -H 'Authorization: Bearer {api_key}' -w '\\n'\n"
+    ));
+    text.push_str(&format!(
+        "\n# Answer \"Oui, parfait\" on that page: the answer is work with Ana, and its intent is yes.\n\
+         curl -sS '{base}/v1/interactions' -H 'Authorization: Bearer {api_key}' -w '\\n'\n"
     ));
     text
 }

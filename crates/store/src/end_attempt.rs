@@ -186,7 +186,9 @@ impl Store {
         if !self.insert_event(tx, tenant, &event, now).await? {
             return Ok(known.progress.status);
         }
-        let progress = known.progress.after_event(own.kind, false, time::stored(now));
+        let mut progress = known.progress.after_event(own.kind, false, time::stored(now));
+        // They count what is reported: a provider may have a word of its own for the same.
+        progress.counters = known.progress.counters;
         let figures = Figures::of(own.kind, false);
         let mut change = Change::new(progress, known.figures.and(figures)).with_code(own.kind, own.code);
         if own.kind.status().is_none() && progress.status == Status::Queued {

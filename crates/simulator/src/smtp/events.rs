@@ -62,14 +62,14 @@ impl Tell for EventTeller {
 
 fn word(status: Status) -> Option<&'static str> {
     Some(match status {
-        Status::Sent => "sent",
         Status::Delivered => "delivered",
         Status::Opened => "opened",
         Status::Clicked => "clicked",
         Status::Bounced | Status::Undelivered | Status::Failed => "bounced",
         Status::Complained => "complained",
         Status::Unsubscribed => "unsubscribed",
-        Status::Queued | Status::Delayed | Status::Read | Status::Dropped => return None,
+        // Whoever handed the mail over knows that it was sent.
+        Status::Sent | Status::Queued | Status::Delayed | Status::Read | Status::Dropped => return None,
     })
 }
 
