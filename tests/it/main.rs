@@ -6,6 +6,7 @@ mod cli;
 mod clock;
 mod crash;
 mod dead_letters;
+mod dev;
 mod documents;
 mod frozen;
 #[cfg(feature = "services")]
@@ -18,10 +19,13 @@ mod outside;
 mod pauses;
 #[cfg(feature = "services")]
 mod queue_away;
+mod reconciling;
 mod refusals;
+mod replies;
 mod sending;
 mod settings;
 mod shutdown;
 #[cfg(feature = "services")]
 mod store_away;
+mod troubles;
 mod webhooks;

@@ -169,10 +169,11 @@ impl Sending {
         // The oldest is another account's, by which nothing of this one's is taken.
         create("another-accounts-token");
         let endpoint = create(TOKEN);
+        let id = endpoint["id"].as_str().unwrap().to_owned();
         let mut account = TwilioAccount::new(SID, TOKEN);
-        account.sms_url = endpoint["url"].as_str().map(str::to_owned);
+        account.sms_url = Some(format!("{}/webhooks/twilio/{id}", sending.app.public_url()));
         sending.simulator.put_account(Account::Twilio(account)).unwrap();
-        sending.twilio_endpoint = endpoint["id"].as_str().map(str::to_owned);
+        sending.twilio_endpoint = Some(id);
         let twilio = sending.good("twilio");
         sending.route("sms", &[&twilio]);
         sending

@@ -338,27 +338,6 @@ async fn nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait(combination:
     sending.app.leaves(&["scheduled"]);
 }
 
-on_every_combination!(an_account_that_keeps_failing_is_left_alone_and_tried_again_by_one);
-
-async fn an_account_that_keeps_failing_is_left_alone_and_tried_again_by_one(combination: Combination) {
-    let sending = Sending::by_twilio(combination).await;
-    let away = Misbehaviour::ServerError {
-        status: 503,
-        executed: false,
-    };
-    sending.simulator.set_fault(Fault::from(away).times(5)).unwrap();
-    for number in 0..5 {
-        sending.send(None, &sms(&format!("Number {number}"))).await;
-    }
-    let circuits = || sending.app.relais(&["circuits", "--tenant", &sending.app.tenant])["items"].clone();
-    let is_open = async || circuits()[0]["state"] == "open";
-    sending.app.wait_until("the circuit opens", is_open).await;
-    let metrics = sending.app.get("/metrics").await.body;
-    assert!(metrics.as_str().unwrap().contains("relais_circuit_state{"), "{metrics}");
-    assert_eq!(sending.wait_for_effects(5).await.effects().len(), 5);
-    assert_ne!(circuits()[0]["state"], "open");
-}
-
 on_every_combination!(a_template_is_written_in_versions_and_languages_and_rendered_strictly);
 
 async fn a_template_is_written_in_versions_and_languages_and_rendered_strictly(combination: Combination) {

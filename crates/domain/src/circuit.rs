@@ -21,6 +21,9 @@ pub const OPEN_MAX: TimeDelta = TimeDelta::minutes(10);
 /// How long one that took the probe has it to itself. After that it is taken to have died.
 pub const PROBE: TimeDelta = TimeDelta::seconds(60);
 
+/// When the others ask again while one has the probe: soon, because it is known soon how that one fares.
+pub const PROBED_ASK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+
 stored! {
     /// Whether calls are let through.
     CircuitState {

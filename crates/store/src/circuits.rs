@@ -75,6 +75,9 @@ impl Store {
                 epoch: row.epoch,
                 is_probe: false,
             })),
+            (CircuitState::HalfOpen, Some(until)) if until > now => Ok(Passage::Refused {
+                until: until.min(now + circuit::PROBED_ASK_AGAIN),
+            }),
             (_, Some(until)) if until > now => Ok(Passage::Refused { until }),
             _ => self.claim_probe(tenant, credential, row.epoch, now).await,
         }
@@ -233,7 +236,9 @@ impl Store {
                 is_probe: true,
             })
         } else {
-            Passage::Refused { until }
+            Passage::Refused {
+                until: now + circuit::PROBED_ASK_AGAIN,
+            }
         })
     }
 }
