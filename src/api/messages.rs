@@ -32,16 +32,6 @@ pub(super) struct List {
     limit: Option<u32>,
 }
 
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Events {
-    /// Go on where an earlier answer ended: its `next_cursor`.
-    cursor: Option<String>,
-    /// At most this many, 1 to 500; 50 when not given.
-    limit: Option<u32>,
-}
-
 /// One message and what became of it.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Message {
@@ -92,24 +82,6 @@ pub(super) struct Message {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Messages {
     items: Vec<Message>,
-    next_cursor: Option<String>,
-}
-
-/// One event of a message.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Event {
-    id: Uuid,
-    event: String,
-    /// When it happened, by the provider's clock.
-    occurred_at: DateTime<Utc>,
-    /// When it was recorded here.
-    recorded_at: DateTime<Utc>,
-}
-
-/// A message's events, in the order in which they happened.
-#[derive(Serialize, ToSchema)]
-pub(super) struct MessageEvents {
-    items: Vec<Event>,
     next_cursor: Option<String>,
 }
 
@@ -177,39 +149,11 @@ pub(super) async fn show(
     waiting.map(|waiting| Json(waiting.into())).ok_or_else(unknown)
 }
 
-/// A message's events.
-#[utoipa::path(get, path = "/v1/messages/{id}/events", tag = "messages", params(("id" = Uuid, Path,), Events),
-    security(("api_key" = [])), responses((status = 200, body = MessageEvents), (status = 404)))]
-pub(super) async fn events(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Parameters(asked): Parameters<Events>,
-) -> Result<Json<MessageEvents>, Problem> {
-    let id = message_id(&id)?;
-    let after = cursor(asked.cursor.as_deref())?;
-    let limit = limit(asked.limit)?;
-    if api.store.message(caller.tenant, id).await?.is_none() {
-        find_waiting(&api, caller.tenant.0, id).await?.ok_or_else(unknown)?;
-    }
-    let page = api.store.message_events(caller.tenant, id, after, limit).await?;
-    let items = page.items.into_iter().map(|event| Event {
-        id: event.id.0,
-        event: event.kind.as_str().to_owned(),
-        occurred_at: event.occurred_at,
-        recorded_at: event.recorded_at,
-    });
-    Ok(Json(MessageEvents {
-        items: items.collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
-    }))
-}
-
-fn message_id(text: &str) -> Result<MessageId, Problem> {
+pub(super) fn message_id(text: &str) -> Result<MessageId, Problem> {
     text.parse().map_err(|_| unknown())
 }
 
-fn unknown() -> Problem {
+pub(super) fn unknown() -> Problem {
     Problem::new(Code::NotFound, "There is no message with this id.")
 }
 

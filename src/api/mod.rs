@@ -6,6 +6,7 @@
 mod auth;
 mod body;
 mod cursor;
+mod events;
 mod interactions;
 mod jobs;
 mod leads;
@@ -42,7 +43,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/leads/hot", get(leads::hot))
         .route("/v1/messages", get(messages::list).post(send::create))
         .route("/v1/messages/{id}", get(messages::show))
-        .route("/v1/messages/{id}/events", get(messages::events))
+        .route("/v1/messages/{id}/events", get(events::list))
         .route("/v1/stats/delivery", get(stats::delivery))
         .route("/v1/otp", post(otp::ask))
         .route("/v1/otp/{id}/verify", post(otp::verify))

@@ -7,7 +7,7 @@ use utoipa::{Modify, OpenApi};
 #[derive(OpenApi)]
 #[openapi(
     info(title = "relais", description = "A queue-driven backend for business messaging"),
-    paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::messages::events,
+    paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::events::list,
         super::stats::delivery, super::otp::ask, super::otp::verify, super::templates::create, super::templates::list,
         super::templates::versions, super::templates::preview, super::suppressions::list, super::suppressions::add,
         super::suppressions::lift, super::leads::hot, super::interactions::list, super::interactions::show, webhook, provider_webhook,

@@ -111,9 +111,12 @@ async fn each_printed_line_sends_a_message_that_arrives_and_a_reply_comes_back()
     let dev = Dev::start().await;
     let mut to_ana = None;
     for (what, expected) in [
-        ("# A mail.", &["sent", "delivered", "opened"][..]),
-        ("# A text message.", &["accepted", "sent", "delivered"]),
-        ("# A message by WhatsApp.", &["accepted", "sent", "delivered", "read"]),
+        ("# A mail.", &["queued", "sent", "delivered", "opened"][..]),
+        ("# A text message.", &["queued", "accepted", "sent", "delivered"]),
+        (
+            "# A message by WhatsApp.",
+            &["queued", "accepted", "sent", "delivered", "read"],
+        ),
     ] {
         let line = dev.line(what);
         let id = dev.paste(&line).await;

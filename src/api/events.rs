@@ -1,0 +1,92 @@
+//! `GET /v1/messages/{id}/events`: what happened to a message.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use chrono::{DateTime, Utc};
+use domain::{EventId, MessageId};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::Api;
+use super::auth::Caller;
+use super::cursor::{Parameters, cursor, limit};
+use super::messages::{message_id, unknown};
+use super::send::find_waiting;
+use crate::problem::Problem;
+
+/// The first thing that happens to a message of ours; the store has it as the message itself.
+const QUEUED: &str = "queued";
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Events {
+    /// Go on where an earlier answer ended: its `next_cursor`.
+    cursor: Option<String>,
+    /// At most this many, 1 to 500; 50 when not given.
+    limit: Option<u32>,
+}
+
+/// One event of a message.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Event {
+    id: Uuid,
+    /// `queued`, then what was tried and what its provider reported: `accepted`, `sent`, `delivered`, `not_sent` …
+    event: String,
+    /// When it happened, by the provider's clock.
+    occurred_at: DateTime<Utc>,
+    /// When it was recorded here.
+    recorded_at: DateTime<Utc>,
+}
+
+/// A message's events, in the order in which they happened.
+#[derive(Serialize, ToSchema)]
+pub(super) struct MessageEvents {
+    items: Vec<Event>,
+    next_cursor: Option<String>,
+}
+
+/// A message's events. That of a message which was asked for here begins with `queued`.
+#[utoipa::path(get, path = "/v1/messages/{id}/events", tag = "messages", params(("id" = Uuid, Path,), Events),
+    security(("api_key" = [])), responses((status = 200, body = MessageEvents), (status = 404)))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Parameters(asked): Parameters<Events>,
+) -> Result<Json<MessageEvents>, Problem> {
+    let id = message_id(&id)?;
+    let after = cursor(asked.cursor.as_deref())?;
+    let limit = limit(asked.limit)?;
+    let queued_at = queued_at(&api, caller, id).await?;
+    // A page of one has no room for both.
+    let queued_at = queued_at.filter(|_| after.is_none() && limit > 1);
+    let limit = limit - u32::from(queued_at.is_some());
+    let page = api.store.message_events(caller.tenant, id, after, limit).await?;
+    let queued = queued_at.map(|at| Event {
+        id: EventId::of_message(id, QUEUED, 0).0,
+        event: QUEUED.to_owned(),
+        occurred_at: at,
+        recorded_at: at,
+    });
+    let recorded = page.items.into_iter().map(|event| Event {
+        id: event.id.0,
+        event: event.kind.as_str().to_owned(),
+        occurred_at: event.occurred_at,
+        recorded_at: event.recorded_at,
+    });
+    Ok(Json(MessageEvents {
+        items: queued.into_iter().chain(recorded).collect(),
+        next_cursor: page.next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+/// When a message was asked for; `None` if nobody asked for it here, and it was only ever reported.
+async fn queued_at(api: &Api, caller: Caller, id: MessageId) -> Result<Option<DateTime<Utc>>, Problem> {
+    if let Some(known) = api.store.message(caller.tenant, id).await? {
+        return Ok(known.class.map(|_| known.created_at));
+    }
+    let waiting = find_waiting(api, caller.tenant.0, id).await?.ok_or_else(unknown)?;
+    Ok(DateTime::from_timestamp_millis(waiting.created_at))
+}
