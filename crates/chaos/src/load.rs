@@ -196,12 +196,12 @@ impl Load {
         let (status, body) = match heard.await {
             Ok(heard) => heard,
             Err(error) => {
-                let what = if error.is_timeout() {
+                let how = if error.is_timeout() {
                     "no answer in time"
                 } else {
                     "no answer"
                 };
-                self.book.answered(what.to_owned());
+                self.book.answered(format!("{what}: {how}"));
                 return Answer::NotNow;
             }
         };
