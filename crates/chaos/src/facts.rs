@@ -104,7 +104,7 @@ impl Facts {
             db,
             (String, i64, i64),
             "SELECT contact.external_id, CAST(lead.score AS BIGINT),
-                    CAST((SELECT SUM(entry.points) FROM lead_ledger entry
+                    CAST((SELECT COALESCE(SUM(entry.points), 0) FROM lead_ledger entry
                           WHERE entry.tenant_id = contact.tenant_id AND entry.contact_id = contact.id) AS BIGINT)
              FROM contacts contact
              JOIN lead_scores lead ON lead.tenant_id = contact.tenant_id AND lead.contact_id = contact.id
