@@ -97,7 +97,7 @@ impl Crew {
     /// When a job could outlast its lease.
     pub fn start(settings: &Settings, registry: Registry<jobs::Ctx>, ctx: jobs::Ctx) -> anyhow::Result<Self> {
         let (backend, clock) = (Arc::clone(ctx.queue.backend()), ctx.queue.clock().clone());
-        let keyring = ctx.queue.keyring().clone();
+        let (keyring, store) = (ctx.queue.keyring().clone(), ctx.store.clone());
         let runner = Arc::new(Runner {
             registry,
             ctx: Arc::new(ctx),
@@ -126,6 +126,7 @@ impl Crew {
         let control = Control {
             backend: Arc::clone(&backend),
             clock: clock.clone(),
+            store,
             session: card.session,
             runner,
             switches: switches.clone(),
@@ -230,7 +231,7 @@ async fn announce(backend: Arc<dyn Backend>, clock: Clock, card: Worker, quiet: 
     loop {
         beat.tick().await;
         let mut card = card.clone();
-        if quiet.is() {
+        if quiet.claims_nothing() {
             card.queues.clear();
         }
         if let Err(error) = backend.announce(&card, clock.now() + millis(believed)).await {

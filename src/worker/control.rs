@@ -1,10 +1,11 @@
-//! What a worker heeds beside its jobs: pauses, and what was parked and can run now.
+//! What a worker heeds beside its jobs: pauses, whether its store answers, and what was parked and can run now.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use queue::{Backend, Clock, Pause, QueueError, Runner, Scope, Switch};
+use store::Store;
 use uuid::Uuid;
 
 /// How often pauses are asked for.
@@ -17,12 +18,17 @@ const FREE_EVERY: u32 = 5;
 /// The name under which a worker pauses itself.
 const BY_SIGNAL: &str = "SIGUSR1";
 
+/// So many questions in a row the store has left unanswered when it counts as away. One may have met a full pool.
+const UNANSWERED_MAX: u32 = 2;
+
 /// Whether this worker claims.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quiet {
     /// A signal asked for it, and the queue has not been told yet.
     asked: Arc<AtomicBool>,
     is: Arc<AtomicBool>,
+    /// The store is away. Jobs would only fail, and wait the longer the longer it is away; so they stay where they are.
+    storeless: Arc<AtomicBool>,
 }
 
 impl Quiet {
@@ -32,8 +38,14 @@ impl Quiet {
         self.is.store(true, Ordering::Relaxed);
     }
 
+    /// An operator asked for it.
     pub(super) fn is(&self) -> bool {
         self.is.load(Ordering::Relaxed)
+    }
+
+    /// Nothing is claimed, whatever the reason.
+    pub(super) fn claims_nothing(&self) -> bool {
+        self.is() || self.storeless.load(Ordering::Relaxed)
     }
 }
 
@@ -41,6 +53,7 @@ impl Quiet {
 pub(super) struct Control<C> {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) clock: Clock,
+    pub(super) store: Store,
     pub(super) session: Uuid,
     pub(super) runner: Arc<Runner<C>>,
     pub(super) switches: Vec<Switch>,
@@ -51,8 +64,15 @@ impl<C: Send + Sync + 'static> Control<C> {
     pub(super) async fn heed(self) {
         let mut beat = tokio::time::interval(LOOK_EVERY);
         let mut look: u32 = 0;
+        let mut unanswered = 0;
         loop {
             beat.tick().await;
+            unanswered = if self.store.db().ping().await.is_ok() {
+                0
+            } else {
+                unanswered + 1
+            };
+            self.note_the_store(unanswered < UNANSWERED_MAX);
             if let Err(error) = self.round(look).await {
                 tracing::debug!(%error, "Pauses and parked jobs could not be looked for.");
             }
@@ -88,7 +108,25 @@ impl<C: Send + Sync + 'static> Control<C> {
             return;
         }
         tracing::info!(is_quiet, "An operator said whether this worker claims.");
-        self.switches.iter().for_each(|switch| switch.flow(!is_quiet));
+        self.switch();
+    }
+
+    fn note_the_store(&self, answers: bool) {
+        let storeless = !answers;
+        if self.quiet.storeless.swap(storeless, Ordering::Relaxed) == storeless {
+            return;
+        }
+        if answers {
+            tracing::info!("The store answers again.");
+        } else {
+            tracing::warn!("The store does not answer: claiming nothing until it does.");
+        }
+        self.switch();
+    }
+
+    fn switch(&self) {
+        let flows = !self.quiet.claims_nothing();
+        self.switches.iter().for_each(|switch| switch.flow(flows));
     }
 
     /// Frees what was parked for want of a kind or key that this process has, or by a pause that is over.
