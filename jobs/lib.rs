@@ -3,6 +3,8 @@
 //! Start reading at [`RecordEmailEvent`]. A job's payload holds ids and small values; everything else is loaded when it
 //! runs. Its doc says what happens when it runs twice, and when it runs late.
 
+mod act_on_dead_letters;
+pub mod bulk;
 mod look_up_message;
 pub mod outside;
 mod purge_queue;
@@ -18,6 +20,7 @@ mod send_sms;
 mod send_whatsapp;
 pub mod sending;
 
+pub use act_on_dead_letters::ActOnDeadLetters;
 pub use look_up_message::LookUpMessage;
 pub use outside::Outside;
 pub use purge_queue::PurgeQueue;
@@ -55,6 +58,7 @@ pub fn registry() -> Registry<Ctx> {
         .with::<ReconcileMessages>()
         .with::<LookUpMessage>()
         .with::<PurgeQueue>()
+        .with::<ActOnDeadLetters>()
         .with::<SendBulk>()
         .with::<SendEmail>()
         .with::<SendSms>()

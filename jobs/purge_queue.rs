@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use queue::backend::Purged;
 use queue::{Attempt, Backoff, Job, JobError, Policy, Queue};
 use serde::{Deserialize, Serialize};
 
 use crate::Ctx;
 
-/// Dead letters are kept this long.
+/// Dead letters are kept this long; so is what was done with them.
 const DEAD_KEPT: chrono::Duration = chrono::Duration::days(90);
 
 /// One run asks for at most this many bounded purges of each queue, so that it ends well within its time-out …
@@ -18,7 +19,7 @@ const ROUNDS_MAX: usize = 50;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Forgets what the queue need not know any more: keys of jobs that ended more than a week ago, dead letters older than
-/// 90 days.
+/// 90 days, and as late what operators did with dead letters.
 ///
 /// Twice is harmless: the second run finds less to do. Late is harmless: it only removes what is old.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,6 +64,9 @@ impl Job for PurgeQueue {
                 tracing::warn!(%queue, purged, "Dead letters older than 90 days were removed.");
             }
         }
+        let before = DateTime::from_timestamp_millis(dead_before).unwrap_or_default();
+        ctx.store.forget_bulk_actions(before).await?;
+        ctx.store.forget_dead_letter_edits(before).await?;
         if left {
             return Err(JobError::Snooze(PAUSE));
         }

@@ -38,6 +38,13 @@ impl Answer {
         }
     }
 
+    /// The same with something more to say, under a name of its own.
+    pub(super) fn and(mut self, name: &str, json: Value, words: &str) -> Self {
+        self.json[name] = json;
+        self.words += words;
+        self
+    }
+
     /// What programs see of it.
     pub(super) fn into_json(self) -> Value {
         self.json

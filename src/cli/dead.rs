@@ -4,22 +4,22 @@ mod edit;
 mod transfer;
 mod which;
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
+use ::jobs::bulk::renewed;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
-use queue::backend::{BATCH_MAX, Backend, DeadGroup, Kept, State};
-use queue::clock::millis;
-use queue::envelope::Envelope;
-use queue::{Clock, JobId, Millis};
+use domain::BulkAct;
+use queue::backend::{Backend, DeadGroup, Kept, State};
+use queue::{Clock, JobId};
 use serde_json::{Value, json};
 
 use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
-use super::{jobs, pages};
+use super::many::{self, How};
+use super::{history, jobs, pages, pause};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -46,7 +46,7 @@ pub(super) enum Command {
         #[command(flatten)]
         which: Which,
     },
-    /// Show a dead letter: why it died, each failed attempt, and its payload.
+    /// Show a dead letter: why it died, each failed attempt, each call to a provider, its payload, and what was edited.
     Show {
         /// The job's id.
         id: JobId,
@@ -54,12 +54,25 @@ pub(super) enum Command {
         #[arg(long)]
         reveal: bool,
     },
-    /// Run dead letters again, with all their attempts. Exit status 1 if one of the ids is not a dead letter.
+    /// Run dead letters again, with all their attempts: some by id, at once, or all that match, by a bulk action.
     ///
-    /// Examples: relais dead retry 0b81…   ·   relais dead retry --all --kind record_email_event --limit 10
-    #[command(override_usage = "relais dead retry ID…\n       relais dead retry --all [--kind KIND] [--limit N] …")]
-    Retry(Selection),
-    /// Replace a dead letter's payload. What its kind cannot read is refused; what changed is printed.
+    /// Exit status 1 if one of the ids is not a dead letter.
+    ///
+    /// Examples: relais dead retry 0b81…   ·   relais dead retry --kind send_sms --preview
+    ///           relais dead retry --kind send_sms --canary 10 --rate 200/s --yes --by ann
+    #[command(
+        override_usage = "relais dead retry ID…\n       relais dead retry --all|--kind KIND|… --preview\n       \
+                                relais dead retry --all|--kind KIND|… [--canary K] [--rate N/s] --yes [--wait]"
+    )]
+    Retry {
+        #[command(flatten)]
+        these: These,
+        /// Retry so many first, the latest to die, and wait for them to end; if one dies again, leave the others alone.
+        #[arg(long, conflicts_with = "ids", value_parser = clap::value_parser!(u32).range(1..))]
+        canary: Option<u32>,
+    },
+    /// Replace a dead letter's payload. What its kind cannot read is refused; what changed is printed, and kept for
+    /// `relais dead show`.
     ///
     /// It stays dead: `relais dead retry ID` runs it again.
     Edit {
@@ -71,10 +84,18 @@ pub(super) enum Command {
         /// Print what changed in clear.
         #[arg(long)]
         reveal: bool,
+        /// Who edits; shown with the dead letter.
+        #[arg(long)]
+        by: Option<String>,
     },
-    /// Remove dead letters for good. Exit status 1 if one of the ids is not a dead letter.
-    #[command(override_usage = "relais dead delete ID…\n       relais dead delete --all [--kind KIND] [--limit N] …")]
-    Delete(Selection),
+    /// Remove dead letters for good: some by id, at once, or all that match, by a bulk action.
+    ///
+    /// Exit status 1 if one of the ids is not a dead letter.
+    #[command(
+        override_usage = "relais dead delete ID…\n       relais dead delete --all|--kind KIND|… --preview\n       \
+                                relais dead delete --all|--kind KIND|… [--rate N/s] --yes [--wait]"
+    )]
+    Delete(These),
     /// Print dead letters with payload and failed attempts, one JSON object a line, for `import`.
     Export {
         #[command(flatten)]
@@ -94,18 +115,18 @@ pub(super) enum Command {
 
 /// Some by name, or all that match.
 #[derive(Args)]
-pub(super) struct Selection {
+#[group(skip)]
+pub(super) struct These {
     /// The jobs' ids.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    #[arg(required_unless_present_any = ["all", "Which"], conflicts_with_all = ["all", "Which"])]
     ids: Vec<JobId>,
-    /// All that match the filters.
+    /// All that match the filters; without a filter, all there are.
     #[arg(long)]
     all: bool,
     #[command(flatten)]
     which: Which,
-    /// At most this many, latest death first: try some before all.
-    #[arg(long, value_parser = pages::limit, requires = "all")]
-    limit: Option<usize>,
+    #[command(flatten)]
+    how: How,
 }
 
 pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result<Answer> {
@@ -129,29 +150,42 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Show { id, reveal } => {
             let kept = find(&*backend, id).await?;
-            Ok(jobs::show(item(&kept), &kept, &settings.keyring, reveal))
+            let shown = jobs::show(item(&kept), &kept, &settings.keyring, reveal);
+            Ok(history::with(shown, &kept, reveal, settings).await)
         }
-        Command::Retry(selection) => {
+        Command::Retry { these, canary } if these.ids.is_empty() => {
+            many::run(BulkAct::Retry, these.which.selection(), canary, these.how, settings).await
+        }
+        Command::Delete(these) if these.ids.is_empty() => {
+            many::run(BulkAct::Delete, these.which.selection(), None, these.how, settings).await
+        }
+        Command::Retry { these, .. } => {
             let now = Clock::System.now();
-            let (done, missing) = each(&*backend, selection, async |kept: Kept| {
+            let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
                 backend.retry_dead(kept.id, renewed(&kept, now).as_deref(), now).await
             })
             .await?;
             Ok(counted("retried", "will run again", done, &missing))
         }
-        Command::Delete(selection) => {
-            let (done, missing) = each(&*backend, selection, async |kept: Kept| {
+        Command::Delete(these) => {
+            let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
                 backend.delete_dead(kept.id).await
             })
             .await?;
             Ok(counted("deleted", "removed for good", done, &missing))
         }
-        Command::Edit { id, payload, reveal } => {
+        Command::Edit {
+            id,
+            payload,
+            reveal,
+            by,
+        } => {
             let mut new = Vec::new();
             open(&payload)?
                 .read_to_end(&mut new)
                 .with_context(|| format!("{} cannot be read", payload.display()))?;
-            edit::edit(&*backend, id, &new, reveal, settings).await
+            let by = by.unwrap_or_else(pause::whoever);
+            edit::edit(&*backend, id, &new, reveal, by, settings).await
         }
         Command::Export { which, reveal } => transfer::export(&*backend, &which, reveal, settings).await,
         Command::Import { file } => transfer::import(&*backend, open(&file)?, settings).await,
@@ -168,15 +202,15 @@ async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kept> {
     Ok(kept)
 }
 
-/// Does something with each selected dead letter; answers how often it was done, and which ids were none.
+/// Does something with each of some dead letters; answers how often it was done, and which ids were none.
 async fn each(
     backend: &dyn Backend,
-    selection: Selection,
+    ids: Vec<JobId>,
     act: impl AsyncFn(Kept) -> Result<bool, queue::QueueError>,
 ) -> anyhow::Result<(usize, Vec<JobId>)> {
     let mut done = 0;
     let mut missing = Vec::new();
-    for id in selection.ids {
+    for id in ids {
         let kept = backend
             .find(id)
             .await?
@@ -191,26 +225,7 @@ async fn each(
             missing.push(id);
         }
     }
-    if !selection.all {
-        return Ok((done, missing));
-    }
-    let (filter, text) = (selection.which.filter(), selection.which.text);
-    let limit = selection.limit.unwrap_or(usize::MAX);
-    // What is retried may die again while this goes on; each is taken once.
-    let mut met = BTreeSet::new();
-    let mut cursor = None;
-    loop {
-        let page = pages::dead(backend, &filter, text.as_deref(), BATCH_MAX.min(limit - done), cursor).await?;
-        for kept in page.items {
-            if met.insert(kept.id) && act(kept).await? {
-                done += 1;
-            }
-        }
-        cursor = page.next_cursor;
-        if cursor.is_none() || done >= limit {
-            return Ok((done, missing));
-        }
-    }
+    Ok((done, missing))
 }
 
 fn counted(name: &str, words: &str, done: usize, missing: &[JobId]) -> Answer {
@@ -220,23 +235,6 @@ fn counted(name: &str, words: &str, done: usize, missing: &[JobId]) -> Answer {
         text += &format!("\nNot a dead letter: {}", ids.join(", "));
     }
     Answer::new(json!({ name: done, "missing": ids }), text).failed_if(!ids.is_empty())
-}
-
-/// An envelope with a new expiry, if the old one has passed: otherwise the job would expire again at once.
-fn renewed(kept: &Kept, now: Millis) -> Option<Vec<u8>> {
-    let envelope = Envelope::decode(&kept.body)?;
-    let expires_at = envelope.expires_at.filter(|at| *at <= now)?;
-    let usual = ::jobs::registry()
-        .policy(envelope.kind)
-        .map(|policy| policy.expires.map(millis));
-    let span = usual.unwrap_or(Some(expires_at - envelope.created_at));
-    Some(
-        Envelope {
-            expires_at: span.map(|span| now + span),
-            ..envelope
-        }
-        .encode(),
-    )
 }
 
 /// A file, or what comes in; `-` says so.
@@ -292,46 +290,4 @@ fn row(kept: &Kept) -> [String; 7] {
         kept.attempts.to_string(),
         died,
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use queue::Queue;
-    use queue::backend::Reason;
-    use uuid::Uuid;
-
-    fn dead_letter(expires_at: Option<Millis>) -> Kept {
-        let envelope = Envelope {
-            created_at: 100,
-            expires_at,
-            correlation: Uuid::nil(),
-            kind: "of_another_version",
-            sealed: b"x",
-        };
-        Kept {
-            id: JobId(Uuid::nil()),
-            queue: Queue::Default,
-            tenant: Uuid::nil(),
-            attempts: 1,
-            crashes: 0,
-            state: State::Dead {
-                reason: Reason::Expired,
-                died_at: 500,
-            },
-            keys: queue::Keys::default(),
-            body: envelope.encode(),
-            errors: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn an_expired_job_that_is_retried_gets_its_span_again() {
-        let body = renewed(&dead_letter(Some(400)), 1000).unwrap();
-        let envelope = Envelope::decode(&body).unwrap();
-        assert_eq!((envelope.expires_at, envelope.created_at), (Some(1300), 100));
-        assert_eq!(renewed(&dead_letter(Some(1001)), 1000), None);
-        assert_eq!(renewed(&dead_letter(None), 1000), None);
-    }
 }

@@ -3,14 +3,17 @@
 //! Each command turns into an [`Answer`], which is printed for people or, with `--json`, for programs.
 
 mod answer;
+mod bulk;
 mod circuits;
 mod credential;
 mod dead;
 mod doctor;
 mod endpoint;
+mod history;
 mod jobs;
 mod key;
 mod limits;
+mod many;
 mod migrate;
 mod pages;
 mod pause;
@@ -132,6 +135,9 @@ enum Command {
     /// Jobs that died: look at them, correct them, run them again.
     #[command(subcommand)]
     Dead(dead::Command),
+    /// What is being done with many dead letters at once, and what came of it.
+    #[command(subcommand)]
+    Bulk(bulk::Command),
 }
 
 /// Does what the command line asks for.
@@ -221,6 +227,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Schedules => schedules::run(&settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Dead(command) => dead::run(command, &settings).await,
+        Command::Bulk(command) => bulk::run(command, &settings).await,
         Command::Dev | Command::Web | Command::Worker | Command::Clock | Command::Migrate | Command::Doctor => {
             unreachable!("these were taken care of above")
         }

@@ -75,6 +75,6 @@ pub(super) async fn start(backend: &dyn Backend, scope: Scope) -> anyhow::Result
 }
 
 /// Who asks, when nobody says.
-fn whoever() -> String {
+pub(super) fn whoever() -> String {
     std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned())
 }

@@ -146,6 +146,16 @@ impl Change {
         json!({ "path": self.path, "before": self.before, "after": self.after })
     }
 
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    pub(super) fn read(json: &Value) -> Option<Self> {
+        let value = |name: &str| json.get(name).filter(|value| !value.is_null()).cloned();
+        Some(Self {
+            path: json.get("path")?.as_str()?.to_owned(),
+            before: value("before"),
+            after: value("after"),
+        })
+    }
+
     /// Lines with a minus for what goes and a plus for what comes.
     pub(super) fn words(&self) -> String {
         let line = |sign: char, value: &Option<Value>| {
@@ -238,5 +248,10 @@ mod tests {
             .collect();
         assert!(shown.starts_with("- a.subject: \"<1 bytes>\"\n"), "{shown}");
         assert_eq!(differences(&before, &before), []);
+        let read: Vec<_> = differences(&before, &after)
+            .iter()
+            .filter_map(|change| Change::read(&change.to_json()))
+            .collect();
+        assert_eq!(read, differences(&before, &after));
     }
 }

@@ -227,7 +227,7 @@ fn what_is_refused_ends_with_1_and_what_is_not_understood_with_2() {
     let installation = Installation::new();
     installation.json(&["tenant", "create", "Acme"]);
     let nobody = Uuid::from_u128(1).to_string();
-    let refused: [(&[&str], &str); 6] = [
+    let refused: [(&[&str], &str); 7] = [
         (&["tenant", "create", "Acme"], "exists already"),
         (&["tenant", "create", " "], "needs a name"),
         (&["key", "create", "--tenant", &nobody], "there is no tenant"),
@@ -237,13 +237,14 @@ fn what_is_refused_ends_with_1_and_what_is_not_understood_with_2() {
         ),
         (&["dead", "show", &nobody], "there is no job"),
         (&["key", "revoke", &nobody], "there is no key"),
+        (&["bulk", "show", &nobody], "there is no bulk action"),
     ];
     for (arguments, expected) in refused {
         let (status, message) = installation.refused(arguments);
         assert_eq!(status, 1, "{arguments:?}");
         assert!(message.contains(expected), "{arguments:?}: {message}");
     }
-    let misunderstood: [&[&str]; 7] = [
+    let misunderstood: [&[&str]; 10] = [
         &["nonsense"],
         &["tenant", "create"],
         &["key", "create", "--tenant", "not-an-id"],
@@ -251,6 +252,9 @@ fn what_is_refused_ends_with_1_and_what_is_not_understood_with_2() {
         &["queues", "pause", "nowhere"],
         &["dead", "retry"],
         &["dead", "retry", &nobody, "--all"],
+        &["dead", "retry", &nobody, "--kind", "send_sms"],
+        &["dead", "delete", "--all", "--canary", "3"],
+        &["dead", "retry", "--all", "--yes", "--rate", "5/m"],
     ];
     for arguments in misunderstood {
         assert_eq!(installation.refused(arguments).0, 2, "{arguments:?}");
@@ -372,7 +376,12 @@ async fn a_payload_is_replaced_only_by_one_that_its_kind_can_read() {
         .await
         .to_string();
     installation.kill_all().await;
-    let edit = |payload: &str| installation.run(&["dead", "edit", &id, "--payload", "-", "--json"], payload);
+    let edit = |payload: &str| {
+        installation.run(
+            &["dead", "edit", &id, "--payload", "-", "--by", "ann", "--json"],
+            payload,
+        )
+    };
 
     let refused = edit(r#"{"endpoint":"0195c0de-0000-7000-8000-000000000000"}"#);
     assert_eq!(refused.status.code(), Some(1));
@@ -391,10 +400,24 @@ async fn a_payload_is_replaced_only_by_one_that_its_kind_can_read() {
     assert!(!changes.to_string().contains("marie@example.com"), "{changes}");
     let shown = installation.json(&["dead", "show", &id, "--reveal"]);
     assert_eq!((&shown["payload"], &shown["reason"]), (&event(), &"attempts".into()));
+
+    let edits = shown["edits"].as_array().unwrap();
+    assert_eq!(
+        (edits.len(), &edits[0]["by"]),
+        (1, &"ann".into()),
+        "what was refused is no edit"
+    );
+    let change = json!({ "path": "endpoint", "before": 5, "after": event()["endpoint"] });
+    assert_eq!(edits[0]["changes"][0], change);
+    let masked = installation.json(&["dead", "show", &id])["edits"].to_string();
+    assert!(
+        masked.contains("endpoint") && !masked.contains("marie@example.com"),
+        "{masked}"
+    );
 }
 
 #[tokio::test]
-async fn many_dead_letters_are_exported_retried_a_few_at_a_time_and_deleted() {
+async fn many_dead_letters_are_exported_counted_and_acted_on_by_a_bulk_action() {
     let installation = Installation::new();
     for number in 0..5 {
         installation
@@ -416,19 +439,62 @@ async fn many_dead_letters_are_exported_retried_a_few_at_a_time_and_deleted() {
     assert_eq!(lines.len(), 5);
     has_fields(&lines[0], &["id", "kind", "reason", "payload", "errors"]);
 
-    let retried =
-        |arguments: &[&str]| installation.json(&[&["dead", "retry", "--all"], arguments].concat())["retried"].clone();
-    assert_eq!(retried(&["--tenant", &Uuid::from_u128(6).to_string()]), 0);
-    assert_eq!(retried(&["--limit", "2"]), 2);
+    let counted = installation.json(&["dead", "retry", "--kind", KIND, "--preview"]);
     assert_eq!(
-        installation.json(&["dead", "delete", "--all", "--kind", KIND])["deleted"],
-        3
+        (&counted["matched"], &counted["groups"][0]["count"]),
+        (&5.into(), &5.into())
     );
-    let queues = installation.json(&["queues"]);
+    let nobodys = Uuid::from_u128(6).to_string();
+    let none = installation.json(&["dead", "retry", "--tenant", &nobodys, "--yes"]);
+    assert_eq!((&none["id"], &none["matched"]), (&Value::Null, &0.into()));
+    let (status, counted) = installation.json_and_status(&["dead", "delete", "--all"]);
     assert_eq!(
-        (&queues["items"][1]["ready"], &queues["items"][1]["dead"]),
-        (&2.into(), &0.into())
+        (status, &counted["matched"]),
+        (1, &5.into()),
+        "without --yes nothing is done"
     );
+    assert_eq!(installation.json(&["bulk", "list"])["items"], json!([]));
+
+    let begun = installation.json(&[
+        "dead", "retry", "--all", "--canary", "2", "--rate", "7/s", "--yes", "--by", "ann",
+    ]);
+    has_fields(
+        &begun,
+        &[
+            "id",
+            "action",
+            "filter",
+            "state",
+            "matched",
+            "done",
+            "failed",
+            "created_at",
+        ],
+    );
+    assert_eq!(
+        (&begun["canary"], &begun["rate"], &begun["asked_by"], &begun["state"]),
+        (&2.into(), &7.into(), &"ann".into(), &"running".into())
+    );
+    let id = begun["id"].as_str().unwrap();
+    let shown = installation.json(&["bulk", "show", id]);
+    assert_eq!(
+        (&shown["job"]["state"], &shown["failures"]),
+        (&"ready".into(), &json!([]))
+    );
+    assert_eq!(
+        installation.json(&["bulk", "pause", id, "--by", "bob"])["changed_by"],
+        "bob"
+    );
+    assert_eq!(installation.json(&["bulk", "resume", id])["state"], "running");
+    assert_eq!(installation.json(&["bulk", "cancel", id])["state"], "cancelled");
+    for verb in ["pause", "resume", "cancel"] {
+        assert_eq!(
+            installation.json_and_status(&["bulk", verb, id]).0,
+            1,
+            "{verb}: it has ended"
+        );
+    }
+    assert_eq!(installation.json(&["queues"])["items"][1]["dead"], 5);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod app;
+mod bulk;
 mod cli;
 mod clock;
 mod crash;

@@ -53,6 +53,8 @@ id! {
     CredentialId,
     /// A message that came in, by (endpoint, identity).
     InboundId,
+    /// Something that is done with many dead letters.
+    BulkActionId,
 }
 
 /// The root of every derived id. Changing it would make every known event count again.

@@ -4,6 +4,7 @@
 mod stored;
 mod words;
 
+pub mod bulk;
 pub mod channel;
 pub mod circuit;
 pub mod delivery;
@@ -22,12 +23,14 @@ pub mod role;
 pub mod scoring;
 pub mod suppression;
 
+pub use bulk::{BulkAct, BulkNext, BulkProgress, BulkState};
 pub use channel::{Channel, Language};
 pub use circuit::CircuitState;
 pub use delivery::{EmailEvent, Progress, Status, TextEvent};
 pub use email_event::EmailEventRecord;
 pub use ids::{
-    ApiKeyId, ChallengeId, ContactId, CredentialId, EndpointId, EventId, InboundId, InteractionId, MessageId, TenantId,
+    ApiKeyId, BulkActionId, ChallengeId, ContactId, CredentialId, EndpointId, EventId, InboundId, InteractionId,
+    MessageId, TenantId,
 };
 pub use inbound::InboundRecord;
 pub use masking::{EmailAddress, PersonalText};

@@ -79,6 +79,7 @@ macro_rules! lists {
                 "messages that came in from a contact",
                 crate::inbound_messages::list!(TENANT, Some(ContactId(Uuid::from_u128(3))), after, 50),
             );
+            add("bulk actions", crate::bulk_actions::list!(after, 50));
             let all = InboxFilter::default();
             add("inbox", crate::interactions::inbox!(TENANT, all, after, 50));
             let mine = InboxFilter {
@@ -160,6 +161,8 @@ async fn no_list_reads_a_whole_table_on_postgres() {
              SELECT id, md5('o' || name || n)::uuid, 'sms', 'fr', '', sha256((n % 50)::text::bytea), 'k', md5('k' || n % 5)::uuid,
                     n, n, 5, NULL
              FROM tenants, generate_series(1, 3000) n;
+         INSERT INTO bulk_actions (id, act, filter, rate, state, matched, asked_by, created_at, updated_at)
+             SELECT md5('b' || n)::uuid, 'retry', '{}', 1, 'done', 0, 'a', n, n FROM generate_series(1, 3000) n;
          INSERT INTO lead_scores SELECT tenant_id, id, created_at % 50, 0 FROM contacts;
          ANALYZE",
     )

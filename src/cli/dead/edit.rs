@@ -8,6 +8,7 @@ use seal::Keyring;
 use serde_json::{Value, json};
 
 use crate::cli::answer::Answer;
+use crate::cli::history;
 use crate::cli::payload::{self, Change};
 use crate::config::Settings;
 
@@ -17,11 +18,15 @@ pub(super) async fn edit(
     id: JobId,
     new: &[u8],
     reveal: bool,
+    by: String,
     settings: &Settings,
 ) -> anyhow::Result<Answer> {
     let kept = super::find(backend, id).await?;
     let envelope = Envelope::decode(&kept.body).context("its stored form is not one this program ever wrote")?;
     let (body, changes) = replaced(&envelope, id, new, &settings.keyring)?;
+    if !changes.is_empty() {
+        history::keep(&changes, id, by, settings).await?;
+    }
     let changes: Vec<_> = changes
         .into_iter()
         .map(|change| if reveal { change } else { change.masked() })

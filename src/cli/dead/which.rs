@@ -1,5 +1,6 @@
 //! Which dead letters a command means.
 
+use ::jobs::bulk::Selection;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use queue::backend::{DeadFilter, DeadGroup, Reason};
@@ -50,6 +51,14 @@ impl Which {
             group: self.group,
             since: self.since,
             before: self.until,
+        }
+    }
+
+    /// With the text.
+    pub(super) fn selection(&self) -> Selection {
+        Selection {
+            letters: self.filter(),
+            text: self.text.clone(),
         }
     }
 

@@ -11,6 +11,7 @@ mod scene;
 mod any_order;
 mod api_keys;
 mod attempts;
+mod bulk;
 mod circuits;
 mod concurrency;
 mod connecting;

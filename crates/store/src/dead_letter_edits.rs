@@ -1,0 +1,95 @@
+//! What was changed in the payloads of dead letters, and by whom.
+
+use chrono::{DateTime, Utc};
+use domain::PersonalText;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::messages::text;
+use crate::tenants::{context, new_id};
+use crate::{Store, StoreError, time};
+
+/// One edit of a dead letter's payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetterEdit {
+    /// Who made it.
+    pub by: String,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What stood there before and what stands there now, as JSON. May hold anything that a payload holds.
+    pub changes: PersonalText,
+}
+
+impl Store {
+    /// Keeps what is about to be changed in the payload of a dead letter. It is written first: an edit that is cut short
+    /// in between leaves a record of what was meant, never a change without one.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn record_dead_letter_edit(&self, job: Uuid, edit: &DeadLetterEdit) -> Result<(), StoreError> {
+        let id = new_id(edit.at);
+        let changes = self
+            .keyring
+            .seal(&context(COLUMN, id), edit.changes.expose().as_bytes());
+        on!(self.db.writer(), pool =>
+            sqlx::query(
+                "INSERT INTO dead_letter_edits (id, job_id, edited_by, edited_at, changes) VALUES ($1, $2, $3, $4, $5)")
+                .bind(id)
+                .bind(job)
+                .bind(&edit.by)
+                .bind(edit.at.timestamp_millis())
+                .bind(changes)
+                .execute(pool)
+                .await
+                .map(|_| ()))?;
+        Ok(())
+    }
+
+    /// The edits of a dead letter, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when one was sealed under a key that is not in the keyring.
+    pub async fn dead_letter_edits(&self, job: Uuid) -> Result<Vec<DeadLetterEdit>, StoreError> {
+        let rows: Vec<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as(
+                "SELECT id, edited_by, edited_at, changes FROM dead_letter_edits WHERE job_id = $1
+                 ORDER BY edited_at, id")
+                .bind(job)
+                .fetch_all(pool)
+                .await)?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(DeadLetterEdit {
+                    by: row.edited_by,
+                    at: time::at(row.edited_at)?,
+                    changes: PersonalText::new(
+                        text(&self.keyring, COLUMN, row.id, Some(row.changes))?.unwrap_or_default(),
+                    ),
+                })
+            })
+            .collect()
+    }
+
+    /// Removes edits that were made before; answers how many.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn forget_dead_letter_edits(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(on!(self.db.writer(), pool =>
+            sqlx::query("DELETE FROM dead_letter_edits WHERE edited_at < $1")
+                .bind(before.timestamp_millis())
+                .execute(pool)
+                .await
+                .map(|done| done.rows_affected()))?)
+    }
+}
+
+const COLUMN: &str = "dead_letter_edit.changes";
+
+#[derive(FromRow)]
+struct Row {
+    id: Uuid,
+    edited_by: String,
+    edited_at: i64,
+    changes: Vec<u8>,
+}

@@ -1,0 +1,169 @@
+//! One letter of a bulk action: acting on it, and what has become of it since.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::BulkAct;
+use queue::backend::{Backend, Kept, QueueError, State};
+use queue::clock::millis;
+use queue::envelope::Envelope;
+use queue::{JobId, Millis};
+use store::LetterFate;
+
+/// A letter that is ready or runs is looked at again after this.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
+
+/// One that waits for something that has no time.
+const LOOK_AGAIN_WAITING: TimeDelta = TimeDelta::seconds(10);
+
+/// One that waits for its time is looked at again then, but not later than this: somebody may have cancelled it.
+const LOOK_AGAIN_MAX: TimeDelta = TimeDelta::hours(1);
+
+/// A letter that was listed less than this ago is still believed to be what it was.
+const BELIEVED_FOR: Duration = Duration::from_secs(2);
+
+/// The most characters of an error that are kept of a letter that failed.
+const REASON_CHARS_MAX: usize = 500;
+
+/// A letter as it was listed.
+pub(crate) struct Listed {
+    /// What the list showed.
+    pub(crate) kept: Kept,
+    /// When it was asked for.
+    pub(crate) at: std::time::Instant,
+}
+
+/// Acts on a letter, if it is still dead since before `asked_at`. May be called again after it was cut short.
+pub(crate) async fn act(
+    backend: &dyn Backend,
+    act: BulkAct,
+    id: JobId,
+    listed: Option<Listed>,
+    asked_at: Millis,
+    now: Millis,
+) -> Result<LetterFate, QueueError> {
+    // A process may have been stopped since then for longer than its lease, and another one been here.
+    let listed = listed.filter(|listed| listed.at.elapsed() < BELIEVED_FOR);
+    let kept = match listed {
+        Some(listed) => Some(listed.kept),
+        None => backend.find(id).await?,
+    };
+    let kept = kept.filter(|kept| matches!(kept.state, State::Dead { died_at, .. } if died_at < asked_at));
+    let acted = match (&kept, act) {
+        (None, _) => Ok(false),
+        (Some(kept), BulkAct::Retry) => backend.retry_dead(id, renewed(kept, now).as_deref(), now).await,
+        (Some(_), BulkAct::Delete) => backend.delete_dead(id).await,
+    };
+    match (acted, act) {
+        (Err(QueueError::Broken(why)), _) => Ok(failed(why)),
+        (Err(unavailable), _) => Err(unavailable),
+        (Ok(_), BulkAct::Retry) => Ok(LetterFate::Open {
+            is_ready: true,
+            look_at: at(now) + LOOK_AGAIN,
+        }),
+        (Ok(_), BulkAct::Delete) => Ok(LetterFate::Gone),
+    }
+}
+
+/// What has become of a letter that was retried.
+pub(crate) async fn look(backend: &dyn Backend, id: JobId, now: Millis) -> Result<LetterFate, QueueError> {
+    let Some(kept) = backend.find(id).await? else {
+        return Ok(LetterFate::Gone);
+    };
+    let waits = |until: DateTime<Utc>| LetterFate::Open {
+        is_ready: false,
+        look_at: until.clamp(at(now) + LOOK_AGAIN, at(now) + LOOK_AGAIN_MAX),
+    };
+    Ok(match kept.state {
+        State::Dead { reason, .. } => match kept.errors.last() {
+            Some(last) => failed(format!("{}: {}", reason.name(), last.error)),
+            None => failed(reason.name().to_owned()),
+        },
+        State::Ready | State::Running { .. } => LetterFate::Open {
+            is_ready: true,
+            look_at: at(now) + LOOK_AGAIN,
+        },
+        State::Scheduled { run_at } => waits(at(run_at)),
+        State::Parked { .. } | State::Behind { .. } => waits(at(now) + LOOK_AGAIN_WAITING),
+    })
+}
+
+/// An envelope with a new expiry, if the old one has passed: otherwise the job would expire again at once.
+#[must_use]
+pub fn renewed(kept: &Kept, now: Millis) -> Option<Vec<u8>> {
+    let envelope = Envelope::decode(&kept.body)?;
+    let expires_at = envelope.expires_at.filter(|at| *at <= now)?;
+    let usual = crate::registry()
+        .policy(envelope.kind)
+        .map(|policy| policy.expires.map(millis));
+    let span = usual.unwrap_or(Some(expires_at - envelope.created_at));
+    Some(
+        Envelope {
+            expires_at: span.map(|span| now + span),
+            ..envelope
+        }
+        .encode(),
+    )
+}
+
+fn failed(mut reason: String) -> LetterFate {
+    if let Some((end, _)) = reason.char_indices().nth(REASON_CHARS_MAX) {
+        reason.truncate(end);
+    }
+    LetterFate::Failed { reason }
+}
+
+fn at(millis: Millis) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use queue::Queue;
+    use queue::backend::Reason;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn dead_letter(expires_at: Option<Millis>) -> Kept {
+        let envelope = Envelope {
+            created_at: 100,
+            expires_at,
+            correlation: Uuid::nil(),
+            kind: "of_another_version",
+            sealed: b"x",
+        };
+        Kept {
+            id: JobId(Uuid::nil()),
+            queue: Queue::Default,
+            tenant: Uuid::nil(),
+            attempts: 1,
+            crashes: 0,
+            state: State::Dead {
+                reason: Reason::Expired,
+                died_at: 500,
+            },
+            keys: queue::Keys::default(),
+            body: envelope.encode(),
+            errors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_expired_job_that_is_retried_gets_its_span_again() {
+        let body = renewed(&dead_letter(Some(400)), 1000).unwrap();
+        let envelope = Envelope::decode(&body).unwrap();
+        assert_eq!((envelope.expires_at, envelope.created_at), (Some(1300), 100));
+        assert_eq!(renewed(&dead_letter(Some(1001)), 1000), None);
+        assert_eq!(renewed(&dead_letter(None), 1000), None);
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let LetterFate::Failed { reason } = failed("é".repeat(REASON_CHARS_MAX + 1)) else {
+            panic!("it failed")
+        };
+        assert_eq!(reason.chars().count(), REASON_CHARS_MAX);
+    }
+}
