@@ -17,9 +17,10 @@ use tokio::process::{Child, Command};
 use crate::child::{Role, Running, ask};
 use crate::figures::{cpu_us, median};
 use crate::place::{Kind, Place};
-use crate::report::{Report, ms, thousands};
+use crate::report::Report;
 use crate::scale::Scale;
 use crate::services::Services;
+use crate::table::{ms, thousands};
 use crate::{bare, load};
 
 const CONNECTIONS: usize = 64;

@@ -27,11 +27,13 @@ mod floor;
 mod growth;
 mod intake;
 mod load;
+mod machine;
 mod place;
 mod queue;
 mod report;
 mod scale;
 mod services;
+mod table;
 mod webhooks;
 mod work;
 

@@ -6,9 +6,10 @@ use serde_json::json;
 use crate::child::{Role, ask};
 use crate::figures::median;
 use crate::place::{Kind, Place};
-use crate::report::{Report, ms, thousands};
+use crate::report::Report;
 use crate::scale::Scale;
 use crate::services::Services;
+use crate::table::{ms, thousands};
 use crate::work::{Outcome, Plan, Task};
 
 /// Callers that add at once.
