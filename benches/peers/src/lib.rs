@@ -14,7 +14,7 @@ mod machine;
 #[path = "../../speed/table.rs"]
 mod table;
 
-mod apalis;
+mod apalis_worker;
 mod contender;
 mod job;
 mod load;
@@ -22,7 +22,7 @@ mod plan;
 mod run;
 mod stage;
 
-pub use apalis::nothing;
+pub use apalis_worker::nothing;
 pub use contender::Contender;
 pub use job::Nothing;
 pub use load::play;

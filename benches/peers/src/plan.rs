@@ -77,7 +77,7 @@ pub struct Outcome {
     /// Jobs a second.
     pub per_second: f64,
     /// Per call of an add, or per picked up job.
-    pub within: Spread,
+    pub(crate) within: Spread,
     /// The most memory that the process ever had, in KiB.
     pub memory_peak_kib: u64,
 }
