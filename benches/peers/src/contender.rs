@@ -9,7 +9,7 @@ use crate::stage::Stage;
 /// A queue with a worker. Everything is done through its public interface, as its documents show it.
 pub trait Contender: Clone + Send + Sync + Sized + 'static {
     /// Makes tables and whatever else is needed once.
-    fn prepare(place: &Place) -> impl Future<Output = anyhow::Result<()>> + Send;
+    fn prepare(place: &Place) -> impl Future<Output = anyhow::Result<()>>;
 
     /// Connects.
     fn connect(place: &Place) -> impl Future<Output = anyhow::Result<Self>> + Send;

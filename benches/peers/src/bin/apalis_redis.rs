@@ -2,11 +2,15 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use apalis::prelude::{BackendFactory as _, TaskSink as _};
-use apalis_redis::factory::RedisStorageFactory;
-use apalis_redis::{Client, Config, ConnectionManager, RedisStorage};
+use apalis::prelude::{BackendExt as _, TaskSink as _};
+use apalis_redis::{Config, ConnectionManager, RedisStorage};
 use peers::{CONCURRENCY, Contender, Nothing, Place, Stage, Tuning, WORKER};
+
+/// Its events, by way of `RedisStorageFactory` and the newer protocol, woke no worker in 1.0.0: jobs ran at heartbeats. So
+/// it looks again and again, the other way that it offers.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 fn main() -> ExitCode {
     peers::play::<Peer>()
@@ -20,14 +24,13 @@ struct Peer {
 }
 
 /// "Larger batches can improve throughput"; locking "can be turned off for tasks that last shorter than a worker
-/// heartbeat"; events are what wakes a worker, so that many jobs do without. (`Config`'s documentation.) Results stay
-/// persisted: without that a finished job is never taken away from its worker, and runs again.
+/// heartbeat"; nobody listens to events here. (`Config`'s documentation.) Results stay persisted: without that a finished
+/// job is never taken away from its worker, and runs again.
 fn config(place: &Place) -> Config {
     let config = Config::default().queue(&place.name);
     match place.tuning {
         Tuning::Shipped => config,
-        Tuning::Throughput => config.batch_size(CONCURRENCY).lock_tasks(false).emit_events(false),
-        Tuning::Latency => config.batch_size(CONCURRENCY).lock_tasks(false),
+        Tuning::Throughput | Tuning::Latency => config.batch_size(CONCURRENCY).lock_tasks(false).emit_events(false),
     }
 }
 
@@ -57,13 +60,12 @@ impl Contender for Peer {
         match self.place.tuning {
             Tuning::Shipped => peers::apalis_worker!(self.storage.clone(), stage, None::<usize>),
             Tuning::Throughput => peers::apalis_worker!(self.storage.clone(), stage, Some(CONCURRENCY)),
-            // Published events reach a connection only in the newer protocol.
             Tuning::Latency => {
-                let client = Client::open(format!("{}?protocol=resp3", self.place.url))?;
-                let backend = RedisStorageFactory::new(client)
-                    .await?
-                    .create_with_config(config(&self.place))?;
-                peers::apalis_worker!(backend, stage, Some(CONCURRENCY))
+                peers::apalis_worker!(
+                    self.storage.clone().poll_with_interval(POLL_INTERVAL),
+                    stage,
+                    Some(CONCURRENCY)
+                )
             }
         }
     }
