@@ -22,6 +22,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Statistics for operators, not asked for during its own measurements either.
 const STATISTICS_EVERY: Duration = Duration::from_secs(300);
 
+const SHUTDOWN_WITHIN: Duration = Duration::from_secs(30);
+
 fn main() -> ExitCode {
     peers::play::<Peer>()
 }
@@ -50,8 +52,17 @@ fn storage() -> anyhow::Result<QueueStorage> {
 }
 
 impl Contender for Peer {
+    /// Until a worker has started once on a fresh schema, jobs go to the tables of older releases.
     async fn prepare(place: &Place) -> anyhow::Result<()> {
-        Ok(migrations::run(&Self::connect(place).await?.0).await?)
+        let pool = Self::connect(place).await?.0;
+        migrations::run(&pool).await?;
+        let client = Client::builder(pool)
+            .queue(QUEUE, QueueConfig::default())
+            .register::<Job, _, _>(|_, _| async { Ok(JobResult::Completed) })
+            .build()?;
+        client.start().await?;
+        client.shutdown(SHUTDOWN_WITHIN).await;
+        Ok(())
     }
 
     async fn connect(place: &Place) -> anyhow::Result<Self> {
@@ -95,7 +106,7 @@ impl Contender for Peer {
             .build()?;
         client.start().await?;
         stage.over().await;
-        client.shutdown(Duration::from_secs(30)).await;
+        client.shutdown(SHUTDOWN_WITHIN).await;
         Ok(())
     }
 

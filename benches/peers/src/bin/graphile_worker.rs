@@ -7,7 +7,7 @@ use std::time::Duration;
 use graphile_worker::{
     Database, IntoTaskHandlerResult, JobSpec, LocalQueueConfig, TaskHandler, WorkerContext, WorkerOptions, WorkerUtils,
 };
-use peers::{Contender, Nothing, Place, Stage};
+use peers::{Contender, Nothing, Place, Stage, Tuning};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -22,6 +22,10 @@ const LOCAL_QUEUE: usize = 5_000;
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 const COMPLETE_DELAY: Duration = Duration::from_millis(5);
 
+/// "For slow or rare jobs, the default direct database fetch path" (its guide to the local queue); notifications wake it.
+const CONCURRENCY_RARE: usize = 16;
+const POLL_INTERVAL_RARE: Duration = Duration::from_millis(10);
+
 fn main() -> ExitCode {
     peers::play::<Peer>()
 }
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
 struct Peer {
     pool: PgPool,
     utils: Arc<WorkerUtils>,
+    tuning: Tuning,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -67,7 +72,11 @@ impl Contender for Peer {
             .connect(&place.url)
             .await?;
         let utils = Arc::new(WorkerUtils::new(Database::from(pool.clone()), SCHEMA));
-        Ok(Self { pool, utils })
+        Ok(Self {
+            pool,
+            utils,
+            tuning: place.tuning,
+        })
     }
 
     async fn add(&self, job: Nothing) -> anyhow::Result<()> {
@@ -83,17 +92,20 @@ impl Contender for Peer {
     }
 
     async fn work(&self, stage: Arc<Stage>) -> anyhow::Result<()> {
-        let worker = WorkerOptions::default()
+        let options = WorkerOptions::default()
             .pg_pool(self.pool.clone())
             .schema(SCHEMA)
-            .concurrency(CONCURRENCY)
-            .poll_interval(POLL_INTERVAL)
             .complete_job_batch_delay(COMPLETE_DELAY)
-            .local_queue(LocalQueueConfig::default().with_size(LOCAL_QUEUE))
             .add_extension(Seen(Arc::clone(&stage)))
-            .define_job::<Job>()
-            .init()
-            .await?;
+            .define_job::<Job>();
+        let options = match self.tuning {
+            Tuning::Latency => options.concurrency(CONCURRENCY_RARE).poll_interval(POLL_INTERVAL_RARE),
+            Tuning::Throughput | Tuning::Shipped => options
+                .concurrency(CONCURRENCY)
+                .poll_interval(POLL_INTERVAL)
+                .local_queue(LocalQueueConfig::default().with_size(LOCAL_QUEUE)),
+        };
+        let worker = options.init().await?;
         let worker = Arc::new(worker);
         let mut running = tokio::spawn({
             let worker = Arc::clone(&worker);
