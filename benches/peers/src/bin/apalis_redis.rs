@@ -8,8 +8,8 @@ use apalis::prelude::{BackendExt as _, TaskSink as _};
 use apalis_redis::{Config, ConnectionManager, RedisStorage};
 use peers::{CONCURRENCY, Contender, Nothing, Place, Stage, Tuning, WORKER};
 
-/// Its events, by way of `RedisStorageFactory` and the newer protocol, woke no worker in 1.0.0: jobs ran at heartbeats. So
-/// it looks again and again, the other way that it offers.
+/// Neither this nor its events (`RedisStorageFactory`) woke an idle worker of 1.0.0 in a trial: jobs ran at heartbeats, every
+/// 30 s. A row that says so stays, until a release does better.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 fn main() -> ExitCode {
