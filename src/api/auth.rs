@@ -1,14 +1,20 @@
 //! Who is asking.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use chrono::{TimeDelta, Utc};
 use domain::{ApiKeyId, TenantId};
 use secrecy::SecretString;
+use store::StoreError;
 
 use super::Api;
 use crate::problem::{Code, Problem};
+
+/// How long a key is looked for. A database behind a dead network would never answer.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 
 /// How exactly the last use of a key is known.
 const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
@@ -45,7 +51,8 @@ impl FromRequestParts<Api> for Caller {
             ));
         }
         let clear = SecretString::from(key);
-        let found = api.store.find_api_key(&clear).await?;
+        let found = tokio::time::timeout(LOOK_UP_WITHIN, api.store.find_api_key(&clear)).await;
+        let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))?;
         let unknown = "This API key is not known, or was revoked.";
         let key = found.ok_or_else(|| Problem::new(Code::Unauthenticated, unknown))?;
         if key.last_used_at.is_none_or(|at| Utc::now() - at > NOTED_EVERY) {

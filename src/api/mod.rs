@@ -20,10 +20,20 @@ mod suppressions;
 mod templates;
 mod track;
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use queue::Client;
 use store::Store;
+
+use crate::problem::{Code, Problem};
+
+/// A request is answered within this, whatever becomes of the database meanwhile: longer than its body may take.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 /// What the API works with.
 #[derive(Clone)]
@@ -54,5 +64,14 @@ pub fn router(api: Api) -> Router {
         .route("/v1/suppressions/lift", post(suppressions::lift))
         .route("/t/o/{token}", get(track::open))
         .route("/t/c/{token}", get(track::click))
+        .layer(middleware::from_fn(in_time))
         .with_state(api)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(ANSWERED_WITHIN, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        let why = "The database did not answer in time. Try again, with the same Idempotency-Key if there was one.";
+        Problem::new(Code::StoreUnavailable, why).into_response()
+    })
 }

@@ -18,6 +18,9 @@ const FREE_EVERY: u32 = 5;
 /// The name under which a worker pauses itself.
 const BY_SIGNAL: &str = "SIGUSR1";
 
+/// How long the store may take to answer. Behind a dead network it never would.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
 /// So many questions in a row the store has left unanswered when it counts as away. One may have met a full pool.
 const UNANSWERED_MAX: u32 = 2;
 
@@ -67,7 +70,8 @@ impl<C: Send + Sync + 'static> Control<C> {
         let mut unanswered = 0;
         loop {
             beat.tick().await;
-            unanswered = if self.store.db().ping().await.is_ok() {
+            let answer = tokio::time::timeout(ANSWER_WITHIN, self.store.db().ping()).await;
+            unanswered = if matches!(answer, Ok(Ok(()))) {
                 0
             } else {
                 unanswered + 1

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::app::{Combination, Event, Part, TestApp};
+use crate::app::{Combination, Event, Part, TestApp, answer};
 
 /// Longer than an endpoint is used without asking the database again.
 const AWAY_FOR: Duration = Duration::from_secs(11);
@@ -27,7 +27,7 @@ async fn without_the_store(take_away: impl Fn(&TestApp)) {
         .await;
     take_away(&app);
     let gone = Instant::now();
-    let mut posted: i64 = 0;
+    let (mut posted, mut last) = (0, String::new());
     while gone.elapsed() < AWAY_FOR {
         let event = Event::new("ana", &format!("m-{posted}"), "opened");
         let answer = app.post_event(&event).await;
@@ -38,6 +38,7 @@ async fn without_the_store(take_away: impl Fn(&TestApp)) {
             gone.elapsed()
         );
         posted += 1;
+        last = answer.body["job"].as_str().unwrap().to_owned();
         // Takes a moment while the store is away, so that there are not too many jobs by the end.
         app.get("/ready").await;
     }
@@ -47,10 +48,11 @@ async fn without_the_store(take_away: impl Fn(&TestApp)) {
         (ready.status, ready.body["store"].clone(), ready.body["queue"].clone()),
         expected
     );
+    let asked = app.ask_with(Method::GET, "/v1/leads/hot").bearer_auth(&app.api_key);
+    assert_eq!(answer(asked).await.status, StatusCode::SERVICE_UNAVAILABLE);
     // Each would only fail, and wait the longer the longer the store is away.
-    app.wait_until("no job is tried any more", async || {
-        let jobs = app.queues();
-        (jobs.ready, jobs.scheduled, jobs.running) == (posted.unsigned_abs(), 0, 0)
+    app.wait_until("the last job is left alone", async || {
+        app.relais(&["jobs", "why", &last])["reason"] == "no_worker"
     })
     .await;
 

@@ -111,7 +111,10 @@ async fn exported_letters_come_in_elsewhere_as_they_were() {
     let shown: Value = serde_json::from_str(revealed.lines().next().unwrap()).unwrap();
     let there = elsewhere.json(&["dead", "show", shown["id"].as_str().unwrap(), "--reveal"]);
     for (field, value) in there.as_object().unwrap() {
-        assert_eq!(value, &shown[field], "{field}");
+        // What was done with a letter here is remembered here.
+        if !["calls", "edits"].contains(&field.as_str()) {
+            assert_eq!(value, &shown[field], "{field}");
+        }
     }
     assert_eq!(
         elsewhere.json(&["dead", "groups"]),
