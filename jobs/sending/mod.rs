@@ -85,6 +85,54 @@ pub trait SendingJob: Job<Ctx = Ctx> {
     fn with(&self, sending: Sending) -> Self;
 }
 
+/// A job that carries a [`Sending`] and does nothing but run it: jobs that send differ in their name, their policy and what
+/// their docs say of them.
+macro_rules! sending_job {
+    ($(#[doc = $doc:literal])* $job:ident, $kind:literal, $policy:expr) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $job($crate::sending::Sending);
+
+        impl $job {
+            /// The job for the message's first account.
+            #[must_use]
+            pub const fn new(sending: $crate::sending::Sending) -> Self {
+                Self(sending)
+            }
+        }
+
+        impl $crate::sending::SendingJob for $job {
+            fn sending(&self) -> &$crate::sending::Sending {
+                &self.0
+            }
+
+            fn with(&self, sending: $crate::sending::Sending) -> Self {
+                Self(sending)
+            }
+        }
+
+        impl queue::Job for $job {
+            type Ctx = $crate::Ctx;
+            const KIND: &'static str = $kind;
+            const POLICY: queue::Policy = $policy;
+
+            fn unique(&self) -> String {
+                self.0.unique()
+            }
+
+            fn limit_key(&self) -> Option<String> {
+                self.0.limit_key()
+            }
+
+            async fn run(self, ctx: &$crate::Ctx, attempt: &queue::Attempt) -> Result<(), queue::JobError> {
+                $crate::sending::run(&self, ctx, attempt).await
+            }
+        }
+    };
+}
+pub(crate) use sending_job;
+
 /// How jobs that send are run. A provider that is away for five hours is outlasted; the time-out leaves room for the
 /// slowest provider's own limit (a mail server's, 20 s) and for fetching files.
 pub(crate) const fn policy(queue: Queue) -> Policy {
