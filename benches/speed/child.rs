@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{bare, load, work};
+use crate::{bare, load, turns, work};
 
 pub(crate) const FLAG: &str = "--child";
 
@@ -28,16 +28,19 @@ pub(crate) enum Role {
     Bare,
     /// Works on a queue, or on what stands in for one.
     Work,
+    /// Works for two tenants.
+    Turns,
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Load, Self::Bare, Self::Work];
+    const ALL: [Self; 4] = [Self::Load, Self::Bare, Self::Work, Self::Turns];
 
     fn name(self) -> &'static str {
         match self {
             Self::Load => "load",
             Self::Bare => "bare",
             Self::Work => "work",
+            Self::Turns => "turns",
         }
     }
 }
@@ -57,6 +60,7 @@ pub(crate) fn play(role: &str, plan: &str) -> anyhow::Result<()> {
         Role::Load => answer(&load::run(&serde_json::from_str(plan)?)?),
         Role::Bare => bare::run(&serde_json::from_str(plan)?),
         Role::Work => answer(&work::run(&serde_json::from_str(plan)?)?),
+        Role::Turns => answer(&turns::run(&serde_json::from_str(plan)?)?),
     }
 }
 

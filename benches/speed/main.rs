@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo bench                       everything; about ten minutes
-//! cargo bench -- intake             only what is named: intake, queue, growth
+//! cargo bench -- intake             only what is named: intake, queue, growth, fairness
 //! cargo bench -- growth redis       on some backends only: sqlite, postgres, redis
 //! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
 //! ```
@@ -11,6 +11,7 @@
 //! | [`intake`] | accepted signed webhooks a second through the real `relais web` | an axum handler that only answers 202 |
 //! | [`queue`] | add, drain and pick-up on every backend | the writes that cannot be avoided, without a queue around them |
 //! | [`growth`] | drain speed and memory with little and with much waiting | itself |
+//! | [`fairness`] | how long jobs of one tenant wait while another floods the queue | the same without the flood |
 //!
 //! Tables are printed, and the same figures go to `target/bench/SECTION.json`. Nothing here asserts a time: a figure of
 //! a busy machine is not a fault. Every figure with a partner is measured in turns with it, so that both meet the same
@@ -22,6 +23,7 @@
 
 mod bare;
 mod child;
+mod fairness;
 mod figures;
 mod floor;
 mod growth;
@@ -34,6 +36,7 @@ mod report;
 mod scale;
 mod services;
 mod table;
+mod turns;
 mod webhooks;
 mod work;
 
@@ -43,7 +46,7 @@ use place::Kind;
 use scale::Scale;
 use services::Services;
 
-const SECTIONS: [&str; 3] = ["intake", "queue", "growth"];
+const SECTIONS: [&str; 4] = ["intake", "queue", "growth", "fairness"];
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -89,6 +92,9 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         if wanted("growth") {
             growth::measure(&scale, &services).await?;
+        }
+        if wanted("fairness") {
+            fairness::measure(&scale, &services).await?;
         }
         services.stop().await
     })?;

@@ -20,6 +20,8 @@ pub(crate) struct Scale {
     pub(crate) waiting: [usize; 3],
     /// How many of them are taken at most.
     pub(crate) taken: usize,
+    /// Jobs of the tenant that floods a queue.
+    pub(crate) flood: usize,
 }
 
 impl Scale {
@@ -33,6 +35,7 @@ impl Scale {
         pick_ups: 250,
         waiting: [10_000, 100_000, 1_000_000],
         taken: 100_000,
+        flood: 100_000,
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -45,6 +48,7 @@ impl Scale {
         pick_ups: 50,
         waiting: [5_000, 20_000, 100_000],
         taken: 20_000,
+        flood: 20_000,
     };
 
     /// Shows that everything still works.
@@ -58,5 +62,6 @@ impl Scale {
         pick_ups: 3,
         waiting: [50, 60, 70],
         taken: 50,
+        flood: 50,
     };
 }

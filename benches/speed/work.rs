@@ -31,7 +31,7 @@ pub(crate) const PAYLOAD_BYTES: usize = 300;
 pub(crate) const PICK_UP_EVERY: Duration = Duration::from_millis(20);
 
 /// How long everything may take to be settled.
-const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
 /// What to do, and where.
 #[derive(Serialize, Deserialize)]
@@ -107,6 +107,18 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     })
 }
 
+/// Of all jobs here.
+pub(crate) const POLICY: Policy = Policy {
+    queue: Queue::Default,
+    attempts: 1,
+    backoff: Backoff {
+        first: Duration::from_secs(1),
+        cap: Duration::from_secs(1),
+    },
+    timeout: Duration::from_secs(10),
+    expires: None,
+};
+
 /// Work that is nothing: what is left is the queue.
 #[derive(Serialize, Deserialize)]
 struct Nothing {
@@ -126,16 +138,7 @@ impl Nothing {
 impl Job for Nothing {
     type Ctx = Stage;
     const KIND: &'static str = "bench_nothing";
-    const POLICY: Policy = Policy {
-        queue: Queue::Default,
-        attempts: 1,
-        backoff: Backoff {
-            first: Duration::from_secs(1),
-            cap: Duration::from_secs(1),
-        },
-        timeout: Duration::from_secs(10),
-        expires: None,
-    };
+    const POLICY: Policy = POLICY;
 
     fn unique(&self) -> String {
         format!("{}{}", self.run, self.number)
@@ -178,7 +181,7 @@ impl Stage {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -219,8 +222,13 @@ async fn add(backend: Arc<dyn Backend>, keyring: Keyring, jobs: usize, callers: 
 }
 
 /// A worker as `relais worker` has one for each queue.
-fn start(backend: &Arc<dyn Backend>, keyring: Keyring, stage: &Arc<Stage>) -> (Pump, JoinHandle<()>) {
-    let registry = Registry::default().with::<Nothing>();
+pub(crate) fn start<J: Job>(
+    backend: &Arc<dyn Backend>,
+    keyring: Keyring,
+    stage: &Arc<J::Ctx>,
+    concurrency: usize,
+) -> (Pump, JoinHandle<()>) {
+    let registry = Registry::default().with::<J>();
     let runner = Arc::new(Runner {
         registry,
         ctx: Arc::clone(stage),
@@ -230,7 +238,7 @@ fn start(backend: &Arc<dyn Backend>, keyring: Keyring, stage: &Arc<Stage>) -> (P
     });
     let settings = PumpSettings {
         queue: Queue::Default,
-        concurrency: CONCURRENCY,
+        concurrency,
         lease: LEASE,
         session: Uuid::new_v4(),
     };
@@ -260,7 +268,7 @@ async fn drain(backend: Arc<dyn Backend>, keyring: Keyring, jobs: usize) -> anyh
         at: 0,
     };
     backend.pause(&pause).await?;
-    let (pump, worker) = start(&backend, keyring, &stage);
+    let (pump, worker) = start::<Nothing>(&backend, keyring, &stage, CONCURRENCY);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let began = Instant::now();
     backend.resume(&pause.scope).await?;
@@ -276,7 +284,7 @@ async fn drain(backend: Arc<dyn Backend>, keyring: Keyring, jobs: usize) -> anyh
 async fn pick_up(backend: Arc<dyn Backend>, keyring: Keyring, jobs: usize) -> anyhow::Result<Outcome> {
     let stage = Arc::new(Stage::default());
     let client = Client::new(Arc::clone(&backend), keyring.clone(), Clock::System);
-    let (pump, worker) = start(&backend, keyring, &stage);
+    let (pump, worker) = start::<Nothing>(&backend, keyring, &stage, CONCURRENCY);
     let run = Uuid::new_v4();
     let mut beat = tokio::time::interval(PICK_UP_EVERY);
     let began = Instant::now();
