@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{bare, load, turns, work};
+use crate::{bare, letters, load, turns, work};
 
 pub(crate) const FLAG: &str = "--child";
 
@@ -30,10 +30,12 @@ pub(crate) enum Role {
     Work,
     /// Works for two tenants.
     Turns,
+    /// Retries dead letters beside live work.
+    Letters,
 }
 
 impl Role {
-    const ALL: [Self; 4] = [Self::Load, Self::Bare, Self::Work, Self::Turns];
+    const ALL: [Self; 5] = [Self::Load, Self::Bare, Self::Work, Self::Turns, Self::Letters];
 
     fn name(self) -> &'static str {
         match self {
@@ -41,6 +43,7 @@ impl Role {
             Self::Bare => "bare",
             Self::Work => "work",
             Self::Turns => "turns",
+            Self::Letters => "letters",
         }
     }
 }
@@ -61,6 +64,7 @@ pub(crate) fn play(role: &str, plan: &str) -> anyhow::Result<()> {
         Role::Bare => bare::run(&serde_json::from_str(plan)?),
         Role::Work => answer(&work::run(&serde_json::from_str(plan)?)?),
         Role::Turns => answer(&turns::run(&serde_json::from_str(plan)?)?),
+        Role::Letters => answer(&letters::run(&serde_json::from_str(plan)?)?),
     }
 }
 

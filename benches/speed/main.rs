@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo bench                       everything; about ten minutes
-//! cargo bench -- intake             only what is named: intake, queue, growth, fairness
+//! cargo bench -- intake             only what is named: intake, queue, growth, fairness,
+//!                                   letters
 //! cargo bench -- growth redis       on some backends only: sqlite, postgres, redis
 //! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
 //! ```
@@ -12,6 +13,7 @@
 //! | [`queue`] | add, drain and pick-up on every backend | the writes that cannot be avoided, without a queue around them |
 //! | [`growth`] | drain speed and memory with little and with much waiting | itself |
 //! | [`fairness`] | how long jobs of one tenant wait while another floods the queue | the same without the flood |
+//! | [`letters`] | how long live jobs wait while a group of a million dead letters is retried | the same before |
 //!
 //! Tables are printed, and the same figures go to `target/bench/SECTION.json`. Nothing here asserts a time: a figure of
 //! a busy machine is not a fault. Every figure with a partner is measured in turns with it, so that both meet the same
@@ -28,6 +30,7 @@ mod figures;
 mod floor;
 mod growth;
 mod intake;
+mod letters;
 mod load;
 mod machine;
 mod place;
@@ -46,7 +49,7 @@ use place::Kind;
 use scale::Scale;
 use services::Services;
 
-const SECTIONS: [&str; 4] = ["intake", "queue", "growth", "fairness"];
+const SECTIONS: [&str; 5] = ["intake", "queue", "growth", "fairness", "letters"];
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -95,6 +98,9 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         if wanted("fairness") {
             fairness::measure(&scale, &services).await?;
+        }
+        if wanted("letters") {
+            letters::measure(&scale, &services).await?;
         }
         services.stop().await
     })?;

@@ -22,6 +22,9 @@ pub(crate) struct Scale {
     pub(crate) taken: usize,
     /// Jobs of the tenant that floods a queue.
     pub(crate) flood: usize,
+    /// Dead letters, and live jobs beside them.
+    pub(crate) letters: usize,
+    pub(crate) live: usize,
 }
 
 impl Scale {
@@ -36,6 +39,8 @@ impl Scale {
         waiting: [10_000, 100_000, 1_000_000],
         taken: 100_000,
         flood: 100_000,
+        letters: 1_000_000,
+        live: 1_000,
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -49,6 +54,8 @@ impl Scale {
         waiting: [5_000, 20_000, 100_000],
         taken: 20_000,
         flood: 20_000,
+        letters: 20_000,
+        live: 200,
     };
 
     /// Shows that everything still works.
@@ -63,5 +70,7 @@ impl Scale {
         waiting: [50, 60, 70],
         taken: 50,
         flood: 50,
+        letters: 50,
+        live: 10,
     };
 }

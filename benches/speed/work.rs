@@ -225,19 +225,30 @@ async fn add(backend: Arc<dyn Backend>, keyring: Keyring, jobs: usize, callers: 
 pub(crate) fn start<J: Job>(
     backend: &Arc<dyn Backend>,
     keyring: Keyring,
-    stage: &Arc<J::Ctx>,
+    ctx: &Arc<J::Ctx>,
     concurrency: usize,
 ) -> (Pump, JoinHandle<()>) {
     let registry = Registry::default().with::<J>();
+    serve(backend, keyring, ctx, registry, Queue::Default, concurrency)
+}
+
+pub(crate) fn serve<C: Send + Sync + 'static>(
+    backend: &Arc<dyn Backend>,
+    keyring: Keyring,
+    ctx: &Arc<C>,
+    registry: Registry<C>,
+    queue: Queue,
+    concurrency: usize,
+) -> (Pump, JoinHandle<()>) {
     let runner = Arc::new(Runner {
         registry,
-        ctx: Arc::clone(stage),
+        ctx: Arc::clone(ctx),
         keyring,
         clock: Clock::System,
         pauses: queue::Pauses::default(),
     });
     let settings = PumpSettings {
-        queue: Queue::Default,
+        queue,
         concurrency,
         lease: LEASE,
         session: Uuid::new_v4(),
