@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::scale::Scale;
 use crate::services::Services;
 use crate::table::ms;
-use crate::turns::{CALL, Outcome, Plan, SLOTS, VISIT_EVERY};
+use crate::turns::{CALL_MS, Outcome, Plan, SLOTS, VISIT_EVERY};
 
 /// One repetition: without the flood and with it.
 #[derive(Serialize)]
@@ -76,10 +76,14 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
         figures.push(json!({ "backend": kind, "rounds": rounds }));
     }
     report.note(format!(
-        "Medians of {} rounds. One worker with {SLOTS} slots; a job waits {CALL:?} for somebody else. One tenant has {} jobs \
+        "Medians of {} rounds. One worker with {SLOTS} slots; a job waits {} to {} ms for somebody else. One tenant has {} jobs \
          waiting, another adds one each {VISIT_EVERY:?}, {} in all: from the call that adds it to its run. Slots used: by \
          the flood while it is alone. Wanted: a ratio below 2.",
-        scale.repeats, scale.flood, scale.pick_ups
+        scale.repeats,
+        CALL_MS.start(),
+        CALL_MS.end(),
+        scale.flood,
+        scale.pick_ups
     ));
     report.finish(scale, json!(figures))
 }

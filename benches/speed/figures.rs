@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// What half, all but a twentieth and all but a hundredth of the measurements stayed below, in microseconds.
+/// Who measures only some of them leaves the others out.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Spread {
     pub(crate) p50_us: u64,
     pub(crate) p95_us: u64,

@@ -1,5 +1,6 @@
 //! A tenant whose jobs come now and then, beside one that floods the queue: in a process of its own.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,8 +17,9 @@ use crate::work::{GRACE, POLICY, lock, start};
 /// Of the queue `default` of a `relais worker`, if nobody says otherwise.
 pub(crate) const SLOTS: usize = 32;
 
-/// How long a job takes: that of a quick provider.
-pub(crate) const CALL: Duration = Duration::from_millis(10);
+/// How long a job takes, in milliseconds: as a quick provider does. Not all alike, or all slots would be free at once and
+/// whoever comes in between would wait for that.
+pub(crate) const CALL_MS: RangeInclusive<u64> = 5..=15;
 
 /// The pause between jobs of the visitor.
 pub(crate) const VISIT_EVERY: Duration = Duration::from_millis(50);
@@ -77,7 +79,7 @@ impl Job for Call {
         let at_once = office.running.fetch_add(1, Ordering::Relaxed) + 1;
         office.peak.fetch_max(at_once, Ordering::Relaxed);
         let began = Instant::now();
-        tokio::time::sleep(CALL).await;
+        tokio::time::sleep(Duration::from_millis(rand::random_range(CALL_MS))).await;
         let busy = usize::try_from(began.elapsed().as_micros()).unwrap_or(usize::MAX);
         office.busy_us.fetch_add(busy, Ordering::Relaxed);
         office.running.fetch_sub(1, Ordering::Relaxed);
