@@ -153,6 +153,9 @@ async fn connect_sqlite(url: &str, options: &ConnectOptions) -> Result<Db, Store
         // NORMAL would lose what was acknowledged when the power fails.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
+        // What is written back to the file at that length keeps a caller waiting. Beside a queue in the same file, the
+        // queue sees to it earlier.
+        .pragma("wal_autocheckpoint", "4000")
         .busy_timeout(SQLITE_BUSY_WAIT);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)

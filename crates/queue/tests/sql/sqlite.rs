@@ -1,5 +1,7 @@
 //! On SQLite.
 
+use std::time::Duration;
+
 use super::*;
 
 async fn database() -> testkit::sqlite::TempSqlite {
@@ -64,6 +66,26 @@ async fn a_file_without_tables_is_broken_and_one_that_is_not_there_unreachable()
     assert!(matches!(answer, Err(QueueError::Broken(_))), "{answer:?}");
     let answer = open(&format!("{}.elsewhere", empty.url())).ping().await;
     assert!(matches!(answer, Err(QueueError::Unavailable(_))), "{answer:?}");
+}
+
+/// By itself SQLite leaves it to whoever commits when the log has grown long, which it does not here.
+#[tokio::test]
+async fn what_was_committed_is_written_to_the_file_beside_the_calls() {
+    let database = database().await;
+    let path = database.url().trim_start_matches("sqlite://").to_owned();
+    let size = || std::fs::metadata(&path).unwrap().len();
+    let before = size();
+    let queue = open(database.url());
+    for number in 0..100 {
+        queue.add(&[job(number)], NOW).await.unwrap();
+    }
+    let mut look = tokio::time::interval(Duration::from_millis(5));
+    let grows = async {
+        while size() == before {
+            look.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), grows).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

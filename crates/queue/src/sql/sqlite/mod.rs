@@ -7,6 +7,7 @@
 mod add;
 mod cancel;
 mod care;
+mod checkpoint;
 mod claim;
 mod dead;
 mod keyed;
@@ -51,6 +52,7 @@ pub(super) struct SqliteQueue {
     pub(super) reader: Pool<SqliteConnection>,
     rings: Rings,
     wakes: wake::Wakes,
+    checkpoints: checkpoint::Checkpoints,
 }
 
 /// Runs a future that borrows the writer's connection in a transaction of its own. There is no rollback: a call that
@@ -64,6 +66,7 @@ macro_rules! write {
                 $work.await?
             };
             sqlx::query("COMMIT").execute(&mut *$connection).await?;
+            $queue.checkpoints.count();
             Ok(answer)
         })
     };
@@ -97,8 +100,9 @@ impl SqliteQueue {
         let writer = connect
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "4000");
+            .pragma("wal_autocheckpoint", checkpoint::PAGES_MAX);
         Ok(Self {
+            checkpoints: checkpoint::Checkpoints::new(writer.clone()),
             writer: Pool::new(writer, 1, options.call_limit),
             wakes: wake::Wakes::new(reader.clone()),
             reader: Pool::new(reader, READERS, options.call_limit),
