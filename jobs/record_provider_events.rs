@@ -1,6 +1,7 @@
 //! See [`RecordProviderEvents`].
 
 mod cause;
+mod line;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ pub const EVENTS_PER_JOB_MAX: usize = 250;
 /// it there. Late is harmless: events keep the time at which they happened, and nothing moves a message back.
 ///
 /// An event that cannot be applied does not hold up the others. It is set aside into a job of its own, which then fails
-/// alone.
+/// alone. Only what the same person wrote meanwhile waits until it is applied or dead.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordProviderEvents {
     endpoint: EndpointId,
@@ -85,6 +86,15 @@ impl Job for RecordProviderEvents {
     fn unique(&self) -> String {
         let identities: Vec<_> = self.events.iter().map(|event| event.identity.as_str()).collect();
         format!("{}/{}", self.endpoint, identities.join(","))
+    }
+
+    /// What one person writes is recorded in the order in which it came, so that whoever reads it reads STOP and START,
+    /// a question and its answer, as they were written. Requests of many events and reports wait for nobody.
+    fn order_key(&self) -> Option<String> {
+        match &*self.events {
+            [event] => line::of(self.endpoint, event),
+            _ => None,
+        }
     }
 
     async fn run(self, ctx: &Ctx, attempt: &Attempt) -> Result<(), JobError> {
