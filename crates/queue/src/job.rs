@@ -72,10 +72,12 @@ pub struct Policy {
     pub expires: Option<Duration>,
 }
 
-/// A claimed job is its worker's for this long, renewed at every third of it.
+/// A claimed job is its worker's for this long, renewed at every third of it. Within this time of a worker's death its jobs
+/// run elsewhere: leases are taken for two seconds less, which is until that is noticed and has been waited for.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// What must be left of a lease when a job's time-out strikes: time to write down how it ended.
+/// What must be left of a lease when a job's time-out strikes: time to write down how it ended, and what leases are taken for
+/// less.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// The longest that `RetryAfter` is honoured; a provider that asks for more is asked again then.
