@@ -163,7 +163,7 @@ impl Load {
             let status = response.status();
             let named = promise_in_headers(response.headers());
             let body = read(response).await?;
-            Ok::<_, reqwest::Error>((status, named.or_else(|| promise(&body))))
+            Ok::<_, reqwest::Error>((status, promise(&body).or(named)))
         };
         let (status, promise) = match heard.await {
             Ok(heard) => heard,

@@ -66,7 +66,8 @@ struct Run {
     /// Decides what is done and asked for. Drawn and printed when not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// How long faults and load go on; with `--plan outage`, how long each part is away.
+    /// How long faults and load go on; with `--plan outage`, how long each part is away; with
+    /// `--plan limits` it takes what it takes.
     #[arg(long, default_value_t = 5.0)]
     minutes: f64,
     /// What the installation stands on.
