@@ -12,7 +12,7 @@ use super::link::misunderstood;
 use super::script::{DEAD_ADOPT, DEAD_IMPORT, DEAD_LOOSE, DEAD_PAGE, DEAD_PUT, DEAD_ROWS, DEAD_SIZES};
 use super::stored::{Head, Row, read_failures, read_row, take_reason, time};
 use crate::backend::{
-    BATCH_MAX, DeadFilter, DeadGroup, Failure, GROUPS_MAX, Kept, NewDead, Page, QueueError, Reason, cut_error,
+    BATCH_MAX, DeadFilter, DeadGroup, Excerpt, Failure, GROUPS_MAX, Kept, NewDead, Page, QueueError, Reason, cut_error,
 };
 use crate::clock::{Millis, day};
 use crate::envelope::{HEAD_BYTES_MAX, kind_of};
@@ -396,6 +396,7 @@ fn value(letter: &NewDead) -> Vec<u8> {
 fn failures(letter: &NewDead) -> String {
     let cut = |failure: &Failure| Failure {
         error: cut_error(&failure.error).to_owned(),
+        excerpt: failure.excerpt.clone().map(Excerpt::cut),
         ..failure.clone()
     };
     if letter.errors.is_empty() {

@@ -273,6 +273,7 @@ fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
             attempt: used,
             at: now,
             error,
+            excerpt: settle.excerpt.clone(),
         })
         .expect("numbers and a text are JSON")
     });

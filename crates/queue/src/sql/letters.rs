@@ -258,8 +258,9 @@ pub(super) async fn last_errors(
     connection: &mut Connection<'_>,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Failure>, sqlx::Error> {
-    const POSTGRES: &str = "SELECT id, attempt, at, error FROM queue_errors WHERE id = ANY($1) ORDER BY number";
-    const SQLITE: &str = "SELECT id, attempt, at, error FROM queue_errors
+    const POSTGRES: &str =
+        "SELECT id, attempt, at, error, excerpt FROM queue_errors WHERE id = ANY($1) ORDER BY number";
+    const SQLITE: &str = "SELECT id, attempt, at, error, excerpt FROM queue_errors
         WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY number";
     let rows: Vec<ErrorRow> = match connection {
         Connection::Postgres(inner) => sqlx::query_as(POSTGRES).bind(ids).fetch_all(&mut **inner).await?,

@@ -308,6 +308,7 @@ pub(crate) async fn letters_from_elsewhere_are_kept_as_they_were(fixture: &Fixtu
                 attempt,
                 at: died_at,
                 error: format!("attempt {attempt}"),
+                excerpt: None,
             })
             .to_vec(),
     };

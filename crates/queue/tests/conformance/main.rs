@@ -106,6 +106,7 @@ promises! {
         done_ends_the_job_and_its_key_stays_known,
         a_failure_costs_an_attempt_and_is_written_down,
         every_failure_is_kept_in_order,
+        the_call_that_went_wrong_is_kept_with_its_attempt_into_the_letter_and_out_of_it,
         an_error_is_cut_at_its_limit_in_characters,
         later_without_an_error_costs_nothing,
         later_in_the_past_may_start_at_once,

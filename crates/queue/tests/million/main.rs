@@ -66,6 +66,7 @@ fn letter(number: u64, now: Millis) -> NewDead {
             attempt: 1,
             at: died_at,
             error,
+            excerpt: None,
         }],
     }
 }

@@ -202,6 +202,7 @@ impl World {
                 attempt: 1,
                 at: now - DAY_MS,
                 error: format!("refused for the {key}th time"),
+                excerpt: None,
             }],
         };
         let imported = self

@@ -376,6 +376,7 @@ impl Model {
                 attempt: entry.attempts,
                 at: now,
                 error: cut_error(error).to_owned(),
+                excerpt: settle.excerpt.clone(),
             });
         }
         match &settle.outcome {
@@ -478,6 +479,7 @@ impl Model {
                 attempt,
                 at: now,
                 error,
+                excerpt: None,
             });
             self.die(id, Reason::Poison, now);
             swept.poisoned += 1;
