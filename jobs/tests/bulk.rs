@@ -51,13 +51,10 @@ on_every_queue!(
 
 fn of_group() -> Selection {
     let group = GroupId::of("probe", Reason::Refused, GROUPED);
-    Selection {
-        letters: DeadFilter {
-            group: Some(group),
-            ..DeadFilter::default()
-        },
-        text: None,
-    }
+    Selection(DeadFilter {
+        group: Some(group),
+        ..DeadFilter::default()
+    })
 }
 
 async fn every_letter_of_a_group_is_retried_once_and_those_that_die_again_are_listed(scene: Scene) {
@@ -119,10 +116,10 @@ async fn a_canary_that_ends_well_is_followed_by_all(scene: Scene) {
 async fn letters_that_match_are_deleted_and_no_others(scene: Scene) {
     scene.kill(0..130, GROUPED).await;
     scene.kill(130..140, OTHERWISE).await;
-    let by_text = Selection {
-        letters: DeadFilter::default(),
+    let by_text = Selection(DeadFilter {
         text: Some("NO ROOM".into()),
-    };
+        ..DeadFilter::default()
+    });
     assert_eq!(bulk::preview(scene.backend(), &by_text).await.unwrap().matched, 130);
     let id = scene.begin(asked(BulkAct::Delete, by_text, None)).await;
     let ended = scene.drive(id, || None, |_| true).await;

@@ -22,6 +22,7 @@ mod slots;
 pub mod sql;
 mod stepper;
 mod tally;
+mod wording;
 
 pub use add::ADD_TIMEOUT;
 pub use backend::{Backend, QueueError};

@@ -40,7 +40,7 @@ pub(super) async fn export(
     let filter = which.filter();
     let mut cursor = None;
     loop {
-        let page = pages::dead(backend, &filter, which.text.as_deref(), BATCH_MAX, cursor).await?;
+        let page = pages::dead(backend, &filter, BATCH_MAX, cursor).await?;
         for listed in page.items {
             // One that was retried meanwhile is no dead letter any more.
             if let Some(kept) = backend

@@ -32,7 +32,7 @@ fn shows_nothing_personal(excerpt: Excerpt) -> Excerpt {
 
 #[tokio::test]
 async fn what_was_asked_is_told_by_its_names_and_what_came_back_without_what_it_repeats() {
-    let mail = Outgoing::Email(full_mail());
+    let mail = Outgoing::Email(Box::new(full_mail()));
     let refused = |body: &str| answer(400, body).with("retry-after", "7");
     let check = async |provider, message: &Outgoing, refused, asked: &str, answered: &str| {
         let Excerpt { request, response } = excerpt(provider, message, refused).await;

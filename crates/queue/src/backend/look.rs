@@ -189,6 +189,8 @@ pub struct DeadFilter {
     pub since: Option<Millis>,
     /// Only those that died before.
     pub before: Option<Millis>,
+    /// Only those with this in their last error, in capitals or not; of groups, in their error as it is shown.
+    pub text: Option<String>,
 }
 
 /// Dead letters that died of the same thing: same kind, same reason, and the same [stripped](crate::grouping::strip) text

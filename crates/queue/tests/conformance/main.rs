@@ -311,6 +311,8 @@ promises! {
         errors_that_differ_in_numbers_only_are_one_group,
         every_way_of_dying_has_its_group,
         every_filter_finds_its_letters_latest_first,
+        a_text_is_looked_for_in_last_errors_in_capitals_or_not,
+        a_text_is_found_among_more_letters_than_are_looked_at_for_one_page,
         a_listed_letter_shows_its_last_error,
         a_letter_leaves_its_group_however_it_goes,
         letters_from_elsewhere_are_kept_as_they_were,

@@ -429,6 +429,10 @@ impl World {
             DeadFilter {
                 group: groups.first().map(|group| group.id),
                 since: groups.first().map(|group| group.last_died_at),
+                ..all.clone()
+            },
+            DeadFilter {
+                text: Some("REFUSED for the 1".into()),
                 ..all
             },
         ];
