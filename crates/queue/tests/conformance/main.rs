@@ -300,6 +300,7 @@ promises! {
         a_poisoned_head_lets_the_others_go_on,
         a_line_that_holds_waits_for_its_dead_head,
         a_line_that_holds_goes_on_when_its_dead_head_is_removed,
+        the_namesake_of_an_old_dead_head_neither_passes_its_line_nor_breaks_it,
         a_cancelled_head_lets_the_next_follow,
         a_job_for_later_joins_its_line_when_it_is_due,
         a_job_for_later_may_be_cancelled_before_it_joins,
