@@ -272,7 +272,8 @@ impl Scene {
         panic!("it never ends: {:?}", self.action(id).await);
     }
 
-    async fn run(&self, job: ActOnDeadLetters) {
+    /// Runs a job of an action to its end.
+    pub(crate) async fn run(&self, job: ActOnDeadLetters) {
         let attempt = attempt(&job);
         match job.run(&self.ctx, &attempt).await {
             Ok(()) | Err(JobError::Snooze(_)) => {}
