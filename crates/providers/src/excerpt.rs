@@ -17,6 +17,8 @@ pub const BODY_CHARS_MAX: usize = 500;
 const HEADER_CHARS_MAX: usize = 100;
 /// A longer body is no error that a provider's API gives, and only its size is told.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+/// What is longer is a file rather than a text.
+const TOLD_BYTES_MAX: usize = 256 * 1024;
 /// A part of a path that is this long and has a digit may be an account or a token.
 const SEGMENT_CHARS_MIN: usize = 8;
 
@@ -45,71 +47,80 @@ pub struct Excerpt {
     pub response: Option<String>,
 }
 
-/// A request over HTTP, as far as its excerpt needs it.
+/// A request over HTTP. What its excerpt needs is read of it only when one is needed.
 pub(crate) struct Asked {
-    shown: String,
-    masker: Masker,
+    /// `None` if its body cannot be read twice.
+    request: Option<reqwest::Request>,
+    route: String,
 }
 
 impl Asked {
     /// `route` is the path with names in place of whatever is of one account.
     pub(crate) fn of(request: &reqwest::Request, route: &str) -> Self {
-        let mut masker = Masker::default();
-        let url = request.url();
-        let is_own = |part: &&str| part.len() >= SEGMENT_CHARS_MIN && part.contains(|c: char| c.is_ascii_digit());
-        url.path_segments()
-            .into_iter()
-            .flatten()
-            .filter(is_own)
-            .for_each(|part| masker.tell(part));
-        url.query_pairs().for_each(|(_, value)| masker.tell(&value));
-        if let Some(credentials) = request
-            .headers()
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-        {
-            masker.tell(credentials.split_once(' ').map_or(credentials, |(_, secret)| secret));
+        Self {
+            request: request.try_clone(),
+            route: route.to_owned(),
         }
-        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
-        let fields = tell_body(body, &mut masker);
-        let mut shown = format!("{} {route}", request.method());
-        if !fields.is_empty() {
-            // Writing to a text cannot fail.
-            let _ = write!(shown, " ({})", fields.join(", "));
-        }
-        Self { shown, masker }
     }
 
     /// Of a call that was not answered.
     pub(crate) fn unanswered(&self) -> Excerpt {
+        let (request, _) = self.read();
         Excerpt {
-            request: self.shown.clone(),
+            request,
             response: None,
         }
     }
 
     /// Of a call that was answered. The body of an answer that is no refusal is somebody's message, and is not kept.
     pub(crate) fn answered(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Excerpt {
+        let (request, masker) = self.read();
         let mut response = status.to_string();
         for name in HEADERS {
             if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
                 let value: String = value.chars().take(HEADER_CHARS_MAX).collect();
-                let _ = write!(response, "\n{name}: {}", self.masker.mask_id(&value));
+                // Writing to a text cannot fail.
+                let _ = write!(response, "\n{name}: {}", masker.mask_id(&value));
             }
         }
         if !body.is_empty() {
-            let body = if status.is_success() || body.len() > BODY_BYTES_MAX {
+            let is_told_by_size = self.request.is_none() || status.is_success() || body.len() > BODY_BYTES_MAX;
+            let body = if is_told_by_size {
                 format!("<{} bytes>", body.len())
             } else {
-                masked(body, &self.masker)
+                masked(body, &masker)
             };
             response.push('\n');
             response.extend(body.chars().take(BODY_CHARS_MAX));
         }
         Excerpt {
+            request,
             response: Some(response),
-            ..self.unanswered()
         }
+    }
+
+    /// What is shown of the request, and what hides everything that it told.
+    fn read(&self) -> (String, Masker) {
+        let mut masker = Masker::default();
+        let Some(request) = &self.request else {
+            return (self.route.clone(), masker);
+        };
+        let url = request.url();
+        let is_own = |part: &&str| part.len() >= SEGMENT_CHARS_MIN && part.contains(|c: char| c.is_ascii_digit());
+        let own = url.path_segments().into_iter().flatten().filter(is_own);
+        own.for_each(|part| masker.tell(part));
+        url.query_pairs().for_each(|(_, value)| masker.tell(&value));
+        let credentials = request.headers().get(header::AUTHORIZATION);
+        if let Some(credentials) = credentials.and_then(|value| value.to_str().ok()) {
+            masker.tell(credentials.split_once(' ').map_or(credentials, |(_, secret)| secret));
+        }
+        let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+        let fields = tell_body(body, &mut masker);
+        let mut shown = format!("{} {}", request.method(), self.route);
+        if !fields.is_empty() {
+            let _ = write!(shown, " ({})", fields.join(", "));
+        }
+        (shown, masker)
     }
 }
 
@@ -145,8 +156,9 @@ fn tell_json(value: &Value, masker: &mut Masker) {
     }
 }
 
-/// A value may itself be JSON: the variables of a template.
+/// A value may itself be JSON: the variables of a template. Of a file only the beginning is told.
 fn tell_text(text: &str, masker: &mut Masker) {
+    let text = &text[..text.floor_char_boundary(TOLD_BYTES_MAX)];
     match serde_json::from_str(text) {
         Ok(value @ (Value::Object(_) | Value::Array(_))) => tell_json(&value, masker),
         _ => masker.tell(text),
