@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::Masker;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
@@ -112,7 +114,7 @@ impl Asked {
         url.query_pairs().for_each(|(_, value)| masker.tell(&value));
         let credentials = request.headers().get(header::AUTHORIZATION);
         if let Some(credentials) = credentials.and_then(|value| value.to_str().ok()) {
-            masker.tell(credentials.split_once(' ').map_or(credentials, |(_, secret)| secret));
+            tell_credentials(credentials, &mut masker);
         }
         let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
         let fields = tell_body(body, &mut masker);
@@ -122,6 +124,15 @@ impl Asked {
         }
         (shown, masker)
     }
+}
+
+/// Tells the secret of an `Authorization`: a token, or name and password in base64.
+fn tell_credentials(credentials: &str, masker: &mut Masker) {
+    let (scheme, secret) = credentials.split_once(' ').unwrap_or(("", credentials));
+    masker.tell(secret);
+    let pair = (scheme == "Basic").then(|| STANDARD.decode(secret).ok()).flatten();
+    let pair = String::from_utf8(pair.unwrap_or_default()).unwrap_or_default();
+    pair.split(':').for_each(|part| masker.tell(part));
 }
 
 /// Tells the values of a body, which is JSON or a form; answers the names of its fields.

@@ -329,12 +329,13 @@ pub(super) async fn groups(connection: Connection<'_>, filter: &DeadFilter) -> R
         WHERE letters > 0
         GROUP BY grp, kind, reason, error ORDER BY 5 DESC, grp LIMIT $8"
     );
+    let shown_max = i64::try_from(GROUPS_MAX).unwrap_or(i64::MAX);
     let rows: Vec<GroupRow> = on!(connection, inner =>
         bind_filter!(sqlx::query_as(AssertSqlSafe(groups)), filter)
             .bind(filter.since.unwrap_or(Millis::MIN))
             .bind(filter.before.unwrap_or(Millis::MAX))
             // A text is looked for below, in all of them.
-            .bind(filter.text.as_ref().map_or(GROUPS_MAX as i64, |_| i64::MAX))
+            .bind(filter.text.as_ref().map_or(shown_max, |_| i64::MAX))
             .fetch_all(inner)
             .await?);
     let groups = rows.into_iter().map(|row| {
