@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use queue::backend::{
-    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, DeadFilter, DeadGroup, Failure, KNOWN_DAYS, Kept,
-    NewDead, NewJob, Outcome, Reason, Settle, State, Sweep, cut_error,
+    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, DeadFilter, DeadGroup, Excerpt, Failure,
+    KNOWN_DAYS, Kept, NewDead, NewJob, Outcome, Reason, Settle, State, Sweep, cut_error,
 };
 use queue::clock::{DAY_MS, day, millis};
 use queue::envelope::kind_of;
@@ -376,7 +376,7 @@ impl Model {
                 attempt: entry.attempts,
                 at: now,
                 error: cut_error(error).to_owned(),
-                excerpt: settle.excerpt.clone(),
+                excerpt: settle.excerpt.clone().map(Excerpt::cut),
             });
         }
         match &settle.outcome {

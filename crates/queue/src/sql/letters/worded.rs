@@ -22,7 +22,7 @@ use crate::wording::Wording;
 const FEW_MAX: usize = 10_000;
 
 /// The most letters that one page is looked for among.
-const LOOKED_MAX: usize = 10 * BATCH_MAX;
+const LOOKED_MAX: usize = 4 * BATCH_MAX;
 
 /// A letter without what makes it large.
 #[derive(FromRow)]
