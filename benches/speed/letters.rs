@@ -248,6 +248,7 @@ fn letter(number: usize, keyring: &Keyring, now: Millis) -> NewDead {
             attempt: 1,
             at: now,
             error: error(number % ERRORS, number),
+            excerpt: None,
         }],
     }
 }
@@ -283,13 +284,10 @@ async fn begin(store: &Store, client: &Client) -> anyhow::Result<BulkAction> {
     let group = GroupId::of(Letter::KIND, Reason::Attempts, &strip(&error(3, 3)));
     let asked = Asked {
         act: BulkAct::Retry,
-        selection: Selection {
-            letters: DeadFilter {
-                group: Some(group),
-                ..DeadFilter::default()
-            },
-            ..Selection::default()
-        },
+        selection: Selection(DeadFilter {
+            group: Some(group),
+            ..DeadFilter::default()
+        }),
         canary: None,
         rate: domain::bulk::RATE_USUAL,
         by: "the bench".to_owned(),

@@ -9,6 +9,7 @@ mod crash;
 mod dead_letters;
 mod dev;
 mod documents;
+mod excerpts;
 mod frozen;
 #[cfg(feature = "services")]
 mod health;

@@ -33,7 +33,7 @@ pub use ids::{
     MessageId, TenantId,
 };
 pub use inbound::InboundRecord;
-pub use masking::{EmailAddress, PersonalText};
+pub use masking::{EmailAddress, Masker, PersonalText};
 pub use otp::{Challenge, Code, CodeError, CodeKey, Verdict};
 pub use outgoing::{
     AttemptResult, AttemptState, Fingerprint, MessageClass, MessageEnd, OutgoingRecord, Recipient, TemplateVersion,

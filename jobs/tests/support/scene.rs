@@ -18,7 +18,7 @@ use queue::clock::{DAY_MS, day};
 #[cfg(feature = "services")]
 use queue::redis::RedisQueue;
 use queue::sql::{SqlOptions, SqlQueue};
-use queue::{Attempt, Backend, Backoff, Client, Clock, Job, JobError, JobId, Origin, Policy, Queue};
+use queue::{Attempt, Backend, Backoff, Client, Clock, Job, JobError, JobId, Notes, Origin, Policy, Queue};
 use seal::Keyring;
 use serde::{Deserialize, Serialize};
 use store::{BulkAction, ConnectOptions, Db, Store};
@@ -272,7 +272,8 @@ impl Scene {
         panic!("it never ends: {:?}", self.action(id).await);
     }
 
-    async fn run(&self, job: ActOnDeadLetters) {
+    /// Runs a job of an action to its end.
+    pub(crate) async fn run(&self, job: ActOnDeadLetters) {
         let attempt = attempt(&job);
         match job.run(&self.ctx, &attempt).await {
             Ok(()) | Err(JobError::Snooze(_)) => {}
@@ -327,6 +328,7 @@ fn attempt(job: &ActOnDeadLetters) -> Attempt {
         tenant: Uuid::nil(),
         number: 1,
         correlation: Uuid::nil(),
+        notes: Notes::default(),
     }
 }
 

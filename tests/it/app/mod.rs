@@ -234,6 +234,13 @@ impl TestApp {
         self.commanding.json(arguments)
     }
 
+    /// What a command that ends well says in words.
+    pub(crate) fn relais_words(&self, arguments: &[&str]) -> String {
+        let output = self.commanding.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// How a command ends that is to be refused, and what it says on standard error.
     pub(crate) fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.commanding.run(arguments);

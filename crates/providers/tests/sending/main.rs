@@ -6,6 +6,7 @@
 
 mod credentials;
 mod dkim;
+mod excerpts;
 mod faults;
 mod green_api;
 mod http_server;

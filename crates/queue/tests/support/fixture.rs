@@ -412,7 +412,8 @@ async fn migrate_sqlite(url: &str) {
     let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
     let schema = concat!(
         include_str!("../../../../migrations/sqlite/0001_queue.sql"),
-        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql")
+        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql"),
+        include_str!("../../../../migrations/sqlite/0009_excerpts.sql")
     );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -424,7 +425,8 @@ async fn migrate_postgres(url: String) {
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     let schema = concat!(
         include_str!("../../../../migrations/postgres/0001_queue.sql"),
-        include_str!("../../../../migrations/postgres/0005_dead_groups.sql")
+        include_str!("../../../../migrations/postgres/0005_dead_groups.sql"),
+        include_str!("../../../../migrations/postgres/0009_excerpts.sql")
     );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
