@@ -24,7 +24,7 @@ const SMTP_USER: &str = "desk";
 const SMTP_PASSWORD: &str = "an-invented-password";
 const SENDGRID_KEY: &str = "SG.an-invented-key";
 const RESEND_KEY: &str = "re_an_invented_key";
-const GREEN_INSTANCE: u64 = 7_103_000_001;
+pub(crate) const GREEN_INSTANCE: u64 = 7_103_000_001;
 const GREEN_TOKEN: &str = "an-invented-green-token";
 const RESEND_SECRET: &str = "whsec_YW4taW52ZW50ZWQtd2ViaG9vay1zZWNyZXQ=";
 const GREEN_WEBHOOK_TOKEN: &str = "an-invented-webhook-token";

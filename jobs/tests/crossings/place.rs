@@ -130,6 +130,7 @@ impl Place {
             content,
             hops: hops.to_vec(),
             hop: 0,
+            confirms: false,
         }
     }
 
