@@ -17,10 +17,6 @@ use crate::sending::Files;
 /// For how long an account is used without a look at whether its credentials, or the address of its reports, changed.
 const BELIEVED_FOR: Duration = Duration::from_secs(10);
 
-/// What Twilio is to do with a report that was not taken: by itself it gives up after one attempt. It reads this behind the
-/// `#` of a URL (Twilio's documentation, "Webhooks: Connection Overrides").
-const TWILIO_RETRIES: &str = "#rc=5&rp=5xx,ct,rt";
-
 /// What jobs reach the world with. A clone is the same.
 #[derive(Clone)]
 pub struct Outside {
@@ -178,7 +174,7 @@ impl Outside {
             return None;
         }
         let (base, name) = (self.public_url.as_str().trim_end_matches('/'), provider.as_str());
-        Url::parse(&format!("{base}/webhooks/{name}/{endpoint}{TWILIO_RETRIES}")).ok()
+        Url::parse(&format!("{base}/webhooks/{name}/{endpoint}")).ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(TenantId, CredentialId), Known>> {

@@ -236,6 +236,11 @@ impl TestApp {
         self.commanding.json(arguments)
     }
 
+    /// What `relais …` prints for people.
+    pub(crate) fn printed(&self, arguments: &[&str]) -> String {
+        String::from_utf8(self.commanding.run(arguments).stdout).unwrap()
+    }
+
     /// How a command ends that is to be refused, and what it says on standard error.
     pub(crate) fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = self.commanding.run(arguments);

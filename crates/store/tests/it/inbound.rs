@@ -92,7 +92,7 @@ async fn who_wrote_is_told_by_their_own_id_and_by_the_language_they_were_written
         language: Some(Language::French),
     };
     assert_eq!(fresh.store.writer(fresh.tenant, ada).await.unwrap(), Some(expected));
-    let other = fresh.other_tenant().await;
+    let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
     assert_eq!(fresh.store.writer(other, ada).await.unwrap(), None);
 }
 
