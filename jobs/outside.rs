@@ -54,6 +54,7 @@ struct Written {
     resend: Option<String>,
     twilio: Option<String>,
     green_api: Option<String>,
+    files: Option<String>,
 }
 
 /// Reads where stand-ins for providers are, from a JSON object of base URLs by provider.
@@ -68,6 +69,7 @@ pub fn stand_ins(json: &str) -> anyhow::Result<StandIns> {
         resend: read(written.resend)?,
         twilio: read(written.twilio)?,
         green_api: read(written.green_api)?,
+        files: read(written.files)?,
     })
 }
 
@@ -79,9 +81,9 @@ impl Outside {
     pub fn new(public_url: Url, stand_ins: StandIns) -> anyhow::Result<Self> {
         Ok(Self {
             http: HttpClient::new()?,
-            stand_ins,
             public_url,
-            files: Files::new()?,
+            files: Files::new(stand_ins.files.clone())?,
+            stand_ins,
             accounts: Arc::default(),
         })
     }

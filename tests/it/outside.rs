@@ -44,6 +44,15 @@ impl Sending {
 
     /// The same, set up further.
     pub(crate) async fn with(combination: Combination, further: impl FnOnce(Setup) -> Setup) -> Self {
+        Self::furnished(combination, None, further).await
+    }
+
+    /// The same; files of mails lie at this URL, whatever server is named.
+    pub(crate) async fn with_files(combination: Combination, files: &str) -> Self {
+        Self::furnished(combination, Some(files), |setup| setup).await
+    }
+
+    async fn furnished(combination: Combination, files: Option<&str>, further: impl FnOnce(Setup) -> Setup) -> Self {
         let accounts = vec![
             Account::Twilio(TwilioAccount::new(SID, TOKEN)),
             Account::Smtp(SmtpAccount::new(SMTP_USER, SMTP_PASSWORD)),
@@ -65,7 +74,7 @@ impl Sending {
         let base = simulator.url();
         let stand_ins = json!({
             "twilio": format!("{base}/twilio"), "sendgrid": format!("{base}/sendgrid"),
-            "resend": format!("{base}/resend"), "green_api": format!("{base}/green-api"),
+            "resend": format!("{base}/resend"), "green_api": format!("{base}/green-api"), "files": files,
         });
         let setup = TestApp::on(combination).with("RELAIS_STAND_INS", stand_ins.to_string());
         let app = further(setup).start().await;

@@ -140,7 +140,7 @@ impl Place {
             sendgrid: at("sendgrid"),
             resend: at("resend"),
             twilio: at("twilio"),
-            green_api: None,
+            ..StandIns::default()
         }
     }
 }

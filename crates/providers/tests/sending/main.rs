@@ -119,6 +119,7 @@ fn at(base: BaseUrl) -> StandIns {
         resend: Some(base.clone()),
         twilio: Some(base.clone()),
         green_api: Some(base),
+        files: None,
     }
 }
 
