@@ -4,7 +4,7 @@
 //! account that the message came by: to somebody who writes to one telephone, no other one answers.
 
 use domain::{
-    Channel, CredentialId, Fingerprint, InboundId, InboundRecord, MessageClass, MessageId, OutgoingRecord,
+    Channel, CredentialId, Fingerprint, InboundId, InboundRecord, Intent, MessageClass, MessageId, OutgoingRecord,
     PersonalText, TenantId,
 };
 use providers::{Event, Provider};
@@ -23,8 +23,9 @@ pub(super) async fn add(
     inbound: &InboundRecord,
     id: InboundId,
 ) -> Result<(), Stop> {
-    if event.provider == Provider::Twilio || !inbound.channel.is_by_number() {
-        // Twilio was answered within its request; to mail nothing of the kind is owed.
+    let asks = matches!(inbound.intent(), Intent::Stop | Intent::Start | Intent::Help);
+    // Twilio was answered within its request; to mail nothing of the kind is owed.
+    if !asks || event.provider == Provider::Twilio || !inbound.channel.is_by_number() {
         return Ok(());
     }
     let tenant = TenantId(attempt.tenant);

@@ -22,38 +22,47 @@ const PASSWORD: &str = "an-invented-password";
 /// No text, and with everything in it that mail takes ill.
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\xff.\r\n.\r\nFrom \0";
 
+/// Where `files.example.com` lies, which has a picture, a file that is too large, and two that lead elsewhere.
+async fn files() -> String {
+    let large = || get(async || vec![0_u8; ATTACHMENTS_BYTES_MAX + 1]);
+    let away = |to: &'static str| get(async move || Redirect::temporary(to));
+    let files = Router::new()
+        .route(
+            "/files.example.com/cat.png",
+            get(async || ([(CONTENT_TYPE, "image/png")], PICTURE)),
+        )
+        .route("/files.example.com/large", large())
+        .route(
+            "/files.example.com/inwards",
+            away("https://169.254.169.254/latest/meta-data"),
+        )
+        .route("/files.example.com/unsafe", away("/files.example.com/cat.png"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, files).into_future());
+    url
+}
+
 impl Sending {
-    /// An installation that sends mail by SMTP, and Ana's mailbox. `files.example.com` has a picture, a file that is too
-    /// large, and two that lead elsewhere.
+    /// An installation that sends mail by SMTP, and Ana's mailbox.
     async fn by_mail(combination: Combination) -> Self {
-        let large = || get(async || vec![0_u8; ATTACHMENTS_BYTES_MAX + 1]);
-        let away = |to: &'static str| get(async move || Redirect::temporary(to));
-        let files = Router::new()
-            .route(
-                "/files.example.com/cat.png",
-                get(async || ([(CONTENT_TYPE, "image/png")], PICTURE)),
-            )
-            .route("/files.example.com/large", large())
-            .route(
-                "/files.example.com/inwards",
-                away("https://169.254.169.254/latest/meta-data"),
-            )
-            .route("/files.example.com/unsafe", away("/files.example.com/cat.png"));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(axum::serve(listener, files).into_future());
-        let sending = Self::with_files(combination, &url).await;
-        let mailbox = ImapAccount::new(ANA, PASSWORD);
-        sending.simulator.put_account(Account::Imap(mailbox)).unwrap();
+        let sending = Self::with_files(combination, &files().await).await;
+        sending.open_mailbox(ANA);
         sending.route("email", &[&sending.good("smtp")]);
         sending
     }
 
-    /// The only mail in Ana's mailbox, read over IMAP.
-    async fn only_mail(&self) -> Vec<u8> {
+    /// From now on mail to this address can be read.
+    fn open_mailbox(&self, address: &str) {
+        let mailbox = ImapAccount::new(address, PASSWORD);
+        self.simulator.put_account(Account::Imap(mailbox)).unwrap();
+    }
+
+    /// The only mail in this mailbox, read over IMAP.
+    async fn only_mail(&self, address: &str) -> Vec<u8> {
         let stream = TcpStream::connect(self.simulator.imap_address()).await.unwrap();
         let mut stream = BufReader::new(stream);
-        let commands = format!("a LOGIN {ANA} {PASSWORD}\r\nb SELECT INBOX\r\nc FETCH 1:* BODY[]\r\n");
+        let commands = format!("a LOGIN {address} {PASSWORD}\r\nb SELECT INBOX\r\nc FETCH 1:* BODY[]\r\n");
         stream.write_all(commands.as_bytes()).await.unwrap();
         loop {
             let mut line = String::new();
@@ -80,7 +89,7 @@ async fn a_file_arrives_byte_by_byte_with_its_name_and_type(combination: Combina
     let file = json!([{ "url": "https://files.example.com/cat.png", "name": "Café.png" }]);
     sending.send(None, &mail(&file)).await;
     sending.wait_for_effects(1).await;
-    let raw = sending.only_mail().await;
+    let raw = sending.only_mail(ANA).await;
     let mail = MessageParser::default().parse(&raw).unwrap();
     assert_eq!(mail.body_text(0).unwrap().trim_end(), "Look.");
     let found: Vec<_> = mail.attachments().collect();
