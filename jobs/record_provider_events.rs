@@ -1,6 +1,7 @@
 //! See [`RecordProviderEvents`].
 
 mod cause;
+mod confirm;
 mod line;
 mod record;
 #[cfg(test)]
@@ -150,8 +151,13 @@ async fn apply(ctx: &Ctx, attempt: &Attempt, endpoint: EndpointId, event: &Event
             ReportRecorded::Duplicate { .. } => false,
         },
         Record::Inbound(inbound) => {
-            let recorded = ctx.store.record_inbound(tenant, endpoint, &inbound, now).await?;
-            matches!(recorded, InboundRecorded::Applied(_))
+            let (id, is_new) = match ctx.store.record_inbound(tenant, endpoint, &inbound, now).await? {
+                InboundRecorded::Applied(applied) => (applied.inbound, true),
+                InboundRecorded::Duplicate { inbound } => (inbound, false),
+            };
+            // Also for one that is known: an earlier run may have ended between the two.
+            confirm::add(ctx, attempt, event, &inbound, id).await?;
+            is_new
         }
         Record::Kept(kept) => {
             let identity = &event.identity;

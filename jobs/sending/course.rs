@@ -99,7 +99,7 @@ impl Course<'_> {
 
     async fn wait_for_quiet_hours(&self) -> Result<(), JobError> {
         let message = &self.sending.message;
-        if !waits_for_quiet_hours(message.class, message.channel) {
+        if self.sending.confirms || !waits_for_quiet_hours(message.class, message.channel) {
             return Ok(());
         }
         let settings = self.ctx.store.settings(self.tenant).await.map_err(from_store)?;
@@ -171,6 +171,7 @@ impl Course<'_> {
             provider: hop.provider.as_str().to_owned(),
             credential: Some(hop.credential),
             although_unclear,
+            although_stopped: self.sending.confirms,
         };
         let id = self.sending.message.id;
         let begun = self

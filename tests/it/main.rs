@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod app;
+mod attachments;
 mod bulk;
 mod cli;
 mod clock;

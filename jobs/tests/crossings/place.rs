@@ -130,6 +130,7 @@ impl Place {
             content,
             hops: hops.to_vec(),
             hop: 0,
+            confirms: false,
         }
     }
 
@@ -139,7 +140,7 @@ impl Place {
             sendgrid: at("sendgrid"),
             resend: at("resend"),
             twilio: at("twilio"),
-            green_api: None,
+            ..StandIns::default()
         }
     }
 }

@@ -5,6 +5,7 @@
 //! hopes. A test that leaves a job behind without saying so ([`TestApp::leaves`]) fails at its end.
 
 mod event;
+mod kept;
 mod place;
 mod process;
 
@@ -22,6 +23,7 @@ use store::{ConnectOptions, Db, Store};
 use testkit::process::Program;
 
 pub(crate) use event::{Event, PROVIDER, Signed};
+pub(crate) use kept::Found;
 #[cfg(feature = "services")]
 pub(crate) use place::Part;
 use place::Place;

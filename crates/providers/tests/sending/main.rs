@@ -120,6 +120,7 @@ fn at(base: BaseUrl) -> StandIns {
         resend: Some(base.clone()),
         twilio: Some(base.clone()),
         green_api: Some(base),
+        files: None,
     }
 }
 

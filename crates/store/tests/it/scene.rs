@@ -44,6 +44,7 @@ pub(crate) fn by(provider: &str) -> NewAttempt {
         provider: provider.into(),
         credential: None,
         although_unclear: false,
+        although_stopped: false,
     }
 }
 
