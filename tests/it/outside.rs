@@ -208,7 +208,8 @@ impl Sending {
                 provider,
             ];
             let made = sending.app.relais(&[&of_provider[..], &["--secret", secret]].concat());
-            Some(made["url"].as_str().unwrap().to_owned())
+            let id = made["id"].as_str().unwrap();
+            Some(format!("{}/webhooks/{provider}/{id}", sending.app.public_url()))
         };
         let mut smtp = SmtpAccount::new(SMTP_USER, SMTP_PASSWORD);
         smtp.events_url = Some(format!("{}{}", sending.app.public_url(), sending.app.webhook()));

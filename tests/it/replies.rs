@@ -141,14 +141,15 @@ async fn stop_help_and_start_by_whatsapp_are_answered_by_the_same_account_also_i
         told.text.expose()
     );
 
-    let mut urgent = json!({ "channel": "whatsapp", "to": ANA, "content": { "text": "Hello" }, "class": "critical" });
+    let mut urgent = json!({ "channel": "whatsapp", "to": ANA, "person_id": "ana", "content": { "text": "Hello" },
+        "class": "critical" });
     let refused = sending.send(None, &urgent).await;
     sending.wait_for_status(&refused, &["failed"]).await;
     assert!(sending.events(&refused).await.contains(&"suppressed".to_owned()));
 
     let told = sending.is_told_by_whatsapp("START", 3).await;
     assert!(
-        told.text.expose().contains("vous recevrez à nouveau"),
+        told.text.expose().contains("you will get our messages again"),
         "{}",
         told.text.expose()
     );

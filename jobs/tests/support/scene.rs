@@ -272,13 +272,18 @@ impl Scene {
         panic!("it never ends: {:?}", self.action(id).await);
     }
 
-    /// Runs a job of an action to its end.
+    /// Runs a job of an action to its end: again when it is told to try again, as a worker would.
     pub(crate) async fn run(&self, job: ActOnDeadLetters) {
-        let attempt = attempt(&job);
-        match job.run(&self.ctx, &attempt).await {
-            Ok(()) | Err(JobError::Snooze(_)) => {}
-            Err(other) => panic!("{other:?}"),
+        for _ in 0..ActOnDeadLetters::POLICY.attempts {
+            let attempt = attempt(&job);
+            match job.clone().run(&self.ctx, &attempt).await {
+                Ok(()) | Err(JobError::Snooze(_)) => return,
+                // A row may still be locked by a worker that died: until the database notices.
+                Err(JobError::Retry(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
         }
+        panic!("it fails for ever: {job:?}");
     }
 
     /// The letters that failed, with the reason of each.

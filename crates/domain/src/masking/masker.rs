@@ -4,9 +4,9 @@
 //!
 //! - **Form.** What looks like an e-mail address, a number of seven digits or more, a long token, or the query of a URL is
 //!   hidden wherever it stands.
-//! - **Repetition.** What was told before is hidden where it comes again: as a whole; from three words in a row on, or two
-//!   if they are not both short; and by itself a word with a capital, which may be a name, or with four digits, which may
-//!   be a code. Other single words stay, so that an error can still be read.
+//! - **Repetition.** What was told before is hidden where it comes again, in capitals or not: as a whole; from three words
+//!   in a row on, or two if they are not both short; and by itself a word that was told with a capital, which may be a
+//!   name, or with four digits, which may be a code. Other single words stay, so that an error can still be read.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -84,7 +84,7 @@ impl Masker {
         let folded: Vec<String> = parts.iter().map(|part| text[part.clone()].to_lowercase()).collect();
         let (mut hidden, mut at) = (Vec::new(), 0);
         while at < parts.len() {
-            let length = self.repeated_at(text, &parts[at..], &folded[at..]);
+            let length = self.repeated_at(&folded[at..]);
             if length > 0 {
                 let part = parts[at].start..parts[at + length - 1].end;
                 hidden.push(Hidden { part, shown: "<told>" });
@@ -95,7 +95,7 @@ impl Masker {
     }
 
     /// How many words from here on repeat what was told and are to be hidden.
-    fn repeated_at(&self, text: &str, parts: &[Range<usize>], folded: &[String]) -> usize {
+    fn repeated_at(&self, folded: &[String]) -> usize {
         let places = self.places.get(&folded[0]).map_or(&[][..], Vec::as_slice);
         let hides = |&(value, start): &(usize, usize)| {
             let told = &self.told[value];
@@ -108,7 +108,7 @@ impl Masker {
             let is_long = folded[..length]
                 .iter()
                 .any(|word| word.chars().count() >= LONG_WORD_CHARS_MIN);
-            let is_first_remarkable = told[start].is_remarkable && is_remarkable(&text[parts[0].clone()]);
+            let is_first_remarkable = told[start].is_remarkable;
             match length {
                 1 => usize::from(is_first_remarkable || (is_whole && folded[0].chars().count() >= NAME_CHARS_MIN)),
                 2 if !(is_long || is_whole) => usize::from(is_first_remarkable),

@@ -402,7 +402,12 @@ fn handle(storage: &Storage) -> Arc<dyn Backend> {
 }
 
 fn sql(url: &str) -> Arc<dyn Backend> {
-    let queue = queue::sql::SqlQueue::connect(url, &queue::sql::SqlOptions::default());
+    // Eight processes at once on a busy machine may keep one of them waiting: no promise is broken by that.
+    let patient = queue::sql::SqlOptions {
+        call_limit: FAILURE_LIMIT,
+        ..queue::sql::SqlOptions::default()
+    };
+    let queue = queue::sql::SqlQueue::connect(url, &patient);
     Arc::new(queue.unwrap_or_else(|error| panic!("the SQL queue does not connect: {error}")))
 }
 
