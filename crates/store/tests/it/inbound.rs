@@ -72,7 +72,7 @@ async fn a_reply_becomes_an_interaction_of_the_contact_it_was_written_to(fresh: 
 }
 
 async fn who_wrote_is_told_by_their_own_id_and_by_the_language_they_were_written_to(fresh: Fresh) {
-    let nobody = fresh.take_in(&inbound(NUMBER, "STOP", "1")).await;
+    let nobody = fresh.take_in(&inbound(NUMBER, "HELP", "1")).await;
     let nobody = fresh.store.writer(fresh.tenant, nobody.inbound).await.unwrap();
     let unnamed = Writer {
         person_id: None,
@@ -85,7 +85,7 @@ async fn who_wrote_is_told_by_their_own_id_and_by_the_language_they_were_written
         ..of_ada(outgoing(&fresh, "r", NUMBER))
     };
     fresh.send(&asked, "twilio", "SM1").await;
-    let ada = fresh.take_in(&inbound(NUMBER, "STOP", "2")).await.inbound;
+    let ada = fresh.take_in(&inbound(NUMBER, "HELP", "2")).await.inbound;
     let expected = Writer {
         person_id: Some("ada".into()),
         organisation_id: None,
