@@ -65,7 +65,7 @@ fn payload(kept: &Kept, keyring: &Keyring) -> Vec<u8> {
 
 impl Place {
     async fn everything(&self) -> Vec<Found> {
-        let mut all = match self.sqlite_path() {
+        let all = match self.sqlite_path() {
             Some(path) => in_sqlite(path).await,
             #[cfg(feature = "services")]
             None => services::in_postgres(&self.database_url).await,
@@ -74,7 +74,8 @@ impl Place {
         };
         #[cfg(feature = "services")]
         if let Some((url, prefix)) = &self.redis {
-            all.push(("Redis".to_owned(), services::in_redis(url, prefix)));
+            let redis = ("Redis".to_owned(), services::in_redis(url, prefix));
+            return all.into_iter().chain([redis]).collect();
         }
         all
     }
