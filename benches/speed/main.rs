@@ -37,12 +37,14 @@ mod machine;
 mod place;
 mod queue;
 mod report;
+mod retries;
 mod scale;
 mod server;
 mod services;
 mod signatures;
 mod table;
 mod turns;
+mod waits;
 mod webhooks;
 mod work;
 
