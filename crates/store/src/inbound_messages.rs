@@ -196,7 +196,7 @@ impl Store {
                 .bind(new.intent.as_str())
                 .bind(new.answers.map(|id| id.0))
                 .bind(new.interaction.0)
-                .bind(record.occurred_at.timestamp_millis())
+                .bind(time::happened(record.occurred_at, now).timestamp_millis())
                 .bind(now.timestamp_millis())
                 .execute(connection)
                 .await

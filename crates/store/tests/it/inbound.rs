@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::DateTime;
 use domain::interaction::{InteractionReason, InteractionStatus};
 use domain::{
     Channel, ContactId, EmailEvent, InboundRecord, Intent, Language, OutgoingRecord, PersonalText, Suppression,
@@ -220,6 +221,19 @@ async fn stop_and_start_are_heard_in_the_order_they_were_said(fresh: Fresh) {
     assert_eq!(said("START", "5", 35).await.lifted, []);
 }
 
+async fn what_is_said_to_happen_in_a_far_future_happened_when_it_was_told(fresh: Fresh) {
+    let stop = InboundRecord {
+        occurred_at: DateTime::from_timestamp(253_370_764_800, 0).unwrap(),
+        ..inbound(NUMBER, "STOP", "1")
+    };
+    fresh.take_in(&stop).await;
+    let start = InboundRecord {
+        occurred_at: second(1),
+        ..inbound(NUMBER, "START", "2")
+    };
+    assert_eq!(fresh.take_in(&start).await.lifted, [Suppression::Stop]);
+}
+
 async fn a_reply_goes_with_its_contact_when_that_turns_out_to_be_somebody(fresh: Fresh) {
     // A mail of which nothing is known but its address, and a reply to it.
     let opened = crate::fresh::to_address(event("m", EmailEvent::Sent, "1"), crate::scene::ADDRESS);
@@ -285,6 +299,7 @@ both!(
     who_was_never_written_to_gets_a_contact_by_number,
     what_comes_from_no_number_is_logged_too,
     stop_and_start_are_heard_in_the_order_they_were_said,
+    what_is_said_to_happen_in_a_far_future_happened_when_it_was_told,
     a_reply_goes_with_its_contact_when_that_turns_out_to_be_somebody,
     messages_that_came_in_are_listed_newest_first_and_only_to_their_tenant,
 );
