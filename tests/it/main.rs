@@ -9,7 +9,6 @@ mod clock;
 mod crash;
 mod dead_letters;
 mod dev;
-mod discretion;
 mod documents;
 mod excerpts;
 mod frozen;
