@@ -6,6 +6,7 @@
 mod outside;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,7 +93,7 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     let sending = outside::lines(base, &demo.api_key, &simulator);
     println!("{}", greeting(settings, &demo, &sending, rand::random()));
     let answering = tokio::spawn(
-        axum::serve(listener, app)
+        axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(signals::end())
             .into_future(),
     );

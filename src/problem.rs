@@ -37,6 +37,10 @@ pub enum Code {
     TooManyRequests,
     /// No API key, or one that is not known (any more).
     Unauthenticated,
+    /// It does not fit what is there.
+    Conflict,
+    /// The role of whoever asks does not allow it.
+    Forbidden,
     /// The queue did not confirm in time.
     QueueUnavailable,
     /// The database did not answer in time.
@@ -47,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::SignatureInvalid,
         Self::TimestampStale,
         Self::EndpointUnknown,
@@ -63,6 +67,8 @@ impl Code {
         Self::RouteMissing,
         Self::TooManyRequests,
         Self::Unauthenticated,
+        Self::Forbidden,
+        Self::Conflict,
         Self::QueueUnavailable,
         Self::StoreUnavailable,
         Self::Internal,
@@ -143,6 +149,8 @@ impl Code {
                 StatusCode::UNAUTHORIZED,
                 "A valid API key is needed here",
             ),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Your role does not allow this"),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "It does not fit what is there"),
             Self::QueueUnavailable => (
                 "queue_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -9,8 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::extract::ConnectInfo;
 use axum::serve::Listener;
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -20,6 +21,7 @@ use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tower::Layer as _;
 
 use crate::api::{self, Api};
 use crate::config::Settings;
@@ -184,7 +186,9 @@ async fn serve(
         let Ok(connection) = TcpStream::from_std(connection) else {
             continue;
         };
-        let service = TowerToHyperService::new(app.clone());
+        // Gone already: it will say so itself.
+        let Ok(peer) = connection.peer_addr() else { continue };
+        let service = TowerToHyperService::new(Extension(ConnectInfo(peer)).layer(app.clone()));
         let answering = under_way.watch(http.serve_connection(TokioIo::new(connection), service));
         tokio::spawn(async move {
             if let Err(error) = answering.await {

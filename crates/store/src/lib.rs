@@ -6,6 +6,7 @@ mod db;
 mod absorb;
 mod api_keys;
 mod attempts;
+mod audit_log;
 mod begin_message;
 mod bulk_actions;
 mod bulk_fates;
@@ -19,9 +20,11 @@ mod end_attempt;
 mod endpoints;
 mod error;
 mod inbound_messages;
+mod installation_keys;
 mod interactions;
 mod kept_events;
 mod leads;
+mod members;
 mod message_events;
 mod message_names;
 mod message_state;
@@ -46,6 +49,7 @@ mod plans;
 
 pub use api_keys::{ApiKey, NewApiKey};
 pub use attempts::{Attempt, AttemptBegun, NewAttempt};
+pub use audit_log::{AuditEntry, AuditFilter, NewAuditEntry};
 pub use begin_message::MessageBegun;
 pub use bulk_actions::{BulkAction, NewBulkAction};
 pub use bulk_fates::LetterFate;
@@ -61,6 +65,7 @@ pub use inbound_messages::InboundMessage;
 pub use interactions::{InboxFilter, Interaction};
 pub use kept_events::KeptEvent;
 pub use leads::{HotLead, LedgerEntry};
+pub use members::{Member, MemberChange, MemberChanged, NewMember};
 pub use message_events::MessageEvent;
 pub use messages::{Message, MessageFilter};
 pub use migrations::{PendingMigration, migrate, pending_migrations};
@@ -86,6 +91,7 @@ pub struct Store {
     db: Db,
     keyring: Keyring,
     address_keys: recipient_hash::AddressKeys,
+    users_key: installation_keys::UsersKey,
 }
 
 impl Store {
@@ -96,6 +102,7 @@ impl Store {
             db,
             keyring,
             address_keys: Default::default(),
+            users_key: Default::default(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Tenants: whose everything is.
 
 use chrono::{DateTime, Utc};
-use domain::TenantId;
+use domain::{AuditAction, Author, TenantId, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use crate::audit_log::{self, NewAuditEntry};
+use crate::members::{USERS, forget_user};
 use crate::{Store, StoreError, time};
 
 /// One customer of the installation.
@@ -102,18 +104,36 @@ impl Store {
         rows.into_iter().map(Tenant::try_from).collect()
     }
 
-    /// Deletes a tenant and everything it has. Answers whether there was one.
+    /// Deletes a tenant and everything it has, with the people who worked for nobody else. Answers whether there was one.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn delete_tenant(&self, id: TenantId) -> Result<bool, StoreError> {
-        let deleted = on!(self.db.writer(), pool =>
+    pub async fn delete_tenant(&self, id: TenantId, author: &Author, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        tx.serialise_on(USERS).await?;
+        let users: Vec<Uuid> = on!(tx.connection(), connection =>
+            sqlx::query_scalar("SELECT user_id FROM memberships WHERE tenant_id = $1")
+                .bind(id.0)
+                .fetch_all(connection)
+                .await)?;
+        let deleted = on!(tx.connection(), connection =>
             sqlx::query("DELETE FROM tenants WHERE id = $1")
                 .bind(id.0)
-                .execute(pool)
+                .execute(connection)
                 .await
                 .map(|done| done.rows_affected()))?;
-        Ok(deleted > 0)
+        if deleted == 0 {
+            return Ok(false);
+        }
+        for user in users {
+            forget_user(&mut tx, UserId(user)).await?;
+        }
+        let entry = NewAuditEntry::of(id, author, AuditAction::TenantRemoved, id);
+        // It is not the tenant's, which is gone.
+        let entry = NewAuditEntry { tenant: None, ..entry };
+        audit_log::write(&mut tx, &entry, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use domain::otp::{CodeKey, Verdict};
 use domain::{
-    ApiKeyId, ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord,
-    Language, OutgoingRecord, PersonalText, ReportRecord,
+    ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord, Language,
+    OutgoingRecord, PersonalText, ReportRecord,
 };
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
@@ -145,7 +145,7 @@ async fn nothing_of_what_goes_out_and_comes_in_lies_readable_in_the_database(fre
         channel: Channel::Email,
         language: Language::French,
         code_key_id: "k".into(),
-        caller: ApiKeyId(id.0),
+        caller: id.0,
     };
     store.begin_challenge(tenant, &challenge, now()).await.unwrap();
     let right = Code::derive(&key, id);

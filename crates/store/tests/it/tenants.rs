@@ -1,8 +1,6 @@
 //! Tenants, and what goes with them when they go.
 
-use domain::{
-    ApiKeyId, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, ReportRecord, Role, TenantId,
-};
+use domain::{Author, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, ReportRecord, Role, TenantId};
 use store::{Db, NewChallenge, Passage, Settings, Store, StoreError, TemplateTexts};
 use uuid::Uuid;
 
@@ -110,7 +108,7 @@ async fn fill(store: &Store, tenant: TenantId, endpoint: EndpointId) {
         channel: Channel::Sms,
         language: Language::French,
         code_key_id: "k".into(),
-        caller: ApiKeyId(id.0),
+        caller: id.0,
     };
     store.begin_challenge(tenant, &challenge, now()).await.unwrap();
 }
@@ -134,8 +132,20 @@ async fn deleting_a_tenant_deletes_all_it_has_and_nothing_else(fresh: Fresh) {
     for (table, count) in &before {
         assert!(fresh.count(table).await > *count, "{table}");
     }
-    assert!(fresh.store.delete_tenant(other).await.unwrap());
-    assert!(!fresh.store.delete_tenant(other).await.unwrap());
+    assert!(
+        fresh
+            .store
+            .delete_tenant(other, &Author::system(), now())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !fresh
+            .store
+            .delete_tenant(other, &Author::system(), now())
+            .await
+            .unwrap()
+    );
     for (table, count) in before {
         assert_eq!(fresh.count(table).await, count, "{table}");
     }
