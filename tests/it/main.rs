@@ -23,6 +23,7 @@ mod queue_away;
 mod reconciling;
 mod refusals;
 mod replies;
+mod roles;
 mod sending;
 mod settings;
 mod shutdown;

@@ -24,6 +24,7 @@ mod inbound;
 mod kept_events;
 mod leads;
 mod lists;
+mod members;
 mod migrations;
 mod model;
 mod open_messages;
