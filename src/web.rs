@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tower::Layer as _;
 
 use crate::api::{self, Api};
+use crate::client_address;
 use crate::config::Settings;
 use crate::correlation;
 use crate::intake::endpoints::Endpoints;
@@ -43,11 +44,19 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(60);
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that answers requests.
-pub fn router(store: &Store, queue: &Client, endpoints: Arc<Endpoints>, figures: Figures, vitals: Vitals) -> Router {
+pub fn router(
+    store: &Store,
+    queue: &Client,
+    endpoints: Arc<Endpoints>,
+    figures: Figures,
+    vitals: Vitals,
+    proxy_hops: usize,
+) -> Router {
     api::router(Api {
         store: store.clone(),
         queue: queue.clone(),
     })
+    .layer(middleware::from_fn_with_state(proxy_hops, client_address::find))
     .merge(ops::router(Ops {
         store: store.clone(),
         queue: queue.clone(),
@@ -153,7 +162,14 @@ async fn answer(
         Ok(known) => tracing::debug!(known, "Webhook endpoints read."),
         Err(error) => tracing::warn!(%error, "The database is away; endpoints will be looked up when it is back."),
     }
-    let app = router(&store, &queue, endpoints, figures, Vitals::default());
+    let app = router(
+        &store,
+        &queue,
+        endpoints,
+        figures,
+        Vitals::default(),
+        settings.proxy_hops,
+    );
     ready.send(()).context("nobody waits for this thread")?;
     drop(ready);
     serve(connections, app, ended, settings.shutdown_grace).await;

@@ -3,22 +3,25 @@
 //! Every route names the act that it needs ([`needs`]); what passes has a [`Caller`], and a handler that takes one cannot be
 //! reached without.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::MethodRouter;
 use chrono::{TimeDelta, Utc};
-use domain::{Act, Actor, ApiKeyId, Author, Origin, Role, TenantId};
+use domain::{Act, Actor, ApiKeyId, Author, Origin, Role, SessionId, TenantId, Token, TokenKind, UserId};
+use jobs::sending::links::token_keys;
 use secrecy::SecretString;
 use store::StoreError;
 use uuid::Uuid;
 
 use super::Api;
+use super::refusals::Refusals;
+use crate::client_address::ClientAddress;
 use crate::problem::{Code, Problem};
 
 /// How long a key is looked for. A database behind a dead network would never answer.
@@ -42,6 +45,7 @@ pub(super) struct Caller {
 #[derive(Clone, Copy, Debug)]
 enum Holder {
     Key(ApiKeyId),
+    Session(UserId, SessionId),
 }
 
 impl Caller {
@@ -49,6 +53,7 @@ impl Caller {
     pub(super) fn actor(&self) -> Actor {
         match self.holder {
             Holder::Key(id) => Actor::Key(id),
+            Holder::Session(user, _) => Actor::User(user),
         }
     }
 
@@ -56,6 +61,15 @@ impl Caller {
     pub(super) fn id(&self) -> Uuid {
         match self.holder {
             Holder::Key(id) => id.0,
+            Holder::Session(user, _) => user.0,
+        }
+    }
+
+    /// Who signed in, and their session; an API key has none.
+    pub(super) fn session(&self) -> Option<(UserId, SessionId)> {
+        match self.holder {
+            Holder::Key(_) => None,
+            Holder::Session(user, session) => Some((user, session)),
         }
     }
 
@@ -64,18 +78,6 @@ impl Caller {
         Author {
             actor: self.actor(),
             origin: self.peer.map_or_else(Origin::unknown, Origin::network),
-        }
-    }
-
-    /// Whether they may do more than the route needs.
-    ///
-    /// # Errors
-    /// 403, which names the act.
-    pub(super) fn may(&self, act: Act) -> Result<(), Problem> {
-        if self.role.may(act) {
-            Ok(())
-        } else {
-            Err(refused(self.role, act))
         }
     }
 }
@@ -94,17 +96,32 @@ impl FromRequestParts<Api> for Caller {
 }
 
 /// Lets through who may do it.
-pub(super) fn needs(api: &Api, act: Act, routes: MethodRouter<Api>) -> MethodRouter<Api> {
-    routes.route_layer(middleware::from_fn_with_state((api.clone(), act), admit))
+pub(super) fn needs(api: &Api, refusals: &Refusals, act: Act, routes: MethodRouter<Api>) -> MethodRouter<Api> {
+    let state = (api.clone(), refusals.clone(), act);
+    routes.route_layer(middleware::from_fn_with_state(state, admit))
 }
 
-async fn admit(State((api, act)): State<(Api, Act)>, mut request: Request, next: Next) -> Result<Response, Problem> {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = peer.map(|ConnectInfo(address)| address.ip());
+async fn admit(
+    State((api, refusals, act)): State<(Api, Refusals, Act)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let peer = request
+        .extensions()
+        .get::<ClientAddress>()
+        .and_then(|address| address.0);
     let caller = identify(&api, request.headers(), peer).await?;
-    caller.may(act)?;
+    if !caller.role.may(act) {
+        refusals.note(&api.store, &caller, act);
+        return Err(refused(caller.role, act));
+    }
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let answer = next.run(request).await;
+    // What a handler refuses, because of what the request is about, is a refusal like any other.
+    if answer.status() == StatusCode::FORBIDDEN {
+        refusals.note(&api.store, &caller, act);
+    }
+    Ok(answer)
 }
 
 fn refused(role: Role, act: Act) -> Problem {
@@ -116,15 +133,49 @@ fn refused(role: Role, act: Act) -> Problem {
 }
 
 async fn identify(api: &Api, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, Problem> {
-    let missing = "Send `Authorization: Bearer <key>`; `relais key create --tenant ID` makes a key.";
-    let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let (scheme, clear) = header
-        .and_then(|text| text.split_once(' '))
-        .ok_or_else(|| Problem::new(Code::Unauthenticated, missing))?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Problem::new(Code::Unauthenticated, missing));
+    let clear = bearer(headers).ok_or_else(|| {
+        let missing = "Send `Authorization: Bearer <key>`; `relais key create --tenant ID` makes a key.";
+        Problem::new(Code::Unauthenticated, missing)
+    })?;
+    if clear.starts_with(TokenKind::Session.prefix()) {
+        by_session(api, headers, peer).await
+    } else {
+        by_key(api, clear, peer).await
     }
-    by_key(api, clear.trim(), peer).await
+}
+
+/// What stands in the header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, clear) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| clear.trim())
+}
+
+/// The session's token that came with a request, if it is one of ours.
+pub(super) fn session_token(api: &Api, headers: &HeaderMap) -> Option<Token> {
+    Token::read(bearer(headers)?, &token_keys(api.queue.keyring())).filter(|token| token.kind == TokenKind::Session)
+}
+
+async fn by_session(api: &Api, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+    let ended = || Problem::new(Code::Unauthenticated, "This session has ended. Sign in again.");
+    let token = session_token(api, headers).ok_or_else(ended)?;
+    let now = Utc::now();
+    let session = in_time(api.store.find_session(&token, now)).await?.ok_or_else(ended)?;
+    if session.last_used_at.is_none_or(|at| now - at > NOTED_EVERY) {
+        let (store, session) = (api.store.clone(), session.clone());
+        note_use(async move { store.touch_session(&session, now).await });
+    }
+    Ok(Caller {
+        tenant: session.tenant,
+        role: session.role,
+        holder: Holder::Session(session.user, session.id),
+        peer,
+    })
+}
+
+async fn in_time<T>(found: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let found = tokio::time::timeout(LOOK_UP_WITHIN, found).await;
+    found.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))
 }
 
 async fn by_key(api: &Api, clear: &str, peer: Option<IpAddr>) -> Result<Caller, Problem> {
@@ -132,16 +183,18 @@ async fn by_key(api: &Api, clear: &str, peer: Option<IpAddr>) -> Result<Caller, 
     if !store::ApiKey::looks_like_one(clear) {
         return Err(Problem::new(
             Code::Unauthenticated,
-            "This is not an API key: they begin with `rk_`.",
+            "This is neither an API key nor a session: keys begin with `rk_`, sessions with `rs_`.",
         ));
     }
     let clear = SecretString::from(clear);
-    let found = tokio::time::timeout(LOOK_UP_WITHIN, api.store.find_api_key(&clear)).await;
-    let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))?;
-    let unknown = "This API key is not known, or was revoked.";
-    let key = found.ok_or_else(|| Problem::new(Code::Unauthenticated, unknown))?;
-    if key.last_used_at.is_none_or(|at| Utc::now() - at > NOTED_EVERY) {
-        touch(api, key.clone());
+    let now = Utc::now();
+    let key = in_time(api.store.find_api_key(&clear, now)).await?.ok_or_else(|| {
+        let unknown = "This API key is not known, has expired, or was revoked.";
+        Problem::new(Code::Unauthenticated, unknown)
+    })?;
+    if key.last_used_at.is_none_or(|at| now - at > NOTED_EVERY) {
+        let (store, key) = (api.store.clone(), key.clone());
+        note_use(async move { store.touch_api_key(&key, now).await });
     }
     Ok(Caller {
         tenant: key.tenant,
@@ -151,12 +204,11 @@ async fn by_key(api: &Api, clear: &str, peer: Option<IpAddr>) -> Result<Caller, 
     })
 }
 
-/// Notes that the key was used, beside the request: an answer does not wait for it, and does not depend on it.
-fn touch(api: &Api, key: store::ApiKey) {
-    let store = api.store.clone();
+/// Notes that something was used, beside the request: an answer does not wait for it, and does not depend on it.
+fn note_use(noted: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
     tokio::spawn(async move {
-        if let Err(error) = store.touch_api_key(&key, Utc::now()).await {
-            tracing::debug!(%error, "The last use of an API key could not be noted.");
+        if let Err(error) = noted.await {
+            tracing::debug!(%error, "A last use could not be noted.");
         }
     });
 }

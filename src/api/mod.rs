@@ -3,20 +3,26 @@
 //! A key belongs to one tenant, and every question is asked of the store in that tenant's name: what belongs to another
 //! is the same as what does not exist. A key has a role, and every route says what it needs ([`router`]).
 
+mod audit;
 mod auth;
 mod body;
 mod cursor;
 mod events;
 mod interactions;
+mod invitations;
 mod jobs;
+mod keys;
 mod leads;
 mod me;
 mod members;
 mod messages;
 pub mod openapi;
 mod otp;
+mod refusals;
 mod render;
 mod send;
+mod session;
+mod sign_in;
 mod stats;
 mod suppressions;
 mod templates;
@@ -31,6 +37,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, patch, post};
 use domain::Act;
 use queue::Client;
+use refusals::Refusals;
 use store::Store;
 
 use crate::problem::{Code, Problem};
@@ -49,7 +56,8 @@ pub struct Api {
 
 /// All routes under `/v1`, each with what it needs, and those that links in mail lead to.
 pub fn router(api: Api) -> Router {
-    let needs = |act, routes| auth::needs(&api, act, routes);
+    let refusals = Refusals::default();
+    let needs = |act, routes| auth::needs(&api, &refusals, act, routes);
     Router::new()
         .route("/v1/jobs/{id}", needs(Act::ReadMessages, get(jobs::show)))
         .route(
@@ -95,6 +103,28 @@ pub fn router(api: Api) -> Router {
         .route("/v1/members", needs(Act::WriteMembers, post(members::create)))
         .route("/v1/members/{id}", needs(Act::WriteMembers, patch(members::change)))
         .route("/v1/members/{id}", needs(Act::WriteMembers, delete(members::remove)))
+        .route(
+            "/v1/members/{id}/sessions",
+            needs(Act::WriteMembers, delete(session::end_all)),
+        )
+        .route("/v1/invitations", needs(Act::WriteMembers, get(invitations::list)))
+        .route("/v1/invitations", needs(Act::WriteMembers, post(invitations::create)))
+        .route(
+            "/v1/invitations/{id}",
+            needs(Act::WriteMembers, delete(invitations::revoke)),
+        )
+        .route("/v1/session", needs(Act::BeOneself, delete(session::end)))
+        .route("/v1/session/rotate", needs(Act::BeOneself, post(session::rotate)))
+        .route("/v1/keys", needs(Act::ReadKeys, get(keys::list)))
+        .route("/v1/keys", needs(Act::WriteKeys, post(keys::create)))
+        .route("/v1/keys/{id}", needs(Act::WriteKeys, delete(keys::revoke)))
+        .route("/v1/keys/{id}/rotate", needs(Act::WriteKeys, post(keys::rotate)))
+        .route("/v1/credentials", needs(Act::ReadCredentials, get(audit::credentials)))
+        .route("/v1/audit", needs(Act::ReadAudit, get(audit::list)))
+        // Whoever asks for these has nothing to show yet.
+        .route("/v1/sign-in", post(sign_in::ask))
+        .route("/v1/sign-in/redeem", post(sign_in::redeem))
+        .route("/sign-in", get(sign_in::page))
         .route("/t/o/{token}", get(track::open))
         .route("/t/c/{token}", get(track::click))
         .layer(middleware::from_fn(in_time))

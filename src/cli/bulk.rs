@@ -2,14 +2,15 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
-use domain::{BulkAct, BulkActionId, BulkState};
+use domain::{AuditAction, BulkAct, BulkActionId, BulkState};
 use queue::{Backend, Client, Clock};
 use serde_json::{Value, json};
 use store::{BulkAction, FailedLetter, OpenLetters, Store};
 use uuid::Uuid;
 
 use super::answer::{Answer, table};
-use super::{many, pages, pause};
+use super::audit::about_to;
+use super::{many, pages, pause, who};
 use crate::config::Settings;
 use crate::connect;
 
@@ -63,27 +64,38 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result<Answer> {
     let store = connect::store(settings).await?;
-    let by = |by: Option<String>| by.unwrap_or_else(pause::whoever);
     match command {
         Command::List { limit, cursor } => list(&store, cursor, limit).await,
         Command::Show { id, limit, cursor } => {
             let backend = connect::queue(settings).await?;
             show(&store, &*backend, id, cursor, limit).await
         }
-        Command::Pause { id, by: who } => {
-            let steered = store.pause_bulk_action(id, &by(who), Utc::now()).await?;
+        Command::Pause { id, by } => {
+            let by = noted(&store, id, "pause", by).await?;
+            let steered = store.pause_bulk_action(id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
-        Command::Resume { id, by: who } => {
+        Command::Resume { id, by } => {
+            let by = noted(&store, id, "resume", by).await?;
             let queue = Client::new(connect::queue(settings).await?, settings.keyring.clone(), Clock::System);
-            let steered = ::jobs::bulk::resume(&store, &queue, id, &by(who), Utc::now()).await?;
+            let steered = ::jobs::bulk::resume(&store, &queue, id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
-        Command::Cancel { id, by: who } => {
-            let steered = store.cancel_bulk_action(id, &by(who), Utc::now()).await?;
+        Command::Cancel { id, by } => {
+            let by = noted(&store, id, "cancel", by).await?;
+            let steered = store.cancel_bulk_action(id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
     }
+}
+
+/// Writes down that somebody steers an action; answers who.
+async fn noted(store: &Store, id: BulkActionId, how: &str, by: Option<String>) -> anyhow::Result<String> {
+    let by = by.unwrap_or_else(pause::whoever);
+    let author = who::author(Some(by.clone()))?;
+    let (target, what) = (Some(id.to_string()), Some(json!({ "steer": how })));
+    about_to(store, &author, AuditAction::DeadLettersActedOn, target, what).await?;
+    Ok(by)
 }
 
 /// The action as it is now; refused if it was not steered.

@@ -11,15 +11,16 @@ use std::path::{Path, PathBuf};
 use ::jobs::bulk::renewed;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
-use domain::BulkAct;
+use domain::{AuditAction, BulkAct};
 use queue::backend::{Backend, DeadGroup, Kept, State};
 use queue::{Clock, JobId};
 use serde_json::{Value, json};
 
 use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
+use super::audit::about_to;
 use super::many::{self, How};
-use super::{history, jobs, pages, pause};
+use super::{history, jobs, pages, pause, who};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -150,6 +151,17 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Show { id, reveal } => {
             let kept = find(&*backend, id).await?;
+            if reveal {
+                let (store, author) = (connect::store(settings).await?, who::author(None)?);
+                about_to(
+                    &store,
+                    &author,
+                    AuditAction::DeadLetterShown,
+                    Some(id.to_string()),
+                    None,
+                )
+                .await?;
+            }
             let shown = jobs::show(item(&kept), &kept, &settings.keyring, reveal);
             Ok(history::with(shown, &kept, reveal, settings).await)
         }
@@ -161,15 +173,21 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Retry { these, .. } => {
             let now = Clock::System.now();
+            let (store, author) = (connect::store(settings).await?, who::author(None)?);
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                backend.retry_dead(kept.id, renewed(&kept, now).as_deref(), now).await
+                let id = Some(kept.id.to_string());
+                about_to(&store, &author, AuditAction::DeadLetterRetried, id, None).await?;
+                Ok(backend.retry_dead(kept.id, renewed(&kept, now).as_deref(), now).await?)
             })
             .await?;
             Ok(counted("retried", "will run again", done, &missing))
         }
         Command::Delete(these) => {
+            let (store, author) = (connect::store(settings).await?, who::author(None)?);
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                backend.delete_dead(kept.id).await
+                let id = Some(kept.id.to_string());
+                about_to(&store, &author, AuditAction::DeadLetterDeleted, id, None).await?;
+                Ok(backend.delete_dead(kept.id).await?)
             })
             .await?;
             Ok(counted("deleted", "removed for good", done, &missing))
@@ -185,9 +203,23 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 .read_to_end(&mut new)
                 .with_context(|| format!("{} cannot be read", payload.display()))?;
             let by = by.unwrap_or_else(pause::whoever);
+            let (store, author) = (connect::store(settings).await?, who::author(Some(by.clone()))?);
+            about_to(
+                &store,
+                &author,
+                AuditAction::DeadLetterEdited,
+                Some(id.to_string()),
+                None,
+            )
+            .await?;
             edit::edit(&*backend, id, &new, reveal, by, settings).await
         }
-        Command::Export { which, reveal } => transfer::export(&*backend, &which, reveal, settings).await,
+        Command::Export { which, reveal } => {
+            let (store, author) = (connect::store(settings).await?, who::author(None)?);
+            let how = json!({ "reveal": reveal });
+            about_to(&store, &author, AuditAction::DeadLettersExported, None, Some(how)).await?;
+            transfer::export(&*backend, &which, reveal, settings).await
+        }
         Command::Import { file } => transfer::import(&*backend, open(&file)?, settings).await,
     }
 }
@@ -206,7 +238,7 @@ async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kept> {
 async fn each(
     backend: &dyn Backend,
     ids: Vec<JobId>,
-    act: impl AsyncFn(Kept) -> Result<bool, queue::QueueError>,
+    act: impl AsyncFn(Kept) -> anyhow::Result<bool>,
 ) -> anyhow::Result<(usize, Vec<JobId>)> {
     let mut done = 0;
     let mut missing = Vec::new();

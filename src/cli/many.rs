@@ -6,13 +6,14 @@ use ::jobs::bulk::{self, Asked, Preview, Selection};
 use chrono::Utc;
 use clap::Args;
 use domain::bulk::{RATE_MAX, RATE_USUAL};
-use domain::{BulkAct, BulkActionId};
+use domain::{AuditAction, BulkAct, BulkActionId};
 use queue::{Client, Clock};
 use serde_json::{Value, json};
 use store::{BulkAction, Store};
 
 use super::answer::{Answer, table};
-use super::{bulk as shown, pause};
+use super::audit::about_to;
+use super::{bulk as shown, pause, who};
 use crate::config::Settings;
 use crate::connect;
 
@@ -56,12 +57,22 @@ pub(super) async fn run(
     }
     let store = connect::store(settings).await?;
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
+    let by = how.by.unwrap_or_else(pause::whoever);
+    let what = json!({ "act": act, "canary": canary, "rate": how.rate });
+    about_to(
+        &store,
+        &who::author(Some(by.clone()))?,
+        AuditAction::DeadLettersActedOn,
+        None,
+        Some(what),
+    )
+    .await?;
     let asked = Asked {
         act,
         selection,
         canary,
         rate: how.rate,
-        by: how.by.unwrap_or_else(pause::whoever),
+        by,
     };
     let Some(action) = bulk::begin(&store, &queue, asked, Utc::now()).await? else {
         return Ok(Answer::new(

@@ -27,7 +27,9 @@ mod roles;
 mod sending;
 mod settings;
 mod shutdown;
+mod sign_in;
 #[cfg(feature = "services")]
 mod store_away;
+mod tenants;
 mod troubles;
 mod webhooks;

@@ -24,6 +24,20 @@ const ADMIN: Least = Some(Role::Admin);
 
 /// What every route of the API needs. A route that is missing here was decided by nobody, and fails the test.
 const TABLE: &[(&str, &str, Least)] = &[
+    ("GET", "/v1/audit", ADMIN),
+    ("GET", "/v1/credentials", ADMIN),
+    ("GET", "/v1/invitations", ADMIN),
+    ("POST", "/v1/invitations", ADMIN),
+    ("DELETE", "/v1/invitations/{id}", ADMIN),
+    ("GET", "/v1/keys", ADMIN),
+    ("POST", "/v1/keys", ADMIN),
+    ("DELETE", "/v1/keys/{id}", ADMIN),
+    ("POST", "/v1/keys/{id}/rotate", ADMIN),
+    ("DELETE", "/v1/members/{id}/sessions", ADMIN),
+    ("DELETE", "/v1/session", MEMBER),
+    ("POST", "/v1/session/rotate", MEMBER),
+    ("POST", "/v1/sign-in", ANYBODY),
+    ("POST", "/v1/sign-in/redeem", ANYBODY),
     ("GET", "/v1/interactions", MEMBER),
     ("GET", "/v1/interactions/{id}", MEMBER),
     ("GET", "/v1/jobs/{id}", MEMBER),
@@ -174,7 +188,15 @@ async fn fill(app: &TestApp, tenant: TenantId) -> Vec<(&'static str, String)> {
         caller: Uuid::from_u128(5),
     };
     store.begin_challenge(tenant, &challenge, now).await.unwrap();
+    let author = Author::system();
+    let key = store.create_api_key(tenant, Role::Member, &author, now).await.unwrap();
+    let eve = EmailAddress::parse("eve@example.com").unwrap();
+    let invitation = store.invite(tenant, &eve, Role::Member, &author, now).await.unwrap();
     vec![
+        ("/v1/keys/{id}/rotate", key.key.id.to_string()),
+        ("/v1/keys/{id}", key.key.id.to_string()),
+        ("/v1/invitations/{id}", invitation.id.to_string()),
+        ("/v1/members/{id}/sessions", member.user.to_string()),
         ("/v1/members/{id}", member.user.to_string()),
         ("/v1/messages/{id}", message.id.to_string()),
         ("/v1/messages/{id}/events", message.id.to_string()),

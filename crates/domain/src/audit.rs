@@ -33,8 +33,6 @@ stored! {
         CredentialDeleted = "credential_deleted",
         /// Credentials were read in the clear.
         CredentialOpened = "credential_opened",
-        /// As much of credentials as may be shown was shown.
-        CredentialShown = "credential_shown",
         /// A dead letter was opened.
         DeadLetterShown = "dead_letter_shown",
         /// The payload of a dead letter was changed.
@@ -49,8 +47,6 @@ stored! {
         DeadLettersActedOn = "dead_letters_acted_on",
         /// Somebody wanted what their role does not allow.
         PermissionRefused = "permission_refused",
-        /// A tenant was made.
-        TenantCreated = "tenant_created",
         /// A tenant was removed with all it had.
         TenantRemoved = "tenant_removed",
     }

@@ -24,7 +24,9 @@ pub mod replies;
 pub mod report;
 pub mod role;
 pub mod scoring;
+pub mod sign_in;
 pub mod suppression;
+pub mod token;
 
 pub use actor::{Actor, Author, OperatorName, Origin};
 pub use audit::AuditAction;
@@ -51,3 +53,4 @@ pub use report::{EventKind, Figure, Figures, Permanence, ReportRecord};
 pub use role::{Act, Role};
 pub use stored::UnknownWord;
 pub use suppression::{FailureCause, Lift, Suppression};
+pub use token::{SignedToken, Token, TokenKey, TokenKind};

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
-use crate::db::Tx;
+use crate::db::{Db, Tx};
 use crate::messages::word;
 use crate::tenants::new_id;
 use crate::{Cursor, Page, Store, StoreError, time};
@@ -91,6 +91,25 @@ macro_rules! audit_log_list {
     }};
 }
 
+/// The statement that writes an entry down, unless it is written already.
+macro_rules! insert {
+    ($entry:expr, $id:expr, $now:expr) => {
+        sqlx::query(
+            "INSERT INTO audit_log (id, tenant_id, at, actor, action, target, origin, before, after)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind($id)
+        .bind($entry.tenant.map(|tenant| tenant.0))
+        .bind($now.timestamp_millis())
+        .bind($entry.author.actor.to_string())
+        .bind($entry.action.as_str())
+        .bind($entry.target.clone())
+        .bind($entry.author.origin.as_str())
+        .bind($entry.before.as_ref().map(Value::to_string))
+        .bind($entry.after.as_ref().map(Value::to_string))
+    };
+}
+
 impl NewAuditEntry {
     /// An entry about something of a tenant's.
     #[must_use]
@@ -158,23 +177,24 @@ impl Store {
 
 /// Writes an entry down within the transaction of what it is about.
 pub(crate) async fn write(tx: &mut Tx, entry: &NewAuditEntry, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let json = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-    on!(tx.connection(), connection =>
-        sqlx::query(
-            "INSERT INTO audit_log (id, tenant_id, at, actor, action, target, origin, before, after)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-            .bind(new_id(now))
-            .bind(entry.tenant.map(|tenant| tenant.0))
-            .bind(now.timestamp_millis())
-            .bind(entry.author.actor.to_string())
-            .bind(entry.action.as_str())
-            .bind(&entry.target)
-            .bind(entry.author.origin.as_str())
-            .bind(json(&entry.before))
-            .bind(json(&entry.after))
-            .execute(connection)
-            .await
-            .map(|_| ()))?;
+    on!(tx.connection(), connection => insert!(entry, new_id(now), now).execute(connection).await.map(|_| ()))?;
+    Ok(())
+}
+
+/// Writes down what happens all the time, once an hour for each `subject`: whoever comes later finds it written.
+pub(crate) async fn write_hourly(
+    db: &Db,
+    entry: &NewAuditEntry,
+    subject: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let hour = now.timestamp().div_euclid(3600);
+    let id = Uuid::new_v5(&subject, format!("{}/{hour}", entry.action).as_bytes());
+    let known: Option<Uuid> = on!(db.reader(), pool =>
+        sqlx::query_scalar("SELECT id FROM audit_log WHERE id = $1").bind(id).fetch_optional(pool).await)?;
+    if known.is_none() {
+        on!(db.writer(), pool => insert!(entry, id, now).execute(pool).await.map(|_| ()))?;
+    }
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! API keys.
 
-use domain::Role;
+use domain::{Author, Role};
 use secrecy::ExposeSecret as _;
 
 use crate::fresh::{Fresh, now, second};
@@ -8,33 +8,37 @@ use crate::fresh::{Fresh, now, second};
 async fn a_key_opens_its_tenant_until_it_is_revoked(fresh: Fresh) {
     let created = fresh
         .store
-        .create_api_key(fresh.tenant, Role::Sales, now())
+        .create_api_key(fresh.tenant, Role::Sales, &Author::system(), now())
         .await
         .unwrap();
-    let found = fresh.store.find_api_key(&created.clear).await.unwrap().unwrap();
+    let found = fresh.store.find_api_key(&created.clear, now()).await.unwrap().unwrap();
     assert_eq!(found, created.key);
     assert_eq!((found.tenant, found.role), (fresh.tenant, Role::Sales));
 
     let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
     assert!(
-        !fresh.store.revoke_api_key(other, found.id, second(1)).await.unwrap(),
+        !fresh
+            .store
+            .revoke_api_key(other, found.id, &Author::system(), second(1))
+            .await
+            .unwrap(),
         "not another tenant's to revoke"
     );
     assert!(
         fresh
             .store
-            .revoke_api_key(fresh.tenant, found.id, second(1))
+            .revoke_api_key(fresh.tenant, found.id, &Author::system(), second(1))
             .await
             .unwrap()
     );
     assert!(
         !fresh
             .store
-            .revoke_api_key(fresh.tenant, found.id, second(2))
+            .revoke_api_key(fresh.tenant, found.id, &Author::system(), second(2))
             .await
             .unwrap()
     );
-    assert_eq!(fresh.store.find_api_key(&created.clear).await.unwrap(), None);
+    assert_eq!(fresh.store.find_api_key(&created.clear, now()).await.unwrap(), None);
     assert_eq!(
         fresh.store.api_keys(fresh.tenant).await.unwrap()[0].revoked_at,
         Some(second(1))
@@ -45,7 +49,7 @@ async fn a_key_opens_its_tenant_until_it_is_revoked(fresh: Fresh) {
 async fn a_key_is_long_and_recognisable_and_shows_nowhere(fresh: Fresh) {
     let created = fresh
         .store
-        .create_api_key(fresh.tenant, Role::Owner, now())
+        .create_api_key(fresh.tenant, Role::Owner, &Author::system(), now())
         .await
         .unwrap();
     let clear = created.clear.expose_secret();
@@ -53,23 +57,23 @@ async fn a_key_is_long_and_recognisable_and_shows_nowhere(fresh: Fresh) {
     assert!(!format!("{created:?}").contains(&clear[3..]));
     let second = fresh
         .store
-        .create_api_key(fresh.tenant, Role::Owner, now())
+        .create_api_key(fresh.tenant, Role::Owner, &Author::system(), now())
         .await
         .unwrap();
     assert_ne!(clear, second.clear.expose_secret());
-    assert_eq!(fresh.store.find_api_key(&"rk_wrong".into()).await.unwrap(), None);
+    assert_eq!(fresh.store.find_api_key(&"rk_wrong".into(), now()).await.unwrap(), None);
 }
 
 async fn a_use_is_noted_once_a_minute(fresh: Fresh) {
     let created = fresh
         .store
-        .create_api_key(fresh.tenant, Role::Owner, now())
+        .create_api_key(fresh.tenant, Role::Owner, &Author::system(), now())
         .await
         .unwrap();
     let check = async |offset, expected| {
-        let key = fresh.store.find_api_key(&created.clear).await.unwrap().unwrap();
+        let key = fresh.store.find_api_key(&created.clear, now()).await.unwrap().unwrap();
         fresh.store.touch_api_key(&key, second(offset)).await.unwrap();
-        let key = fresh.store.find_api_key(&created.clear).await.unwrap().unwrap();
+        let key = fresh.store.find_api_key(&created.clear, now()).await.unwrap().unwrap();
         assert_eq!(key.last_used_at, Some(second(expected)));
     };
     check(0, 0).await;

@@ -33,6 +33,7 @@ mod outgoing;
 mod rates;
 mod reports;
 mod sealing;
+mod sessions;
 mod settings;
 mod suppressions;
 mod templates;

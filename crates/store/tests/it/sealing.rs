@@ -2,12 +2,12 @@
 
 use domain::otp::{CodeKey, Verdict};
 use domain::{
-    ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord, Language,
+    Author, ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord, Language,
     OutgoingRecord, PersonalText, ReportRecord,
 };
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
-use store::{Db, KeptEvent, NewChallenge, Senders, Settings, Store, StoreError};
+use store::{Db, KeptEvent, NewChallenge, NewCredential, Senders, Settings, Store, StoreError};
 
 use crate::fresh::{Fresh, event, now, to_address};
 use crate::scene::{NUMBER, inbound, outgoing, recipient, report};
@@ -122,11 +122,28 @@ async fn nothing_of_what_goes_out_and_comes_in_lies_readable_in_the_database(fre
         .unwrap();
     let clear = "secret-token".into();
     let credential = store
-        .create_credential(tenant, "twilio", "main", &clear, "se…", now())
+        .create_credential(
+            tenant,
+            &NewCredential {
+                provider: "twilio",
+                label: "main",
+                clear: &clear,
+                preview: "se…",
+            },
+            &Author::system(),
+            now(),
+        )
         .await
         .unwrap();
     store
-        .rotate_credential(tenant, credential.id, &"secret-other".into(), "se…", now())
+        .rotate_credential(
+            tenant,
+            credential.id,
+            &"secret-other".into(),
+            "se…",
+            &Author::system(),
+            now(),
+        )
         .await
         .unwrap();
     let settings = Settings {

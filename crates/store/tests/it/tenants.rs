@@ -1,8 +1,11 @@
 //! Tenants, and what goes with them when they go.
 
-use domain::{Author, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, ReportRecord, Role, TenantId};
+use domain::{
+    Author, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, PersonalText, ReportRecord, Role,
+    TenantId,
+};
 use sqlx::AssertSqlSafe;
-use store::{Db, KeptEvent, NewChallenge, Passage, Settings, StoreError, TemplateTexts};
+use store::{Db, KeptEvent, NewChallenge, NewCredential, Passage, Settings, StoreError, TemplateTexts};
 use uuid::Uuid;
 
 use crate::fresh::{Fresh, event, now, of_person, second};
@@ -101,14 +104,27 @@ async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
         content: PersonalText::new("{}"),
     };
     store.keep_event(tenant, endpoint, "4", &kept, now()).await.unwrap();
-    store.create_api_key(tenant, Role::Owner, now()).await.unwrap();
+    store
+        .create_api_key(tenant, Role::Owner, &Author::system(), now())
+        .await
+        .unwrap();
     let opened = of_person(event("m", EmailEvent::Opened, "1"), "p");
     store
         .record_email_event(tenant, endpoint, &opened, now())
         .await
         .unwrap();
     let credential = store
-        .create_credential(tenant, "twilio", "main", &"{}".into(), "…", now())
+        .create_credential(
+            tenant,
+            &NewCredential {
+                provider: "twilio",
+                label: "main",
+                clear: &"{}".into(),
+                preview: "…",
+            },
+            &Author::system(),
+            now(),
+        )
         .await
         .unwrap();
     store.set_route(tenant, Channel::Sms, &[credential.id]).await.unwrap();
@@ -202,7 +218,7 @@ async fn what_belongs_to_no_tenant_is_refused_as_missing(fresh: Fresh) {
     check(
         fresh
             .store
-            .create_api_key(nobody, Role::Owner, now())
+            .create_api_key(nobody, Role::Owner, &Author::system(), now())
             .await
             .unwrap_err(),
     );
