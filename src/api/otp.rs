@@ -165,6 +165,7 @@ fn sending(
         },
         hops,
         hop: 0,
+        confirms: false,
     })
 }
 

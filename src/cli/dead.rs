@@ -134,7 +134,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     let backend = connect::queue(settings).await?;
     match command {
         Command::List { which, limit, cursor } => {
-            let page = pages::dead(&*backend, &which.filter(), which.text.as_deref(), limit, cursor).await?;
+            let page = pages::dead(&*backend, &which.filter(), limit, cursor).await?;
             let items: Vec<_> = page.items.iter().map(item).collect();
             let rows: Vec<_> = page.items.iter().map(row).collect();
             let words = table(["ID", "KIND", "QUEUE", "TENANT", "REASON", "ATTEMPTS", "DIED"], &rows);
@@ -145,8 +145,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             ))
         }
         Command::Groups { which } => {
-            let mut groups = backend.dead_groups(&which.filter()).await?;
-            groups.retain(|group| which.has_text(group));
+            let groups = backend.dead_groups(&which.filter()).await?;
             Ok(show_groups(&groups))
         }
         Command::Show { id, reveal } => {

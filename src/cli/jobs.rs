@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use queue::backend::{Backend, Cancelled, Kept, State};
+use queue::backend::{Backend, Cancelled, Failure, Kept, State};
 use queue::envelope::Envelope;
 use queue::grouping::GroupId;
 use queue::{Clock, JobId, Queue};
@@ -121,11 +121,7 @@ async fn why(backend: &dyn Backend, id: JobId) -> anyhow::Result<Answer> {
 /// A job with its payload and its failed attempts.
 pub(super) fn show(mut json: Value, kept: &Kept, keyring: &Keyring, reveal: bool) -> Answer {
     let payload = payload::open(kept, keyring, reveal);
-    let errors: Vec<_> = kept
-        .errors
-        .iter()
-        .map(|failure| json!({ "attempt": failure.attempt, "at": rfc3339(failure.at), "error": failure.error }))
-        .collect();
+    let errors: Vec<_> = kept.errors.iter().map(attempt).collect();
     let mut words = String::new();
     for (name, value) in json.as_object().into_iter().flatten() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -147,9 +143,34 @@ pub(super) fn show(mut json: Value, kept: &Kept, keyring: &Keyring, reveal: bool
     } else {
         table(["ATTEMPT", "AT", "ERROR"], &rows)
     };
+    kept.errors.iter().for_each(|failure| words += &call(failure));
     json["payload"] = payload;
     json["errors"] = errors.into();
     Answer::new(json, words)
+}
+
+/// A failed attempt as programs see it, with the call that went wrong if it made one.
+fn attempt(failure: &Failure) -> Value {
+    let mut json = json!({ "attempt": failure.attempt, "at": rfc3339(failure.at), "error": failure.error });
+    if let Some(excerpt) = &failure.excerpt {
+        json["request"] = excerpt.request.clone().into();
+        json["response"] = excerpt.response.clone().into();
+    }
+    json
+}
+
+/// The call of an attempt that made one.
+fn call(failure: &Failure) -> String {
+    let Some(excerpt) = &failure.excerpt else {
+        return String::new();
+    };
+    let request = excerpt.request.as_deref().unwrap_or("(not told)");
+    let response = excerpt.response.as_deref().unwrap_or("(no answer)");
+    let response = response.replace('\n', "\n    ");
+    format!(
+        "\nAttempt {} asked\n    {request}\nand was answered\n    {response}\n",
+        failure.attempt
+    )
 }
 
 /// A job as programs see it.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod app;
+mod attachments;
 mod bulk;
 mod cli;
 mod clock;
@@ -9,6 +10,7 @@ mod crash;
 mod dead_letters;
 mod dev;
 mod documents;
+mod excerpts;
 mod frozen;
 #[cfg(feature = "services")]
 mod health;

@@ -40,7 +40,7 @@ pub use ids::{
     InteractionId, InvitationId, MessageId, SessionId, SignInLinkId, TenantId, UserId,
 };
 pub use inbound::InboundRecord;
-pub use masking::{EmailAddress, PersonalText};
+pub use masking::{EmailAddress, Masker, PersonalText};
 pub use member::{MemberRefusal, Notify, NotifyError};
 pub use otp::{Challenge, Code, CodeError, CodeKey, Verdict};
 pub use outgoing::{

@@ -4,8 +4,11 @@
 //! they hold. Reading the value takes `expose()`, a word to search for in review. Serde is transparent: they live in
 //! payloads, which are sealed at rest.
 
+mod masker;
+
 use std::fmt;
 
+pub use masker::Masker;
 use serde::{Deserialize, Serialize};
 
 /// The longest address there is: 64 bytes of local part, `@`, 255 of domain.

@@ -43,7 +43,10 @@ use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
 pub use around::{Cancelled, Counter, Finding, FindingLevel, Flights, Purged, Worker};
-pub use look::{Counts, DeadFilter, DeadGroup, Failure, GROUPS_MAX, Kept, ListRequest, NewDead, Page, State, Sweep};
+pub use look::{
+    Counts, DeadFilter, DeadGroup, EXCERPT_BYTES_MAX, Excerpt, Failure, GROUPS_MAX, Kept, ListRequest, NewDead, Page,
+    State, Sweep,
+};
 pub use run::{ClaimRequest, Claimed, Claims, Outcome, Reason, Settle, Ticket};
 
 /// How many crashes make a job dead with reason `poison`.

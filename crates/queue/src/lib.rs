@@ -22,6 +22,7 @@ mod slots;
 pub mod sql;
 mod stepper;
 mod tally;
+mod wording;
 
 pub use add::ADD_TIMEOUT;
 pub use backend::{Backend, QueueError};
@@ -31,8 +32,8 @@ pub use clock::{Clock, Millis};
 pub use flow::{AfterDeath, Key, Keys, Limit, LimitState, Order, Rate};
 pub use health::Health;
 pub use held::Held;
-pub use job::{Attempt, Job, JobError, JobId, LEASE, LEASE_MARGIN, Policy, Queue, RETRY_AFTER_MAX};
+pub use job::{Attempt, Job, JobError, JobId, LEASE, LEASE_MARGIN, Notes, Policy, Queue, RETRY_AFTER_MAX};
 pub use pauses::{Pause, Pauses, Scope};
 pub use pump::{Pump, PumpSettings, Switch};
 pub use registry::Registry;
-pub use run::Runner;
+pub use run::{Ended, Runner};

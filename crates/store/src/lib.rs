@@ -64,7 +64,7 @@ pub use dead_letter_edits::DeadLetterEdit;
 pub use delivery_daily::{DAYS_MAX, DeliveryRate};
 pub use endpoints::Endpoint;
 pub use error::StoreError;
-pub use inbound_messages::InboundMessage;
+pub use inbound_messages::{InboundMessage, Writer};
 pub use interactions::{InboxFilter, Interaction};
 pub use invitations::Invitation;
 pub use kept_events::KeptEvent;

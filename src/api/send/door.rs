@@ -103,6 +103,7 @@ impl<'a> Door<'a> {
             content,
             hops,
             hop: 0,
+            confirms: false,
         })?;
         Ok(Admitted { sending, scheduled_at })
     }

@@ -5,6 +5,7 @@
 //! hopes. A test that leaves a job behind without saying so ([`TestApp::leaves`]) fails at its end.
 
 mod event;
+mod kept;
 mod place;
 mod process;
 
@@ -22,6 +23,7 @@ use store::{ConnectOptions, Db, Store};
 use testkit::process::Program;
 
 pub(crate) use event::{Event, PROVIDER, Signed};
+pub(crate) use kept::Found;
 #[cfg(feature = "services")]
 pub(crate) use place::Part;
 use place::Place;
@@ -232,6 +234,13 @@ impl TestApp {
     /// What `relais …` prints with `--json`; it must succeed.
     pub(crate) fn relais(&self, arguments: &[&str]) -> Value {
         self.commanding.json(arguments)
+    }
+
+    /// What a command that ends well says in words.
+    pub(crate) fn relais_words(&self, arguments: &[&str]) -> String {
+        let output = self.commanding.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// How a command ends that is to be refused, and what it says on standard error.

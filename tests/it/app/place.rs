@@ -60,8 +60,8 @@ pub(crate) use on_every_combination;
 
 /// Fresh databases of a combination, gone when this is dropped.
 pub(super) struct Place {
-    database_url: String,
-    redis: Option<(String, String)>,
+    pub(super) database_url: String,
+    pub(super) redis: Option<(String, String)>,
     _kept: Vec<Box<dyn Any>>,
 }
 

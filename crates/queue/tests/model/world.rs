@@ -202,6 +202,7 @@ impl World {
                 attempt: 1,
                 at: now - DAY_MS,
                 error: format!("refused for the {key}th time"),
+                excerpt: None,
             }],
         };
         let imported = self
@@ -428,6 +429,10 @@ impl World {
             DeadFilter {
                 group: groups.first().map(|group| group.id),
                 since: groups.first().map(|group| group.last_died_at),
+                ..all.clone()
+            },
+            DeadFilter {
+                text: Some("REFUSED for the 1".into()),
                 ..all
             },
         ];

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use domain::interaction::{InteractionReason, InteractionStatus};
-use domain::{Channel, ContactId, EmailEvent, InboundRecord, Intent, OutgoingRecord, PersonalText, Suppression};
-use store::{InboundApplied, InboundRecorded};
+use domain::{
+    Channel, ContactId, EmailEvent, InboundRecord, Intent, Language, OutgoingRecord, PersonalText, Suppression,
+};
+use store::{InboundApplied, InboundRecorded, Writer};
 use tokio::task::JoinSet;
 
 use crate::fresh::{Fresh, event, now, of_person, second};
@@ -67,6 +69,31 @@ async fn a_reply_becomes_an_interaction_of_the_contact_it_was_written_to(fresh: 
         (kept[0].intent, kept[0].interaction_id),
         (Intent::Yes, Some(applied.interaction))
     );
+}
+
+async fn who_wrote_is_told_by_their_own_id_and_by_the_language_they_were_written_to(fresh: Fresh) {
+    let nobody = fresh.take_in(&inbound(NUMBER, "HELP", "1")).await;
+    let nobody = fresh.store.writer(fresh.tenant, nobody.inbound).await.unwrap();
+    let unnamed = Writer {
+        person_id: None,
+        organisation_id: None,
+        language: None,
+    };
+    assert_eq!(nobody, Some(unnamed));
+    let asked = OutgoingRecord {
+        language: Some(Language::French),
+        ..of_ada(outgoing(&fresh, "r", NUMBER))
+    };
+    fresh.send(&asked, "twilio", "SM1").await;
+    let ada = fresh.take_in(&inbound(NUMBER, "HELP", "2")).await.inbound;
+    let expected = Writer {
+        person_id: Some("ada".into()),
+        organisation_id: None,
+        language: Some(Language::French),
+    };
+    assert_eq!(fresh.store.writer(fresh.tenant, ada).await.unwrap(), Some(expected));
+    let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
+    assert_eq!(fresh.store.writer(other, ada).await.unwrap(), None);
 }
 
 async fn the_same_message_a_hundred_times_at_once_is_logged_once(fresh: Fresh) {
@@ -252,6 +279,7 @@ async fn messages_that_came_in_are_listed_newest_first_and_only_to_their_tenant(
 
 both!(
     a_reply_becomes_an_interaction_of_the_contact_it_was_written_to,
+    who_wrote_is_told_by_their_own_id_and_by_the_language_they_were_written_to,
     the_same_message_a_hundred_times_at_once_is_logged_once,
     a_reply_answers_what_the_provider_says_else_the_latest_within_seven_days,
     who_was_never_written_to_gets_a_contact_by_number,
