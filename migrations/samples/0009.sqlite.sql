@@ -1,4 +1,4 @@
--- Rows that are valid after migration 0008: people of two tenants, one of them of both, ways in, and what was written down.
+-- Rows that are valid after migration 0009: people of two tenants, one of them of both, ways in, and what was written down.
 
 INSERT INTO installation_keys (purpose, key) VALUES ('users', x'b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0');
 
