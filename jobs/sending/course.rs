@@ -273,6 +273,9 @@ impl Course<'_> {
             additions.code = Some(code);
         }
         if let Content::Link { link } = &self.sending.content {
+            if link.expires_at <= Utc::now() {
+                return self.fail("link_expired".to_owned()).await.map(Err);
+            }
             let (keyring, public_url) = (self.ctx.queue.keyring(), self.ctx.outside.public_url());
             additions.link = links::address(keyring, public_url, self.tenant, *link);
         }

@@ -139,6 +139,7 @@ pub async fn letter(
         content: Content::Link { link },
         hops,
         hop: 0,
+        confirms: false,
     }))
 }
 

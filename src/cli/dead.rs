@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 
 use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
-use super::audit::about_to;
+use super::audit::Log;
 use super::many::{self, How};
-use super::{history, jobs, pages, pause, who};
+use super::{history, jobs, pages, pause};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -54,6 +54,9 @@ pub(super) enum Command {
         /// Show addresses, texts and links in clear.
         #[arg(long)]
         reveal: bool,
+        /// Who asks; what was shown in clear is kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Run dead letters again, with all their attempts: some by id, at once, or all that match, by a bulk action.
     ///
@@ -104,6 +107,9 @@ pub(super) enum Command {
         /// Print addresses, texts and links in clear: needed only where the keys are other ones.
         #[arg(long)]
         reveal: bool,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Take in dead letters that were exported. Those that are known already stay as they are.
     ///
@@ -111,6 +117,9 @@ pub(super) enum Command {
     Import {
         /// The file; `-` reads from standard input.
         file: PathBuf,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
@@ -148,18 +157,12 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let groups = backend.dead_groups(&which.filter()).await?;
             Ok(show_groups(&groups))
         }
-        Command::Show { id, reveal } => {
+        Command::Show { id, reveal, by } => {
             let kept = find(&*backend, id).await?;
             if reveal {
-                let (store, author) = (connect::store(settings).await?, who::author(None)?);
-                about_to(
-                    &store,
-                    &author,
-                    AuditAction::DeadLetterShown,
-                    Some(id.to_string()),
-                    None,
-                )
-                .await?;
+                let log = Log::of(by, settings).await?;
+                log.about_to(AuditAction::DeadLetterShown, Some(id.to_string()), None)
+                    .await?;
             }
             let shown = jobs::show(item(&kept), &kept, &settings.keyring, reveal);
             Ok(history::with(shown, &kept, reveal, settings).await)
@@ -172,20 +175,20 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Retry { these, .. } => {
             let now = Clock::System.now();
-            let (store, author) = (connect::store(settings).await?, who::author(None)?);
+            let log = Log::of(these.how.by, settings).await?;
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                let id = Some(kept.id.to_string());
-                about_to(&store, &author, AuditAction::DeadLetterRetried, id, None).await?;
+                log.about_to(AuditAction::DeadLetterRetried, Some(kept.id.to_string()), None)
+                    .await?;
                 Ok(backend.retry_dead(kept.id, renewed(&kept, now).as_deref(), now).await?)
             })
             .await?;
             Ok(counted("retried", "will run again", done, &missing))
         }
         Command::Delete(these) => {
-            let (store, author) = (connect::store(settings).await?, who::author(None)?);
+            let log = Log::of(these.how.by, settings).await?;
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                let id = Some(kept.id.to_string());
-                about_to(&store, &author, AuditAction::DeadLetterDeleted, id, None).await?;
+                log.about_to(AuditAction::DeadLetterDeleted, Some(kept.id.to_string()), None)
+                    .await?;
                 Ok(backend.delete_dead(kept.id).await?)
             })
             .await?;
@@ -202,24 +205,19 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 .read_to_end(&mut new)
                 .with_context(|| format!("{} cannot be read", payload.display()))?;
             let by = by.unwrap_or_else(pause::whoever);
-            let (store, author) = (connect::store(settings).await?, who::author(Some(by.clone()))?);
-            about_to(
-                &store,
-                &author,
-                AuditAction::DeadLetterEdited,
-                Some(id.to_string()),
-                None,
-            )
-            .await?;
             edit::edit(&*backend, id, &new, reveal, by, settings).await
         }
-        Command::Export { which, reveal } => {
-            let (store, author) = (connect::store(settings).await?, who::author(None)?);
+        Command::Export { which, reveal, by } => {
+            let log = Log::of(by, settings).await?;
             let how = json!({ "reveal": reveal });
-            about_to(&store, &author, AuditAction::DeadLettersExported, None, Some(how)).await?;
+            log.about_to(AuditAction::DeadLettersExported, None, Some(how)).await?;
             transfer::export(&*backend, &which, reveal, settings).await
         }
-        Command::Import { file } => transfer::import(&*backend, open(&file)?, settings).await,
+        Command::Import { file, by } => {
+            let (log, file) = (Log::of(by, settings).await?, open(&file)?);
+            log.about_to(AuditAction::DeadLettersImported, None, None).await?;
+            transfer::import(&*backend, file, settings).await
+        }
     }
 }
 

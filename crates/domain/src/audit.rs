@@ -43,6 +43,8 @@ stored! {
         DeadLetterDeleted = "dead_letter_deleted",
         /// Dead letters were written to a file.
         DeadLettersExported = "dead_letters_exported",
+        /// Dead letters were taken in from a file.
+        DeadLettersImported = "dead_letters_imported",
         /// Something was begun with many dead letters, or changed about it.
         DeadLettersActedOn = "dead_letters_acted_on",
         /// Somebody wanted what their role does not allow.

@@ -5,6 +5,7 @@ mod stored;
 mod words;
 
 pub mod actor;
+pub mod api_key;
 pub mod audit;
 pub mod bulk;
 pub mod channel;
@@ -29,6 +30,7 @@ pub mod suppression;
 pub mod token;
 
 pub use actor::{Actor, Author, OperatorName, Origin};
+pub use api_key::ApiKeyFault;
 pub use audit::AuditAction;
 pub use bulk::{BulkAct, BulkNext, BulkProgress, BulkState};
 pub use channel::{Channel, Language};

@@ -4,6 +4,7 @@
 mod db;
 
 mod absorb;
+mod api_key_changes;
 mod api_keys;
 mod attempts;
 mod audit_log;
@@ -25,6 +26,7 @@ mod interactions;
 mod invitations;
 mod kept_events;
 mod leads;
+mod member_rows;
 mod members;
 mod message_events;
 mod message_names;
@@ -38,6 +40,7 @@ mod recipient_hash;
 mod record_email_event;
 mod record_inbound;
 mod record_report;
+mod redeem;
 mod routes;
 mod sessions;
 mod settings;
@@ -50,7 +53,8 @@ mod time;
 #[cfg(test)]
 mod plans;
 
-pub use api_keys::{ApiKey, ApiKeyRequest, NewApiKey};
+pub use api_key_changes::{ApiKeyRequest, NewApiKey};
+pub use api_keys::ApiKey;
 pub use attempts::{Attempt, AttemptBegun, NewAttempt};
 pub use audit_log::{AuditEntry, AuditFilter, NewAuditEntry};
 pub use begin_message::MessageBegun;
