@@ -51,12 +51,8 @@ pub(super) enum Command {
     Show {
         /// The job's id.
         id: JobId,
-        /// Show addresses, texts and links in clear.
-        #[arg(long)]
-        reveal: bool,
-        /// Who asks; what was shown in clear is kept in the audit log.
-        #[arg(long)]
-        by: Option<String>,
+        #[command(flatten)]
+        how: jobs::Shown,
     },
     /// Run dead letters again, with all their attempts: some by id, at once, or all that match, by a bulk action.
     ///
@@ -157,14 +153,9 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let groups = backend.dead_groups(&which.filter()).await?;
             Ok(show_groups(&groups))
         }
-        Command::Show { id, reveal, by } => {
-            let kept = find(&*backend, id).await?;
-            if reveal {
-                let log = Log::of(by, settings).await?;
-                log.about_to(AuditAction::DeadLetterShown, Some(id.to_string()), None)
-                    .await?;
-            }
-            let shown = jobs::show(item(&kept), &kept, &settings.keyring, reveal);
+        Command::Show { id, how } => {
+            let (kept, reveal) = (find(&*backend, id).await?, how.reveal);
+            let shown = jobs::show_to(how, item(&kept), &kept, settings).await?;
             Ok(history::with(shown, &kept, reveal, settings).await)
         }
         Command::Retry { these, canary } if these.ids.is_empty() => {

@@ -33,8 +33,8 @@ stored! {
         CredentialDeleted = "credential_deleted",
         /// Credentials were read in the clear.
         CredentialOpened = "credential_opened",
-        /// A dead letter was opened.
-        DeadLetterShown = "dead_letter_shown",
+        /// What a job or dead letter is about was shown in clear.
+        PayloadShown = "payload_shown",
         /// The payload of a dead letter was changed.
         DeadLetterEdited = "dead_letter_edited",
         /// A dead letter was run again.

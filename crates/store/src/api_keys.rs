@@ -89,7 +89,9 @@ macro_rules! list {
         query
     }};
 }
-pub(crate) use {list, select};
+#[cfg(test)]
+pub(crate) use list;
+pub(crate) use select;
 
 impl TryFrom<Row> for ApiKey {
     type Error = StoreError;

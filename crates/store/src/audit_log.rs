@@ -90,6 +90,7 @@ macro_rules! list {
         query
     }};
 }
+#[cfg(test)]
 pub(crate) use list;
 
 /// The statement that writes an entry down, unless it is written already.

@@ -46,6 +46,7 @@ macro_rules! list {
         query
     }};
 }
+#[cfg(test)]
 pub(crate) use list;
 
 impl Store {

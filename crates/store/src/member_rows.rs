@@ -135,7 +135,12 @@ impl Store {
         Ok(())
     }
 
-    pub(crate) async fn member_within(&self, tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Option<Member>, StoreError> {
+    pub(crate) async fn member_within(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        user: UserId,
+    ) -> Result<Option<Member>, StoreError> {
         let row: Option<Row> = on!(tx.connection(), connection =>
             sqlx::query_as(ONE).bind(tenant.0).bind(user.0).fetch_optional(connection).await)?;
         row.map(|row| self.open_member(row)).transpose()

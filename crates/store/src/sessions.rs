@@ -159,7 +159,12 @@ impl Store {
 }
 
 /// Begins a session within the transaction that let its member in.
-pub(crate) async fn begin(tx: &mut Tx, tenant: TenantId, user: UserId, now: DateTime<Utc>) -> Result<Session, StoreError> {
+pub(crate) async fn begin(
+    tx: &mut Tx,
+    tenant: TenantId,
+    user: UserId,
+    now: DateTime<Utc>,
+) -> Result<Session, StoreError> {
     let expires_at = token_expires_at(now, now).unwrap_or(now + SESSION_LIFETIME);
     let id = new_id(now);
     on!(tx.connection(), connection =>
