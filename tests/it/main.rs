@@ -3,6 +3,7 @@
 
 mod app;
 mod attachments;
+mod audit;
 mod bulk;
 mod cli;
 mod clock;
@@ -14,6 +15,7 @@ mod excerpts;
 mod frozen;
 #[cfg(feature = "services")]
 mod health;
+mod keys;
 mod logs;
 mod once;
 mod one_webhook;
