@@ -17,6 +17,7 @@ mod frozen;
 mod health;
 mod keys;
 mod logs;
+mod members;
 mod once;
 mod one_webhook;
 mod otp;

@@ -2,8 +2,10 @@
 
 use chrono::{TimeDelta, Utc};
 use domain::sign_in::LINK_LIFETIME;
-use domain::{EmailAddress, Token, TokenKind};
-use jobs::sending::links::token_keys;
+use domain::{EmailAddress, SignInLinkId, TenantId, Token, TokenKind};
+use jobs::SendEmail;
+use jobs::sending::links::{Link, letter, token_keys};
+use queue::Origin;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -101,6 +103,29 @@ async fn a_link_that_two_processes_are_given_at_once_lets_in_once(combination: C
     assert_eq!(answer(me).await.status, StatusCode::OK, "in at both");
     let signed_in = app.ask("/v1/audit?action=signed_in").await;
     assert_eq!(signed_in["items"].as_array().unwrap().len(), 1, "{signed_in}");
+}
+
+on_every_combination!(a_link_that_expired_before_its_mail_could_leave_is_not_sent);
+
+async fn a_link_that_expired_before_its_mail_could_leave_is_not_sent(combination: Combination) {
+    let sending = with_ben(combination).await;
+    let app = &sending.app;
+    let tenant: TenantId = app.tenant.parse().unwrap();
+    let ben = EmailAddress::parse("ben@example.com").unwrap();
+    let late = Link::sign_in(SignInLinkId(Uuid::new_v4()), Utc::now());
+    let letter = letter(&app.store().await, tenant, late, &ben, None).await;
+    let letter = letter.unwrap().unwrap();
+    let (id, origin) = (
+        letter.message.id.to_string(),
+        Origin {
+            tenant: tenant.0,
+            correlation: Uuid::new_v4(),
+        },
+    );
+    app.client().add(&SendEmail::new(letter), origin).await.unwrap();
+    sending.wait_for_status(&id, &["failed"]).await;
+    sending.settle().await;
+    assert_eq!(sending.simulator.ledger().effects().len(), 0);
 }
 
 on_every_combination!(a_magic_link_lets_in_once_and_says_no_more_than_that);
