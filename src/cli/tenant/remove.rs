@@ -65,7 +65,7 @@ async fn remove_rows(store: &Store, tenant: TenantId, author: &Author) -> anyhow
     Ok(store.delete_tenant(tenant, author, Utc::now()).await?)
 }
 
-/// How many jobs and dead letters were removed, and how many still run although they were told to stop.
+/// How many jobs and dead letters were removed, and how many are left: they run although they were told to stop.
 async fn remove_jobs(backend: &dyn Backend, tenant: TenantId) -> anyhow::Result<(u64, usize)> {
     let (mut removed, mut looks_left) = (0, LOOKS_MAX);
     loop {
@@ -84,7 +84,7 @@ async fn remove_jobs(backend: &dyn Backend, tenant: TenantId) -> anyhow::Result<
         }
         if removed == before {
             if looks_left == 0 {
-                return Ok((removed, live.len()));
+                return Ok((removed, live.len() + dead.len()));
             }
             looks_left -= 1;
             tokio::time::sleep(LOOK_EVERY).await;
