@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::cursor::{Parameters, cursor, limit};
-use super::send::{Waiting, find_waiting};
+use super::send::{Known, Waiting, find};
 use crate::problem::{Code, Problem};
 
 #[derive(Deserialize, IntoParams)]
@@ -142,11 +142,10 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Message>, Problem> {
     let id = message_id(&id)?;
-    if let Some(known) = api.store.message(caller.tenant, id).await? {
-        return Ok(Json(known.into()));
+    match find(&api, caller.tenant, id).await?.ok_or_else(unknown)? {
+        Known::Stored(message) => Ok(Json((*message).into())),
+        Known::Waiting(waiting) => Ok(Json((*waiting).into())),
     }
-    let waiting = find_waiting(&api, caller.tenant.0, id).await?;
-    waiting.map(|waiting| Json(waiting.into())).ok_or_else(unknown)
 }
 
 pub(super) fn message_id(text: &str) -> Result<MessageId, Problem> {

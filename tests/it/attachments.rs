@@ -23,7 +23,7 @@ const PASSWORD: &str = "an-invented-password";
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\xff.\r\n.\r\nFrom \0";
 
 /// Where `files.example.com` lies, which has a picture, a file that is too large, and two that lead elsewhere.
-async fn files() -> String {
+pub(crate) async fn files() -> String {
     let large = || get(async || vec![0_u8; ATTACHMENTS_BYTES_MAX + 1]);
     let away = |to: &'static str| get(async move || Redirect::temporary(to));
     let files = Router::new()
@@ -53,13 +53,13 @@ impl Sending {
     }
 
     /// From now on mail to this address can be read.
-    fn open_mailbox(&self, address: &str) {
+    pub(crate) fn open_mailbox(&self, address: &str) {
         let mailbox = ImapAccount::new(address, PASSWORD);
         self.simulator.put_account(Account::Imap(mailbox)).unwrap();
     }
 
     /// The only mail in this mailbox, read over IMAP.
-    async fn only_mail(&self, address: &str) -> Vec<u8> {
+    pub(crate) async fn only_mail(&self, address: &str) -> Vec<u8> {
         let stream = TcpStream::connect(self.simulator.imap_address()).await.unwrap();
         let mut stream = BufReader::new(stream);
         let commands = format!("a LOGIN {address} {PASSWORD}\r\nb SELECT INBOX\r\nc FETCH 1:* BODY[]\r\n");

@@ -29,6 +29,17 @@ const GREEN_TOKEN: &str = "an-invented-green-token";
 const RESEND_SECRET: &str = "whsec_YW4taW52ZW50ZWQtd2ViaG9vay1zZWNyZXQ=";
 const GREEN_WEBHOOK_TOKEN: &str = "an-invented-webhook-token";
 
+/// What the accounts are opened with, and what they sign with or show.
+pub(crate) const SECRETS: [&str; 7] = [
+    TOKEN,
+    SMTP_PASSWORD,
+    SENDGRID_KEY,
+    RESEND_KEY,
+    GREEN_TOKEN,
+    RESEND_SECRET,
+    GREEN_WEBHOOK_TOKEN,
+];
+
 /// A running installation and the world outside it.
 pub(crate) struct Sending {
     pub(crate) app: TestApp,
@@ -168,14 +179,14 @@ impl Sending {
 
     /// The same, and Twilio reaches us: with what becomes of messages, and with what telephones write.
     pub(crate) async fn reached(combination: Combination) -> Self {
-        Self::reached_with(combination, |setup| setup).await
+        Self::reached_with(combination, None, |setup| setup).await
     }
 
-    async fn reached_with(combination: Combination, further: impl FnOnce(Setup) -> Setup) -> Self {
+    async fn reached_with(combination: Combination, files: Option<&str>, further: impl FnOnce(Setup) -> Setup) -> Self {
         let port = free_port().to_string();
         let public_url = format!("http://127.0.0.1:{port}");
         let further = |setup: Setup| further(setup.with("PORT", port).with("PUBLIC_URL", public_url));
-        let mut sending = Self::with(combination, further).await;
+        let mut sending = Self::furnished(combination, files, further).await;
         let create = |secret| {
             let tenant = &sending.app.tenant;
             let of_twilio = ["endpoint", "create", "--tenant", tenant, "--provider", "twilio"];
@@ -197,7 +208,12 @@ impl Sending {
     /// The same, and everybody else who can tell reaches us too: with what becomes of messages, and Green-API with what
     /// telephones write. Its processes log all that they have to say.
     pub(crate) async fn heard(combination: Combination) -> Self {
-        let sending = Self::reached_with(combination, |setup| setup.with("RUST_LOG", "debug")).await;
+        Self::heard_with_files(combination, None).await
+    }
+
+    /// The same; files of mails lie at this URL, whatever server is named.
+    pub(crate) async fn heard_with_files(combination: Combination, files: Option<&str>) -> Self {
+        let sending = Self::reached_with(combination, files, |setup| setup.with("RUST_LOG", "debug")).await;
         let hears = |provider: &str, secret: &str| {
             let of_provider = [
                 "endpoint",

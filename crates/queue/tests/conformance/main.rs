@@ -272,6 +272,8 @@ promises! {
         every_end_of_a_run_makes_room,
         a_crash_gives_its_room_back_when_the_lease_has_ended,
         a_stale_finish_makes_no_room,
+        a_crashed_job_gets_its_turn_although_its_key_is_always_full,
+        room_is_left_for_a_crashed_job_only_as_long_as_somebody_may_come_for_it,
         a_concurrency_of_nothing_lets_none_start,
         a_closed_key_holds_up_nobody_else,
         tenants_share_a_key_and_take_turns,

@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use queue::backend::{Cancelled, Claimed, Outcome};
+use queue::backend::{Cancelled, Outcome};
 use queue::flow::Gcra;
-use queue::redis::RedisQueue;
-use queue::{Backend as _, JobId, Limit, Millis, Queue, Rate};
+use queue::{Backend as _, Limit, Queue, Rate};
 use testkit::redis::fresh;
 
-use crate::{LEASE_MS, NOW, at_once, claim, ending, fill, job, limited, open, request, set_limit, settle, settle_at};
+use crate::{NOW, at_once, claim, fill, job, limited, open, request, set_limit, settle, settle_at};
 
 #[tokio::test]
 async fn the_scripts_compute_a_rate_as_the_program_does() {
@@ -197,72 +196,4 @@ async fn hundreds_of_keys_that_open_at_once_are_all_served() {
         now = claims.opens_at.unwrap_or(now).max(now);
     }
     assert_eq!(come, 500, "at {} ms", now - NOW);
-}
-
-/// A job of the key that crashed once and is ready again, when jobs that did not crash use all the key allows.
-async fn crashed_under(queue: &RedisQueue, key: &str) -> (JobId, Vec<Claimed>, Millis) {
-    set_limit(queue, key, at_once(1), NOW).await;
-    let waiting: Vec<_> = (0..200)
-        .map(|number| limited(number as u128 % 3, number, key))
-        .collect();
-    fill(queue, &waiting).await;
-    let crashed = claim(queue, 1).await.remove(0).id;
-    let mut now = NOW + LEASE_MS;
-    assert_eq!(queue.sweep(Queue::Default, now, 0.5).await.unwrap().rescued, 1);
-    let running = queue.claim(&request(0, 1, now)).await.unwrap().jobs;
-    now += 60_000;
-    queue
-        .renew(Queue::Default, &[running[0].ticket.claim], now + LEASE_MS)
-        .await
-        .unwrap();
-    queue.sweep(Queue::Default, now, 0.5).await.unwrap();
-    (crashed, running, now)
-}
-
-/// Whoever settles a job claims the next of its lane in the same call.
-async fn next(queue: &RedisQueue, running: &[Claimed], now: Millis) -> Vec<Claimed> {
-    let settles: Vec<_> = running.iter().map(|claimed| ending(claimed, Outcome::Done)).collect();
-    let finished: Vec<_> = running.iter().map(|claimed| claimed.ticket.claim).collect();
-    queue
-        .step(&settles, &finished, &request(0, 1, now))
-        .await
-        .unwrap()
-        .1
-        .jobs
-}
-
-#[tokio::test]
-async fn a_crashed_job_gets_its_turn_although_its_key_is_always_full() {
-    let redis = fresh();
-    let queue = open(&redis);
-    let (crashed, mut running, mut now) = crashed_under(&queue, "one").await;
-    let mut rounds = 0;
-    let suspect = loop {
-        let suspects = queue.claim(&request(1, 1, now)).await.unwrap().jobs;
-        if let Some(suspect) = suspects.into_iter().next() {
-            break suspect;
-        }
-        rounds += 1;
-        assert!(rounds < 50, "it waits for ever");
-        now += 10;
-        running = next(&queue, &running, now).await;
-    };
-    assert_eq!((suspect.id, rounds, running.len()), (crashed, 1, 0));
-    assert_eq!(next(&queue, &[suspect], now).await.len(), 1, "the others go on");
-}
-
-#[tokio::test]
-async fn room_is_left_for_a_crashed_job_only_as_long_as_somebody_may_come_for_it() {
-    let redis = fresh();
-    let queue = open(&redis);
-    let (_, running, now) = crashed_under(&queue, "one").await;
-    assert!(queue.claim(&request(1, 1, now)).await.unwrap().jobs.is_empty());
-    assert!(next(&queue, &running, now).await.is_empty());
-    let claims = queue.claim(&request(0, 1, now + 9_999)).await.unwrap();
-    assert_eq!((claims.jobs.len(), claims.opens_at), (0, Some(now + 10_000)));
-    let mut running = queue.claim(&request(0, 1, now + 10_000)).await.unwrap().jobs;
-    for round in 0..10 {
-        running = next(&queue, &running, now + 10_000 + round).await;
-        assert_eq!(running.len(), 1, "in round {round}");
-    }
 }

@@ -418,7 +418,8 @@ async fn migrate_sqlite(url: &str) {
     let schema = concat!(
         include_str!("../../../../migrations/sqlite/0001_queue.sql"),
         include_str!("../../../../migrations/sqlite/0005_dead_groups.sql"),
-        include_str!("../../../../migrations/sqlite/0007_excerpts.sql")
+        include_str!("../../../../migrations/sqlite/0007_excerpts.sql"),
+        include_str!("../../../../migrations/sqlite/0008_asks.sql")
     );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -431,7 +432,8 @@ async fn migrate_postgres(url: String) {
     let schema = concat!(
         include_str!("../../../../migrations/postgres/0001_queue.sql"),
         include_str!("../../../../migrations/postgres/0005_dead_groups.sql"),
-        include_str!("../../../../migrations/postgres/0007_excerpts.sql")
+        include_str!("../../../../migrations/postgres/0007_excerpts.sql"),
+        include_str!("../../../../migrations/postgres/0008_asks.sql")
     );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

@@ -224,6 +224,12 @@ impl Model {
             .map_or(usize::MAX, |gate| gate.allows(running, now))
     }
 
+    /// How many more may run of a limit key that has a concurrency.
+    pub(crate) fn room(&self, queue: Queue, key: &Key) -> Option<usize> {
+        let most = self.gates.get(&(queue, key.clone()))?.limit.concurrency?;
+        Some((most as usize).saturating_sub(self.running(queue, key)))
+    }
+
     /// When the first closed key with ready jobs opens by itself.
     pub(crate) fn opens_at(&self, queue: Queue, now: Millis) -> Option<Millis> {
         let waits = |key: &Key| {
