@@ -49,6 +49,14 @@ async fn a_removed_tenant_leaves_no_job_no_letter_and_no_way_in_and_others_stay(
     .await;
 }
 
+/// Where something is kept of what was edited in dead letters.
+async fn edits(app: &TestApp) -> Vec<String> {
+    let kept = app.everything().await.into_iter();
+    kept.filter(|(place, bytes)| place.contains("dead_letter_edits") && !bytes.is_empty())
+        .map(|(place, _)| place)
+        .collect()
+}
+
 on_every_combination!(what_runs_and_what_died_of_a_removed_tenant_ends_with_it);
 
 async fn what_runs_and_what_died_of_a_removed_tenant_ends_with_it(combination: Combination) {
@@ -60,11 +68,13 @@ async fn what_runs_and_what_died_of_a_removed_tenant_ends_with_it(combination: C
         endpoint: "none".into(),
         event: 7,
     };
-    for tenant in [app.tenant.as_str(), other["id"].as_str().unwrap()] {
-        add(app, &garbled, tenant).await;
-    }
+    let own = add(app, &garbled, &app.tenant).await;
+    add(app, &garbled, other["id"].as_str().unwrap()).await;
     app.wait_until("a letter of each is dead", async || app.queues().dead == 2)
         .await;
+    let payload = concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/fixtures/record_email_event/1.json");
+    app.relais(&["dead", "edit", &own, "--payload", payload]);
+    assert!(!edits(app).await.is_empty());
     // Longer than a removal waits for it.
     let hang = Misbehaviour::Hang { ms: 120_000 };
     sending.simulator.set_fault(hang).unwrap();
@@ -92,6 +102,7 @@ async fn what_runs_and_what_died_of_a_removed_tenant_ends_with_it(combination: C
         ..Jobs::default()
     };
     assert_eq!(app.queues(), left);
+    assert_eq!(edits(app).await, Vec::<String>::new(), "what was edited goes, too");
     let letters = app.relais(&["dead", "list"]);
     assert_eq!(letters["items"][0]["tenant"], other["id"], "the other one's stays");
 }

@@ -1,7 +1,7 @@
 //! `relais tenant remove`.
 //!
 //! First everything that the tenant has in the store, so that nothing of it can begin any more; then its jobs. Those
-//! that wait are taken out of the queue, and dead letters are deleted; those that run are told to stop, which they hear within
+//! that wait are taken out of the queue, and dead letters are deleted with what was edited in them; those that run are told to stop, which they hear within
 //! seconds, and what is left of them is deleted with the dead letters. What they added meanwhile is found by the next round.
 //! Whoever dies in between begins anew: what is gone stays gone.
 
@@ -44,7 +44,7 @@ pub(super) async fn run(tenant: TenantId, yes: bool, author: &Author, settings: 
         return Ok(Answer::new(json, words).failed_if(true));
     }
     let existed = remove_rows(&store, tenant, author).await?;
-    let (jobs, left) = remove_jobs(&*backend, tenant).await?;
+    let (jobs, left) = remove_jobs(&store, &*backend, tenant).await?;
     let was = if existed {
         "is gone with all it had"
     } else {
@@ -66,7 +66,7 @@ async fn remove_rows(store: &Store, tenant: TenantId, author: &Author) -> anyhow
 }
 
 /// How many jobs and dead letters were removed, and how many are left: they run although they were told to stop.
-async fn remove_jobs(backend: &dyn Backend, tenant: TenantId) -> anyhow::Result<(u64, usize)> {
+async fn remove_jobs(store: &Store, backend: &dyn Backend, tenant: TenantId) -> anyhow::Result<(u64, usize)> {
     let (mut removed, mut looks_left) = (0, LOOKS_MAX);
     loop {
         let before = removed;
@@ -77,6 +77,8 @@ async fn remove_jobs(backend: &dyn Backend, tenant: TenantId) -> anyhow::Result<
         }
         let dead = dead(backend, tenant).await?;
         for id in &dead {
+            // First what only the letter leads to.
+            store.forget_edits_of(id.0).await?;
             removed += u64::from(backend.delete_dead(*id).await?);
         }
         if live.is_empty() && dead.is_empty() {
