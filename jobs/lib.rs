@@ -17,6 +17,7 @@ pub mod schedule;
 mod send_bulk;
 mod send_email;
 mod send_otp;
+mod send_sign_in_links;
 mod send_sms;
 mod send_whatsapp;
 pub mod sending;
@@ -33,6 +34,7 @@ pub use record_tracking::RecordTracking;
 pub use send_bulk::SendBulk;
 pub use send_email::SendEmail;
 pub use send_otp::SendOtp;
+pub use send_sign_in_links::SendSignInLinks;
 pub use send_sms::SendSms;
 pub use send_whatsapp::SendWhatsapp;
 
@@ -66,6 +68,7 @@ pub fn registry() -> Registry<Ctx> {
         .with::<SendSms>()
         .with::<SendWhatsapp>()
         .with::<SendOtp>()
+        .with::<SendSignInLinks>()
 }
 
 #[cfg(test)]

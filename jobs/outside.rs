@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use chrono::Utc;
 use domain::{CredentialId, EndpointId, TenantId};
 use providers::{BaseUrl, Credentials, HttpClient, Provider, Sender, StandIns};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -113,7 +114,7 @@ impl Outside {
         if let Some(account) = self.believed((tenant, id)) {
             return Ok(Some(account));
         }
-        let Some(open) = store.open_credential(tenant, id).await? else {
+        let Some(open) = store.open_credential(tenant, id, Utc::now()).await? else {
             return Ok(None);
         };
         let endpoint = endpoint(store, tenant, &open).await?;

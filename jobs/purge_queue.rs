@@ -12,6 +12,9 @@ use crate::Ctx;
 /// Dead letters are kept this long; so is what was done with them.
 const DEAD_KEPT: chrono::Duration = chrono::Duration::days(90);
 
+/// Of how people came in, so much is forgotten in one step.
+const SIGN_INS_AT_ONCE: u32 = 1000;
+
 /// One run asks for at most this many bounded purges of each queue, so that it ends well within its time-out …
 const ROUNDS_MAX: usize = 50;
 
@@ -19,7 +22,7 @@ const ROUNDS_MAX: usize = 50;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Forgets what the queue need not know any more: keys of jobs that ended more than a week ago, dead letters older than
-/// 90 days, and as late what operators did with dead letters.
+/// 90 days, and as late what operators did with dead letters and how people came in.
 ///
 /// Twice is harmless: the second run finds less to do. Late is harmless: it only removes what is old.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -67,6 +70,12 @@ impl Job for PurgeQueue {
         let before = DateTime::from_timestamp_millis(dead_before).unwrap_or_default();
         ctx.store.forget_bulk_actions(before).await?;
         ctx.store.forget_dead_letter_edits(before).await?;
+        for _ in 0..ROUNDS_MAX {
+            let gone = ctx.store.forget_sign_ins(before, SIGN_INS_AT_ONCE).await?;
+            if gone == 0 {
+                break;
+            }
+        }
         if left {
             return Err(JobError::Snooze(PAUSE));
         }

@@ -45,6 +45,8 @@ pub struct Settings {
     pub job_lease: Duration,
     /// How many threads take requests.
     pub web_threads: usize,
+    /// How many proxies stand before `web`.
+    pub proxy_hops: usize,
     /// What stands in for providers; nothing, unless somebody tries something out.
     pub stand_ins: StandIns,
     /// How log lines look, and which there are.
@@ -116,6 +118,7 @@ impl Settings {
             shutdown_grace: faults.take(values.parsed("SHUTDOWN_GRACE", parse::shutdown_grace)),
             job_lease: faults.take(values.parsed("JOB_LEASE", parse::job_lease)),
             web_threads: faults.take(web_threads(values, on_sqlite)),
+            proxy_hops: faults.take(values.parsed("PROXY_HOPS", parse::proxy_hops)),
             stand_ins: faults.take(stand_ins(values)),
             log: faults.take_all(LogSettings::read(values)),
             database,
@@ -138,6 +141,7 @@ struct Partial {
     shutdown_grace: Option<Duration>,
     job_lease: Option<Duration>,
     web_threads: Option<usize>,
+    proxy_hops: Option<usize>,
     stand_ins: Option<StandIns>,
     log: Option<LogSettings>,
 }
@@ -156,6 +160,7 @@ impl Partial {
             shutdown_grace: self.shutdown_grace?,
             job_lease: self.job_lease?,
             web_threads: self.web_threads?,
+            proxy_hops: self.proxy_hops?,
             stand_ins: self.stand_ins?,
             log: self.log?,
         })

@@ -6,12 +6,13 @@
 mod outside;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use chrono::Utc;
-use domain::{EndpointId, Role};
+use domain::{Author, EndpointId, Role};
 use queue::{Client, Clock};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -87,12 +88,12 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
         async move { clock::tick(&queue).await }
     });
     let endpoints = Arc::new(Endpoints::new(store.clone(), &settings.public_url));
-    let app = web::router(&store, &queue, endpoints, figures, crew.vitals());
+    let app = web::router(&store, &queue, endpoints, figures, crew.vitals(), settings.proxy_hops);
     let base = settings.public_url.as_str().trim_end_matches('/');
     let sending = outside::lines(base, &demo.api_key, &simulator);
     println!("{}", greeting(settings, &demo, &sending, rand::random()));
     let answering = tokio::spawn(
-        axum::serve(listener, app)
+        axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(signals::end())
             .into_future(),
     );
@@ -111,7 +112,9 @@ async fn demo(store: &Store, home: &Home) -> anyhow::Result<Demo> {
         .ok()
         .and_then(|bytes| serde_json::from_slice::<Demo>(&bytes).ok())
     {
-        let key = store.find_api_key(&SecretString::from(demo.api_key.as_str())).await?;
+        let key = store
+            .find_api_key(&SecretString::from(demo.api_key.as_str()), Utc::now())
+            .await?;
         if key.is_some() && demo.accounts.is_some() && store.endpoint(demo.endpoint).await?.is_some() {
             return Ok(demo);
         }
@@ -128,7 +131,9 @@ async fn make_demo(store: &Store) -> anyhow::Result<Demo> {
         Some(tenant) => tenant,
         None => store.create_tenant(TENANT, now).await?,
     };
-    let api_key = store.create_api_key(tenant.id, Role::Owner, now).await?;
+    let api_key = store
+        .create_api_key(tenant.id, Role::Owner, &Author::system(), now)
+        .await?;
     let secret = hex::encode(rand::random::<[u8; 32]>());
     let endpoint = store
         .create_endpoint(tenant.id, PROVIDER, SecretString::from(secret.as_str()), now)

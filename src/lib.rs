@@ -11,6 +11,7 @@
 
 pub mod api;
 pub mod cli;
+mod client_address;
 pub mod clock;
 pub mod config;
 pub mod connect;

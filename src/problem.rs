@@ -37,6 +37,12 @@ pub enum Code {
     TooManyRequests,
     /// No API key, or one that is not known (any more).
     Unauthenticated,
+    /// A link that lets somebody in was used, is too old, or never was one.
+    LinkNotGood,
+    /// It does not fit what is there.
+    Conflict,
+    /// The role of whoever asks does not allow it.
+    Forbidden,
     /// The queue did not confirm in time.
     QueueUnavailable,
     /// The database did not answer in time.
@@ -47,7 +53,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::SignatureInvalid,
         Self::TimestampStale,
         Self::EndpointUnknown,
@@ -63,6 +69,9 @@ impl Code {
         Self::RouteMissing,
         Self::TooManyRequests,
         Self::Unauthenticated,
+        Self::Forbidden,
+        Self::LinkNotGood,
+        Self::Conflict,
         Self::QueueUnavailable,
         Self::StoreUnavailable,
         Self::Internal,
@@ -143,6 +152,13 @@ impl Code {
                 StatusCode::UNAUTHORIZED,
                 "A valid API key is needed here",
             ),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "Your role does not allow this"),
+            Self::LinkNotGood => (
+                "link_not_good",
+                StatusCode::GONE,
+                "This link is not good, or not any more",
+            ),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT, "It does not fit what is there"),
             Self::QueueUnavailable => (
                 "queue_unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -9,8 +9,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::extract::ConnectInfo;
 use axum::serve::Listener;
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -20,8 +21,10 @@ use store::Store;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tower::Layer as _;
 
 use crate::api::{self, Api};
+use crate::client_address;
 use crate::config::Settings;
 use crate::correlation;
 use crate::intake::endpoints::Endpoints;
@@ -41,11 +44,19 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(60);
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 
 /// Everything that answers requests.
-pub fn router(store: &Store, queue: &Client, endpoints: Arc<Endpoints>, figures: Figures, vitals: Vitals) -> Router {
+pub fn router(
+    store: &Store,
+    queue: &Client,
+    endpoints: Arc<Endpoints>,
+    figures: Figures,
+    vitals: Vitals,
+    proxy_hops: usize,
+) -> Router {
     api::router(Api {
         store: store.clone(),
         queue: queue.clone(),
     })
+    .layer(middleware::from_fn_with_state(proxy_hops, client_address::find))
     .merge(ops::router(Ops {
         store: store.clone(),
         queue: queue.clone(),
@@ -151,7 +162,14 @@ async fn answer(
         Ok(known) => tracing::debug!(known, "Webhook endpoints read."),
         Err(error) => tracing::warn!(%error, "The database is away; endpoints will be looked up when it is back."),
     }
-    let app = router(&store, &queue, endpoints, figures, Vitals::default());
+    let app = router(
+        &store,
+        &queue,
+        endpoints,
+        figures,
+        Vitals::default(),
+        settings.proxy_hops,
+    );
     ready.send(()).context("nobody waits for this thread")?;
     drop(ready);
     serve(connections, app, ended, settings.shutdown_grace).await;
@@ -184,7 +202,9 @@ async fn serve(
         let Ok(connection) = TcpStream::from_std(connection) else {
             continue;
         };
-        let service = TowerToHyperService::new(app.clone());
+        // Gone already: it will say so itself.
+        let Ok(peer) = connection.peer_addr() else { continue };
+        let service = TowerToHyperService::new(Extension(ConnectInfo(peer)).layer(app.clone()));
         let answering = under_way.watch(http.serve_connection(TokioIo::new(connection), service));
         tokio::spawn(async move {
             if let Err(error) = answering.await {

@@ -3,7 +3,7 @@
 //! The door composes every message once, without files and links, to see that it can be; so what a run cannot compose was
 //! written by hand or by another version.
 
-use domain::{Channel, EmailAddress, Language, Recipient};
+use domain::{Channel, EmailAddress, Language, PersonalText, Recipient};
 use providers::outgoing::{
     Attachment, ContentTemplate, EmailContent, Line, Mailbox, MessagingService, OutgoingEmail, OutgoingText,
     OutgoingWhatsapp, TextFrom, Unsubscribe, WhatsappContent,
@@ -12,7 +12,7 @@ use providers::{Outgoing, Provider};
 use url::Url;
 
 use super::content::{Content, EmailBody};
-use super::{Sending, otp};
+use super::{Sending, links, otp};
 
 /// Why a message cannot be composed. Never repeats a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,8 @@ pub(super) struct Additions {
     pub(super) files: Vec<Attachment>,
     /// The page with followed links, if they are.
     pub(super) html: Option<String>,
+    /// Where a link leads that lets somebody in.
+    pub(super) link: Option<PersonalText>,
     /// The digits of a one-time code, for a message whose text is made around them.
     pub(super) code: Option<domain::Code>,
 }
@@ -93,12 +95,16 @@ fn email(sending: &Sending, from: Option<&str>, additions: Additions) -> Result<
     let Recipient::Address(to) = &sending.message.recipient else {
         return Err(fault("to", "must be an e-mail address"));
     };
-    let code_body;
+    let made_body;
     let body = match (&sending.content, &additions.code) {
         (Content::Email(body), _) => &**body,
         (Content::Code { .. }, code) => {
-            code_body = otp::email(code.as_ref(), language(sending));
-            &code_body
+            made_body = otp::email(code.as_ref(), language(sending));
+            &made_body
+        }
+        (Content::Link { link }, _) => {
+            made_body = links::email(link.does, additions.link.as_ref(), language(sending));
+            &made_body
         }
         _ => return Err(fault("content", "must be a mail's")),
     };

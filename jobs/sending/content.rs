@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use domain::{ChallengeId, PersonalText};
 use serde::{Deserialize, Serialize};
 
+use super::links::Link;
+
 /// What a message says, rendered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "form", rename_all = "snake_case")]
@@ -30,6 +32,11 @@ pub enum Content {
         challenge: ChallengeId,
         /// The name of the key that it follows from.
         key_id: String,
+    },
+    /// A mail with a link that lets somebody in: computed when it is sent, so that it lies nowhere.
+    Link {
+        /// What the link is made of.
+        link: Link,
     },
 }
 

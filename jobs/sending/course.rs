@@ -15,7 +15,7 @@ use super::answer::{self, OrElse, Says, Then, span};
 use super::compose::{Additions, compose};
 use super::files::FileError;
 use super::reconcile::{self, ASKS_A_PERSON};
-use super::{Content, Hop, Sending, SendingJob, otp, tracking, waits_for_quiet_hours};
+use super::{Content, Hop, Sending, SendingJob, links, otp, tracking, waits_for_quiet_hours};
 use crate::Ctx;
 use crate::outside::Account;
 
@@ -271,6 +271,13 @@ impl Course<'_> {
                 return self.fail("code_key_gone".to_owned()).await.map(Err);
             };
             additions.code = Some(code);
+        }
+        if let Content::Link { link } = &self.sending.content {
+            if link.expires_at <= Utc::now() {
+                return self.fail("link_expired".to_owned()).await.map(Err);
+            }
+            let (keyring, public_url) = (self.ctx.queue.keyring(), self.ctx.outside.public_url());
+            additions.link = links::address(keyring, public_url, self.tenant, *link);
         }
         if let Content::Email(body) = &self.sending.content {
             match self.ctx.outside.files().fetch(&body.attachments).await {

@@ -21,6 +21,7 @@ mod compose;
 mod content;
 mod course;
 mod files;
+pub mod links;
 mod otp;
 mod reconcile;
 mod settle;

@@ -1,16 +1,27 @@
-//! Who is asking.
+//! Who is asking, and whether they may.
+//!
+//! Every route names the act that it needs ([`needs`]); what passes has a [`Caller`], and a handler that takes one cannot be
+//! reached without.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::header;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::MethodRouter;
 use chrono::{TimeDelta, Utc};
-use domain::{ApiKeyId, TenantId};
+use domain::{Act, Actor, ApiKeyId, Author, Origin, Role, SessionId, TenantId, Token, TokenKind, UserId};
+use jobs::sending::links::token_keys;
 use secrecy::SecretString;
 use store::StoreError;
+use uuid::Uuid;
 
 use super::Api;
+use super::refusals::Refusals;
+use crate::client_address::ClientAddress;
 use crate::problem::{Code, Problem};
 
 /// How long a key is looked for. A database behind a dead network would never answer.
@@ -19,58 +30,185 @@ const LOOK_UP_WITHIN: Duration = Duration::from_secs(2);
 /// How exactly the last use of a key is known.
 const NOTED_EVERY: TimeDelta = TimeDelta::minutes(1);
 
-/// The tenant whose API key came with the request. A handler that takes this cannot be reached without one.
+/// Whose credentials came with the request, and what they may do. They may do what the route needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
+    /// The tenant that everything is asked of.
     pub(super) tenant: TenantId,
-    /// Which of its keys.
-    pub(super) key: ApiKeyId,
+    /// What they may do.
+    pub(super) role: Role,
+    holder: Holder,
+    peer: Option<IpAddr>,
 }
 
+/// What the request came with.
+#[derive(Clone, Copy, Debug)]
+enum Holder {
+    Key(ApiKeyId),
+    Session(UserId, SessionId),
+}
+
+impl Caller {
+    /// Who it is.
+    pub(super) fn actor(&self) -> Actor {
+        match self.holder {
+            Holder::Key(id) => Actor::Key(id),
+            Holder::Session(user, _) => Actor::User(user),
+        }
+    }
+
+    /// The id of the key or the user.
+    pub(super) fn id(&self) -> Uuid {
+        match self.holder {
+            Holder::Key(id) => id.0,
+            Holder::Session(user, _) => user.0,
+        }
+    }
+
+    /// Who signed in, and their session; an API key has none.
+    pub(super) fn session(&self) -> Option<(UserId, SessionId)> {
+        match self.holder {
+            Holder::Key(_) => None,
+            Holder::Session(user, session) => Some((user, session)),
+        }
+    }
+
+    /// Who it is, and from where they ask.
+    pub(super) fn author(&self) -> Author {
+        Author {
+            actor: self.actor(),
+            origin: self.peer.map_or_else(Origin::unknown, Origin::network),
+        }
+    }
+}
+
+/// A handler that takes it stands behind [`needs`]; if it does not, that is a fault of ours, and nothing is let through.
 impl FromRequestParts<Api> for Caller {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let missing = "Send `Authorization: Bearer <key>`; `relais key create --tenant ID` makes a key.";
-        let header = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let (scheme, key) = header
-            .and_then(|text| text.split_once(' '))
-            .ok_or_else(|| Problem::new(Code::Unauthenticated, missing))?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Problem::new(Code::Unauthenticated, missing));
-        }
-        let key = key.trim();
-        // What cannot be a key is not worth a question to the database.
-        if !store::ApiKey::looks_like_one(key) {
-            return Err(Problem::new(
-                Code::Unauthenticated,
-                "This is not an API key: they begin with `rk_`.",
-            ));
-        }
-        let clear = SecretString::from(key);
-        let found = tokio::time::timeout(LOOK_UP_WITHIN, api.store.find_api_key(&clear)).await;
-        let found = found.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))?;
-        let unknown = "This API key is not known, or was revoked.";
-        let key = found.ok_or_else(|| Problem::new(Code::Unauthenticated, unknown))?;
-        if key.last_used_at.is_none_or(|at| Utc::now() - at > NOTED_EVERY) {
-            touch(api, key.clone());
-        }
-        Ok(Self {
-            tenant: key.tenant,
-            key: key.id,
+    async fn from_request_parts(parts: &mut Parts, _api: &Api) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().copied();
+        caller.ok_or_else(|| {
+            tracing::error!("A route does not say what it needs.");
+            Problem::new(Code::Internal, "The log of this time says more.")
         })
     }
 }
 
-/// Notes that the key was used, beside the request: an answer does not wait for it, and does not depend on it.
-fn touch(api: &Api, key: store::ApiKey) {
-    let store = api.store.clone();
+/// Lets through who may do it.
+pub(super) fn needs(api: &Api, refusals: &Refusals, act: Act, routes: MethodRouter<Api>) -> MethodRouter<Api> {
+    let state = (api.clone(), refusals.clone(), act);
+    routes.route_layer(middleware::from_fn_with_state(state, admit))
+}
+
+async fn admit(
+    State((api, refusals, act)): State<(Api, Refusals, Act)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let peer = request
+        .extensions()
+        .get::<ClientAddress>()
+        .and_then(|address| address.0);
+    let caller = identify(&api, request.headers(), peer).await?;
+    if !caller.role.may(act) {
+        refusals.note(&api.store, &caller, act);
+        return Err(refused(caller.role, act));
+    }
+    request.extensions_mut().insert(caller);
+    let answer = next.run(request).await;
+    // What a handler refuses, because of what the request is about, is a refusal like any other.
+    if answer.status() == StatusCode::FORBIDDEN {
+        refusals.note(&api.store, &caller, act);
+    }
+    Ok(answer)
+}
+
+fn refused(role: Role, act: Act) -> Problem {
+    let (act, least) = (act.as_str().replace('_', " "), act.least_role());
+    Problem::new(
+        Code::Forbidden,
+        format!("Your role is {role}; to {act} needs {least} at least."),
+    )
+}
+
+async fn identify(api: &Api, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+    let clear = bearer(headers).ok_or_else(|| {
+        let missing = "Send `Authorization: Bearer <key>`; `relais key create --tenant ID` makes a key.";
+        Problem::new(Code::Unauthenticated, missing)
+    })?;
+    if clear.starts_with(TokenKind::Session.prefix()) {
+        by_session(api, headers, peer).await
+    } else {
+        by_key(api, clear, peer).await
+    }
+}
+
+/// What stands in the header.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, clear) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| clear.trim())
+}
+
+/// The session's token that came with a request, if it is one of ours.
+pub(super) fn session_token(api: &Api, headers: &HeaderMap) -> Option<Token> {
+    Token::read(bearer(headers)?, &token_keys(api.queue.keyring())).filter(|token| token.kind == TokenKind::Session)
+}
+
+async fn by_session(api: &Api, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+    let ended = || Problem::new(Code::Unauthenticated, "This session has ended. Sign in again.");
+    let token = session_token(api, headers).ok_or_else(ended)?;
+    let now = Utc::now();
+    let session = in_time(api.store.find_session(&token, now)).await?.ok_or_else(ended)?;
+    if session.last_used_at.is_none_or(|at| now - at > NOTED_EVERY) {
+        let (store, session) = (api.store.clone(), session.clone());
+        note_use(async move { store.touch_session(&session, now).await });
+    }
+    Ok(Caller {
+        tenant: session.tenant,
+        role: session.role,
+        holder: Holder::Session(session.user, session.id),
+        peer,
+    })
+}
+
+async fn in_time<T>(found: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let found = tokio::time::timeout(LOOK_UP_WITHIN, found).await;
+    found.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".into())))
+}
+
+async fn by_key(api: &Api, clear: &str, peer: Option<IpAddr>) -> Result<Caller, Problem> {
+    // What cannot be a key is not worth a question to the database.
+    if !store::ApiKey::looks_like_one(clear) {
+        return Err(Problem::new(
+            Code::Unauthenticated,
+            "This is neither an API key nor a session: keys begin with `rk_`, sessions with `rs_`.",
+        ));
+    }
+    let clear = SecretString::from(clear);
+    let now = Utc::now();
+    let key = in_time(api.store.find_api_key(&clear, now)).await?.ok_or_else(|| {
+        let unknown = "This API key is not known, has expired, or was revoked.";
+        Problem::new(Code::Unauthenticated, unknown)
+    })?;
+    if key.last_used_at.is_none_or(|at| now - at > NOTED_EVERY) {
+        let (store, key) = (api.store.clone(), key.clone());
+        note_use(async move { store.touch_api_key(&key, now).await });
+    }
+    Ok(Caller {
+        tenant: key.tenant,
+        role: key.role,
+        holder: Holder::Key(key.id),
+        peer,
+    })
+}
+
+/// Notes that something was used, beside the request: an answer does not wait for it, and does not depend on it.
+fn note_use(noted: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
     tokio::spawn(async move {
-        if let Err(error) = store.touch_api_key(&key, Utc::now()).await {
-            tracing::debug!(%error, "The last use of an API key could not be noted.");
+        if let Err(error) = noted.await {
+            tracing::debug!(%error, "A last use could not be noted.");
         }
     });
 }

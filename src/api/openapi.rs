@@ -10,7 +10,12 @@ use utoipa::{Modify, OpenApi};
     paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::events::list,
         super::stats::delivery, super::otp::ask, super::otp::verify, super::templates::create, super::templates::list,
         super::templates::versions, super::templates::preview, super::suppressions::list, super::suppressions::add,
-        super::suppressions::lift, super::leads::hot, super::interactions::list, super::interactions::show, webhook, provider_webhook,
+        super::suppressions::lift, super::leads::hot, super::interactions::list, super::interactions::show, super::me::show, super::members::list,
+        super::members::create, super::members::change, super::members::remove,
+        super::session::end_all, super::invitations::create, super::invitations::list, super::invitations::revoke,
+        super::session::end, super::session::rotate, super::sign_in::ask, super::sign_in::redeem,
+        super::keys::list, super::keys::create, super::keys::rotate, super::keys::revoke, super::audit::credentials,
+        super::audit::list, webhook, provider_webhook,
         provider_webhook_by_get, health, ready, metrics),
     components(schemas(super::send::MessageRequest, super::send::BatchRequest, super::send::BatchAccepted)),
     modifiers(&ApiKey)

@@ -97,7 +97,7 @@ pub(super) async fn ask(
         channel,
         language: asked.language.unwrap_or_else(|| door.language()),
         code_key_id: api.queue.keyring().current().to_owned(),
-        caller: caller.key,
+        caller: caller.id(),
     };
     // All that can be refused is refused before anything is written.
     let probe = sending(&door, caller, &challenge, hops.clone(), &challenge.code_key_id)?;

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
-use domain::{BulkAct, BulkActionId, BulkState};
+use domain::{AuditAction, BulkAct, BulkActionId, BulkState};
 use queue::{Backend, Client, Clock};
 use serde_json::{Value, json};
 use store::{BulkAction, FailedLetter, OpenLetters, Store};
 use uuid::Uuid;
 
 use super::answer::{Answer, table};
+use super::audit::Log;
 use super::{many, pages, pause};
 use crate::config::Settings;
 use crate::connect;
@@ -63,27 +64,39 @@ pub(super) enum Command {
 
 pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result<Answer> {
     let store = connect::store(settings).await?;
-    let by = |by: Option<String>| by.unwrap_or_else(pause::whoever);
     match command {
         Command::List { limit, cursor } => list(&store, cursor, limit).await,
         Command::Show { id, limit, cursor } => {
             let backend = connect::queue(settings).await?;
             show(&store, &*backend, id, cursor, limit).await
         }
-        Command::Pause { id, by: who } => {
-            let steered = store.pause_bulk_action(id, &by(who), Utc::now()).await?;
+        Command::Pause { id, by } => {
+            let by = noted(id, "pause", by, settings).await?;
+            let steered = store.pause_bulk_action(id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
-        Command::Resume { id, by: who } => {
+        Command::Resume { id, by } => {
+            let by = noted(id, "resume", by, settings).await?;
             let queue = Client::new(connect::queue(settings).await?, settings.keyring.clone(), Clock::System);
-            let steered = ::jobs::bulk::resume(&store, &queue, id, &by(who), Utc::now()).await?;
+            let steered = ::jobs::bulk::resume(&store, &queue, id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
-        Command::Cancel { id, by: who } => {
-            let steered = store.cancel_bulk_action(id, &by(who), Utc::now()).await?;
+        Command::Cancel { id, by } => {
+            let by = noted(id, "cancel", by, settings).await?;
+            let steered = store.cancel_bulk_action(id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
     }
+}
+
+/// Writes down that somebody steers an action; answers who.
+async fn noted(id: BulkActionId, how: &str, by: Option<String>, settings: &Settings) -> anyhow::Result<String> {
+    let by = by.unwrap_or_else(pause::whoever);
+    let log = Log::of(Some(by.clone()), settings).await?;
+    let what = json!({ "steer": how });
+    log.about_to(AuditAction::DeadLettersActedOn, Some(id.to_string()), Some(what))
+        .await?;
+    Ok(by)
 }
 
 /// The action as it is now; refused if it was not steered.

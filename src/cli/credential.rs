@@ -11,10 +11,11 @@ use jobs::outside::{SENDING, provider};
 use providers::Credentials;
 use secrecy::SecretString;
 use serde_json::json;
-use store::{Credential, StoreError};
+use store::{Credential, NewCredential, StoreError};
 
 use super::answer::{Answer, table};
 use super::tenant::unknown_tenant;
+use super::who;
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -43,6 +44,9 @@ pub(super) enum Command {
         /// The file with the JSON object; standard input if not given.
         #[arg(long, value_name = "PATH")]
         file: Option<PathBuf>,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// List a tenant's credentials, as much of them as may be shown.
     List {
@@ -63,6 +67,9 @@ pub(super) enum Command {
         /// The file with the JSON object; standard input if not given.
         #[arg(long, value_name = "PATH")]
         file: Option<PathBuf>,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Delete credentials, and take them out of every route.
     Remove {
@@ -72,6 +79,9 @@ pub(super) enum Command {
         /// Whose.
         #[arg(long, value_name = "ID")]
         tenant: TenantId,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
@@ -83,6 +93,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             provider,
             label,
             file,
+            by,
         } => {
             let (clear, preview) = read(&provider, file)?;
             let label = label.unwrap_or_else(|| provider.clone());
@@ -92,7 +103,17 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 "a label has 1 to {LABEL_CHARACTERS_MAX} characters"
             );
             let made = store
-                .create_credential(tenant, &provider, &label, &clear, &preview, Utc::now())
+                .create_credential(
+                    tenant,
+                    &NewCredential {
+                        provider: &provider,
+                        label: &label,
+                        clear: &clear,
+                        preview: &preview,
+                    },
+                    &who::author(by)?,
+                    Utc::now(),
+                )
                 .await;
             let made = made.map_err(|error| match error {
                 StoreError::Conflict(_) => {
@@ -113,20 +134,25 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let words = table(["ID", "PROVIDER", "LABEL", "ACCOUNT"], &rows);
             Ok(Answer::new(json!({ "items": items, "next_cursor": null }), words))
         }
-        Command::Rotate { id, tenant, file } => {
+        Command::Rotate { id, tenant, file, by } => {
             let known = store.credentials(tenant).await?;
             let known = known.into_iter().find(|known| known.id == id);
             let known = known.with_context(|| unknown(id))?;
             let (clear, preview) = read(&known.provider, file)?;
             let is_there = store
-                .rotate_credential(tenant, id, &clear, &preview, Utc::now())
+                .rotate_credential(tenant, id, &clear, &preview, &who::author(by)?, Utc::now())
                 .await?;
             ensure!(is_there, unknown(id));
             let words = format!("{id} is used with {preview} now, within ten seconds everywhere.");
             Ok(Answer::new(json!({ "id": id, "preview": preview }), words))
         }
-        Command::Remove { id, tenant } => {
-            ensure!(store.delete_credential(tenant, id).await?, unknown(id));
+        Command::Remove { id, tenant, by } => {
+            ensure!(
+                store
+                    .delete_credential(tenant, id, &who::author(by)?, Utc::now())
+                    .await?,
+                unknown(id)
+            );
             Ok(Answer::new(
                 json!({ "id": id, "removed": true }),
                 format!("{id} is gone."),

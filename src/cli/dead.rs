@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use ::jobs::bulk::renewed;
 use anyhow::{Context as _, ensure};
 use clap::{Args, Subcommand};
-use domain::BulkAct;
+use domain::{AuditAction, BulkAct};
 use queue::backend::{Backend, DeadGroup, Kept, State};
 use queue::{Clock, JobId};
 use serde_json::{Value, json};
 
 use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
+use super::audit::Log;
 use super::many::{self, How};
 use super::{history, jobs, pages, pause};
 use crate::config::Settings;
@@ -50,9 +51,8 @@ pub(super) enum Command {
     Show {
         /// The job's id.
         id: JobId,
-        /// Show addresses, texts and links in clear.
-        #[arg(long)]
-        reveal: bool,
+        #[command(flatten)]
+        how: jobs::Shown,
     },
     /// Run dead letters again, with all their attempts: some by id, at once, or all that match, by a bulk action.
     ///
@@ -103,6 +103,9 @@ pub(super) enum Command {
         /// Print addresses, texts and links in clear: needed only where the keys are other ones.
         #[arg(long)]
         reveal: bool,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Take in dead letters that were exported. Those that are known already stay as they are.
     ///
@@ -110,6 +113,9 @@ pub(super) enum Command {
     Import {
         /// The file; `-` reads from standard input.
         file: PathBuf,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
@@ -147,9 +153,9 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let groups = backend.dead_groups(&which.filter()).await?;
             Ok(show_groups(&groups))
         }
-        Command::Show { id, reveal } => {
-            let kept = find(&*backend, id).await?;
-            let shown = jobs::show(item(&kept), &kept, &settings.keyring, reveal);
+        Command::Show { id, how } => {
+            let (kept, reveal) = (find(&*backend, id).await?, how.reveal);
+            let shown = jobs::show_to(how, item(&kept), &kept, settings).await?;
             Ok(history::with(shown, &kept, reveal, settings).await)
         }
         Command::Retry { these, canary } if these.ids.is_empty() => {
@@ -160,15 +166,21 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Retry { these, .. } => {
             let now = Clock::System.now();
+            let log = Log::of(these.how.by, settings).await?;
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                backend.retry_dead(kept.id, renewed(&kept, now).as_deref(), now).await
+                log.about_to(AuditAction::DeadLetterRetried, Some(kept.id.to_string()), None)
+                    .await?;
+                Ok(backend.retry_dead(kept.id, renewed(&kept, now).as_deref(), now).await?)
             })
             .await?;
             Ok(counted("retried", "will run again", done, &missing))
         }
         Command::Delete(these) => {
+            let log = Log::of(these.how.by, settings).await?;
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                backend.delete_dead(kept.id).await
+                log.about_to(AuditAction::DeadLetterDeleted, Some(kept.id.to_string()), None)
+                    .await?;
+                Ok(backend.delete_dead(kept.id).await?)
             })
             .await?;
             Ok(counted("deleted", "removed for good", done, &missing))
@@ -186,8 +198,17 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let by = by.unwrap_or_else(pause::whoever);
             edit::edit(&*backend, id, &new, reveal, by, settings).await
         }
-        Command::Export { which, reveal } => transfer::export(&*backend, &which, reveal, settings).await,
-        Command::Import { file } => transfer::import(&*backend, open(&file)?, settings).await,
+        Command::Export { which, reveal, by } => {
+            let log = Log::of(by, settings).await?;
+            let how = json!({ "reveal": reveal });
+            log.about_to(AuditAction::DeadLettersExported, None, Some(how)).await?;
+            transfer::export(&*backend, &which, reveal, settings).await
+        }
+        Command::Import { file, by } => {
+            let (log, file) = (Log::of(by, settings).await?, open(&file)?);
+            log.about_to(AuditAction::DeadLettersImported, None, None).await?;
+            transfer::import(&*backend, file, settings).await
+        }
     }
 }
 
@@ -205,7 +226,7 @@ async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kept> {
 async fn each(
     backend: &dyn Backend,
     ids: Vec<JobId>,
-    act: impl AsyncFn(Kept) -> Result<bool, queue::QueueError>,
+    act: impl AsyncFn(Kept) -> anyhow::Result<bool>,
 ) -> anyhow::Result<(usize, Vec<JobId>)> {
     let mut done = 0;
     let mut missing = Vec::new();

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
+use domain::AuditAction;
 use queue::backend::{Backend, Cancelled, Failure, Kept, State};
 use queue::envelope::Envelope;
 use queue::grouping::GroupId;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::answer::{Answer, or_dash, table, tenant};
+use super::audit::Log;
 use super::pages::{self, Filter};
 use super::{payload, queues};
 use crate::config::Settings;
@@ -29,9 +31,8 @@ pub(super) enum Command {
     Show {
         /// The job's id.
         id: JobId,
-        /// Show addresses, texts and links in clear.
-        #[arg(long)]
-        reveal: bool,
+        #[command(flatten)]
+        how: Shown,
     },
     /// Cancel a job. One that waits never starts; one that runs is stopped within a few seconds.
     Cancel {
@@ -43,6 +44,18 @@ pub(super) enum Command {
         /// The job's id.
         id: JobId,
     },
+}
+
+/// How a payload is shown.
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct Shown {
+    /// Show addresses, texts and links in clear.
+    #[arg(long)]
+    pub(super) reveal: bool,
+    /// Who asks; what was shown in clear is kept in the audit log.
+    #[arg(long)]
+    by: Option<String>,
 }
 
 #[derive(Args)]
@@ -87,9 +100,9 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 words + &more,
             ))
         }
-        Command::Show { id, reveal } => {
+        Command::Show { id, how } => {
             let kept = find(&*backend, id).await?;
-            Ok(show(to_json(&kept), &kept, &settings.keyring, reveal))
+            show_to(how, to_json(&kept), &kept, settings).await
         }
         Command::Cancel { id } => {
             let outcome = backend.cancel(id, Clock::System.now()).await?;
@@ -116,6 +129,16 @@ async fn why(backend: &dyn Backend, id: JobId) -> anyhow::Result<Answer> {
     let why = explain(&facts);
     let unknown = why == Why::Unknown;
     Ok(Answer::new(why.to_json(&id.to_string()), why.words()).failed_if(unknown))
+}
+
+/// Shows a job to somebody; in clear only once it is written down that they saw it.
+pub(super) async fn show_to(how: Shown, json: Value, kept: &Kept, settings: &Settings) -> anyhow::Result<Answer> {
+    if how.reveal {
+        let log = Log::of(how.by, settings).await?;
+        log.about_to(AuditAction::PayloadShown, Some(kept.id.to_string()), None)
+            .await?;
+    }
+    Ok(show(json, kept, &settings.keyring, how.reveal))
 }
 
 /// A job with its payload and its failed attempts.

@@ -6,12 +6,13 @@ use ::jobs::bulk::{self, Asked, Preview, Selection};
 use chrono::Utc;
 use clap::Args;
 use domain::bulk::{RATE_MAX, RATE_USUAL};
-use domain::{BulkAct, BulkActionId};
+use domain::{AuditAction, BulkAct, BulkActionId};
 use queue::{Client, Clock};
 use serde_json::{Value, json};
 use store::{BulkAction, Store};
 
 use super::answer::{Answer, table};
+use super::audit::Log;
 use super::{bulk as shown, pause};
 use crate::config::Settings;
 use crate::connect;
@@ -35,9 +36,9 @@ pub(super) struct How {
     /// Return when the action has ended; progress is printed on standard error. Exit status 1 if one failed.
     #[arg(long, requires = "yes")]
     wait: bool,
-    /// Who asks; shown with the action.
-    #[arg(long, conflicts_with = "ids")]
-    by: Option<String>,
+    /// Who asks; shown with the action, and kept in the audit log.
+    #[arg(long)]
+    pub(super) by: Option<String>,
 }
 
 /// Counts, or begins an action.
@@ -56,12 +57,16 @@ pub(super) async fn run(
     }
     let store = connect::store(settings).await?;
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
+    let by = how.by.unwrap_or_else(pause::whoever);
+    let what = json!({ "act": act, "canary": canary, "rate": how.rate });
+    let log = Log::of(Some(by.clone()), settings).await?;
+    log.about_to(AuditAction::DeadLettersActedOn, None, Some(what)).await?;
     let asked = Asked {
         act,
         selection,
         canary,
         rate: how.rate,
-        by: how.by.unwrap_or_else(pause::whoever),
+        by,
     };
     let Some(action) = bulk::begin(&store, &queue, asked, Utc::now()).await? else {
         return Ok(Answer::new(

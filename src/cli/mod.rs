@@ -3,6 +3,7 @@
 //! Each command turns into an [`Answer`], which is printed for people or, with `--json`, for programs.
 
 mod answer;
+mod audit;
 mod bulk;
 mod circuits;
 mod credential;
@@ -14,6 +15,7 @@ mod jobs;
 mod key;
 mod limits;
 mod many;
+mod member;
 mod migrate;
 mod pages;
 mod pause;
@@ -23,6 +25,7 @@ mod reach;
 mod route;
 mod schedules;
 mod tenant;
+mod who;
 
 use std::process::ExitCode;
 
@@ -104,6 +107,12 @@ enum Command {
     /// Keys for the API.
     #[command(subcommand)]
     Key(key::Command),
+    /// People who work for tenants.
+    #[command(subcommand)]
+    Member(member::Command),
+    /// Who did what, when and from where.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// What waits, runs and died, queue by queue; pause and resume a queue.
     Queues {
         #[command(subcommand)]
@@ -220,6 +229,8 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Route(command) => route::run(command, &settings).await,
         Command::Circuits { tenant } => circuits::run(tenant, &settings).await,
         Command::Key(command) => key::run(command, &settings).await,
+        Command::Member(command) => member::run(command, &settings).await,
+        Command::Audit(command) => audit::run(command, &settings).await,
         Command::Queues { command } => queues::run(command, &settings).await,
         Command::Pause { target, by } => pause::pause(target, by, &settings).await,
         Command::Resume { target } => pause::resume(target, &settings).await,

@@ -1,5 +1,7 @@
 //! `relais tenant`.
 
+mod remove;
+
 use anyhow::{Context as _, ensure};
 use chrono::Utc;
 use clap::{Args, Subcommand};
@@ -8,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::answer::{Answer, table};
+use super::who;
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -25,6 +28,22 @@ pub(super) enum Command {
     },
     /// List all tenants.
     List,
+    /// Remove a tenant with all it has: rows, jobs, dead letters, and the people who work for nobody else. For good.
+    ///
+    /// Without --yes it only says what would be removed, with exit status 1.
+    ///
+    /// Example: relais tenant remove 0195… --yes --by ann
+    Remove {
+        /// Which tenant.
+        #[arg(value_name = "ID")]
+        tenant: TenantId,
+        /// Yes, remove it.
+        #[arg(long)]
+        yes: bool,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
+    },
     /// Say how a tenant wants to send. What is not given stays as it is.
     ///
     /// Example: relais tenant set 0195… --from-sms +33612345678 --quiet-hours 21:00-08:00 --time-zone Europe/Paris
@@ -104,7 +123,9 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 "a name has at most {NAME_CHARACTERS_MAX} characters"
             );
             let tenant = store.create_tenant(name, Utc::now()).await?;
-            let key = store.create_api_key(tenant.id, Role::Owner, Utc::now()).await?;
+            let key = store
+                .create_api_key(tenant.id, Role::Owner, &who::author(None)?, Utc::now())
+                .await?;
             let (id, key) = (tenant.id, key.clear.expose_secret());
             let words = format!("Tenant   {id}\nAPI key  {key}   (shown only now)");
             Ok(Answer::new(
@@ -113,6 +134,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             ))
         }
         Command::Set(arguments) => set(arguments, &store).await,
+        Command::Remove { tenant, yes, by } => remove::run(tenant, yes, &who::author(by)?, settings).await,
         Command::List => {
             let tenants = store.tenants().await?;
             let created = |tenant: &store::Tenant| rfc3339(tenant.created_at.timestamp_millis());

@@ -96,6 +96,10 @@ pub(super) fn web_threads(text: &str) -> Result<usize, String> {
     number(text, 1..=256)
 }
 
+pub(super) fn proxy_hops(text: &str) -> Result<usize, String> {
+    number(text, 0..=10)
+}
+
 pub(super) fn queues(text: &str) -> Result<Vec<(Queue, usize)>, String> {
     let mut queues: Vec<(Queue, usize)> = Vec::new();
     for (index, entry) in text

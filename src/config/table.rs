@@ -158,6 +158,13 @@ pub const TABLE: &[Setting] = &[
         "use 1 to 256",
     ),
     setting(
+        "PROXY_HOPS",
+        "proxy-hops",
+        Fallback::Is("0"),
+        "How many proxies stand before `web`: so many entries from the end of X-Forwarded-For say where a request came from.",
+        "use 0 to 10",
+    ),
+    setting(
         "DATABASE_CONNECTIONS",
         "database-connections",
         Fallback::Is("8"),

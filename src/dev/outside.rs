@@ -5,14 +5,14 @@
 
 use anyhow::Context as _;
 use chrono::Utc;
-use domain::{Channel, CredentialId, EndpointId, PersonalText, TenantId};
+use domain::{Author, Channel, CredentialId, EndpointId, PersonalText, TenantId};
 use providers::{BaseUrl, Credentials, Provider, StandIns};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use simulator::{Account, Script, Simulator, SmtpAccount, TwilioAccount};
 use std::time::Duration;
-use store::Store;
+use store::{NewCredential, Store};
 
 use super::Demo;
 use crate::config::Settings;
@@ -136,12 +136,26 @@ async fn credential(
     let preview = Credentials::parse(provider, clear.expose_secret().as_bytes())?.preview();
     let known = store.credentials(tenant).await?;
     if let Some(known) = known.into_iter().find(|known| known.label == label) {
-        store.rotate_credential(tenant, known.id, &clear, &preview, now).await?;
-        store.retire_previous_credential(tenant, known.id).await?;
+        store
+            .rotate_credential(tenant, known.id, &clear, &preview, &Author::system(), now)
+            .await?;
+        store
+            .retire_previous_credential(tenant, known.id, &Author::system(), now)
+            .await?;
         return Ok(known.id);
     }
     let made = store
-        .create_credential(tenant, provider.as_str(), &label, &clear, &preview, now)
+        .create_credential(
+            tenant,
+            &NewCredential {
+                provider: provider.as_str(),
+                label: &label,
+                clear: &clear,
+                preview: &preview,
+            },
+            &Author::system(),
+            now,
+        )
         .await?;
     Ok(made.id)
 }

@@ -10,9 +10,9 @@ use crate::app::{Combination, Event, Jobs, TestApp, on_every_combination};
 
 /// Under the name of a kind that workers know, with a payload that none of them can read.
 #[derive(Serialize, Deserialize)]
-struct Garbled {
-    endpoint: String,
-    event: u8,
+pub(crate) struct Garbled {
+    pub(crate) endpoint: String,
+    pub(crate) event: u8,
 }
 
 /// A kind of another version of the program.
@@ -60,7 +60,8 @@ impl Job for OfAnotherVersion {
     }
 }
 
-async fn add<J: Job>(app: &TestApp, job: &J, tenant: &str) -> String {
+/// Adds a job of a tenant's past the intake; answers its id.
+pub(crate) async fn add<J: Job>(app: &TestApp, job: &J, tenant: &str) -> String {
     let origin = Origin {
         tenant: tenant.parse().unwrap(),
         correlation: Uuid::new_v4(),

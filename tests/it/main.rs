@@ -3,6 +3,7 @@
 
 mod app;
 mod attachments;
+mod audit;
 mod bulk;
 mod cli;
 mod clock;
@@ -14,7 +15,9 @@ mod excerpts;
 mod frozen;
 #[cfg(feature = "services")]
 mod health;
+mod keys;
 mod logs;
+mod members;
 mod once;
 mod one_webhook;
 mod otp;
@@ -25,10 +28,13 @@ mod queue_away;
 mod reconciling;
 mod refusals;
 mod replies;
+mod roles;
 mod sending;
 mod settings;
 mod shutdown;
+mod sign_in;
 #[cfg(feature = "services")]
 mod store_away;
+mod tenants;
 mod troubles;
 mod webhooks;

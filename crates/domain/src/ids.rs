@@ -55,6 +55,16 @@ id! {
     InboundId,
     /// Something that is done with many dead letters.
     BulkActionId,
+    /// A person who works for tenants.
+    UserId,
+    /// An invitation to become a member.
+    InvitationId,
+    /// A link that lets somebody in once.
+    SignInLinkId,
+    /// What somebody who signed in has until they sign out.
+    SessionId,
+    /// An entry of the audit log.
+    AuditId,
 }
 
 /// The root of every derived id. Changing it would make every known event count again.

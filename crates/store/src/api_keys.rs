@@ -7,23 +7,14 @@ use sha2::{Digest as _, Sha256};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::tenants::new_id;
-use crate::{Store, StoreError, time};
+use crate::db::Tx;
+use crate::{Cursor, Page, Store, StoreError, time};
 
 /// In front of every key, so that people and secret scanners recognise one.
-const PREFIX: &str = "rk_";
+pub(crate) const PREFIX: &str = "rk_";
 
 /// A use is written down at most this often, so that reading through the API does not become writing.
 const USE_GRAIN: TimeDelta = TimeDelta::minutes(1);
-
-impl ApiKey {
-    /// Whether `text` has the form of a key, without asking whether there is such a one.
-    #[must_use]
-    pub fn looks_like_one(text: &str) -> bool {
-        text.strip_prefix(PREFIX)
-            .is_some_and(|rest| rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
-    }
-}
 
 /// A key as it is known after its creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,21 +25,33 @@ pub struct ApiKey {
     pub tenant: TenantId,
     /// What it allows.
     pub role: Role,
+    /// What the tenant calls it.
+    pub name: Option<String>,
+    /// The key that it took the place of.
+    pub replaces: Option<ApiKeyId>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<DateTime<Utc>>,
-    /// Since when it is no longer good.
+    /// Until when it is good, if not for ever.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Since when it is out of use.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// A new key with its clear text, which is shown now and never again.
-#[derive(Debug)]
-pub struct NewApiKey {
-    /// What is stored of it.
-    pub key: ApiKey,
-    /// What its holder sends: `rk_` and 64 hexadecimal digits.
-    pub clear: SecretString,
+impl ApiKey {
+    /// Whether `text` has the form of a key, without asking whether there is such a one.
+    #[must_use]
+    pub fn looks_like_one(text: &str) -> bool {
+        text.strip_prefix(PREFIX)
+            .is_some_and(|rest| rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+
+    /// Whether it opens anything.
+    #[must_use]
+    pub fn is_good_at(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|at| now < at)
+    }
 }
 
 #[derive(FromRow)]
@@ -56,10 +59,39 @@ struct Row {
     id: Uuid,
     tenant_id: Uuid,
     role: String,
+    name: Option<String>,
+    replaces: Option<Uuid>,
     created_at: i64,
     last_used_at: Option<i64>,
+    expires_at: Option<i64>,
     revoked_at: Option<i64>,
 }
+
+/// Looks keys up: `select!("id = $1")`.
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, tenant_id, role, name, replaces, created_at, last_used_at, expires_at, revoked_at
+             FROM api_keys WHERE ",
+            $condition
+        )
+    };
+}
+
+const BY_ID: &str = select!("id = $1");
+
+/// The statement of a list.
+macro_rules! list {
+    ($tenant:expr, $after:expr, $limit:expr) => {{
+        let mut query = sqlx::QueryBuilder::new($crate::api_keys::select!("tenant_id = "));
+        query.push_bind($tenant.0);
+        $crate::page::push_newest_after!(query, "api_keys", $after, $limit);
+        query
+    }};
+}
+#[cfg(test)]
+pub(crate) use list;
+pub(crate) use select;
 
 impl TryFrom<Row> for ApiKey {
     type Error = StoreError;
@@ -72,64 +104,46 @@ impl TryFrom<Row> for ApiKey {
                 .role
                 .parse()
                 .map_err(|_| StoreError::Corrupt("an unknown role".into()))?,
+            name: row.name,
+            replaces: row.replaces.map(ApiKeyId),
             created_at: time::at(row.created_at)?,
             last_used_at: time::at_opt(row.last_used_at)?,
+            expires_at: time::at_opt(row.expires_at)?,
             revoked_at: time::at_opt(row.revoked_at)?,
         })
     }
 }
 
 impl Store {
-    /// Creates a key.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when there is no such tenant.
-    pub async fn create_api_key(
-        &self,
-        tenant: TenantId,
-        role: Role,
-        now: DateTime<Utc>,
-    ) -> Result<NewApiKey, StoreError> {
-        let clear = format!("{PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
-        let id = ApiKeyId(new_id(now));
-        on!(self.db.writer(), pool =>
-            sqlx::query("INSERT INTO api_keys (id, tenant_id, key_hash, role, created_at) VALUES ($1, $2, $3, $4, $5)")
-                .bind(id.0)
-                .bind(tenant.0)
-                .bind(hash(&clear))
-                .bind(role.as_str())
-                .bind(now.timestamp_millis())
-                .execute(pool)
-                .await
-                .map(|_| ()))?;
-        let created_at = time::stored(now);
-        let key = ApiKey {
-            id,
-            tenant,
-            role,
-            created_at,
-            last_used_at: None,
-            revoked_at: None,
-        };
-        Ok(NewApiKey {
-            key,
-            clear: clear.into(),
-        })
-    }
-
-    /// The key that `clear` is, unless it was revoked.
+    /// The key that `clear` is, if it is good.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn find_api_key(&self, clear: &SecretString) -> Result<Option<ApiKey>, StoreError> {
+    pub async fn find_api_key(&self, clear: &SecretString, now: DateTime<Utc>) -> Result<Option<ApiKey>, StoreError> {
         // The look-up is by the hash of a secret: how long it takes says nothing about the secret.
+        let hash = hash(clear.expose_secret());
         let row: Option<Row> = on!(self.db.reader(), pool =>
-            sqlx::query_as(
-                "SELECT id, tenant_id, role, created_at, last_used_at, revoked_at FROM api_keys
-                 WHERE key_hash = $1 AND revoked_at IS NULL")
-                .bind(hash(clear.expose_secret()))
-                .fetch_optional(pool)
-                .await)?;
+            sqlx::query_as(select!("key_hash = $1")).bind(hash).fetch_optional(pool).await)?;
+        let key = row.map(ApiKey::try_from).transpose()?;
+        Ok(key.filter(|key| key.is_good_at(now)))
+    }
+
+    /// A key of a tenant's, whether it is good or not.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn api_key(&self, tenant: TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        let key = self.any_api_key(id).await?;
+        Ok(key.filter(|key| key.tenant == tenant))
+    }
+
+    /// A key, whosever it is: for operators, who name no tenant.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn any_api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        let row: Option<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as(BY_ID).bind(id.0).fetch_optional(pool).await)?;
         row.map(ApiKey::try_from).transpose()
     }
 
@@ -153,38 +167,36 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a key out of use. Answers whether it was in use.
+    /// A tenant's keys, newest first, those out of use too.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn revoke_api_key(&self, tenant: TenantId, id: ApiKeyId, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        let revoked = on!(self.db.writer(), pool =>
-            sqlx::query("UPDATE api_keys SET revoked_at = $3 WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL")
-                .bind(tenant.0)
-                .bind(id.0)
-                .bind(now.timestamp_millis())
-                .execute(pool)
-                .await
-                .map(|done| done.rows_affected()))?;
-        Ok(revoked > 0)
-    }
-
-    /// A tenant's keys, oldest first, the revoked ones too.
-    ///
-    /// # Errors
-    /// Only those of the database.
-    pub async fn api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, StoreError> {
-        let rows: Vec<Row> = on!(self.db.reader(), pool =>
-            sqlx::query_as(
-                "SELECT id, tenant_id, role, created_at, last_used_at, revoked_at FROM api_keys
-                 WHERE tenant_id = $1 ORDER BY created_at, id")
-                .bind(tenant.0)
-                .fetch_all(pool)
-                .await)?;
-        rows.into_iter().map(ApiKey::try_from).collect()
+    pub async fn api_keys(
+        &self,
+        tenant: TenantId,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<ApiKey>, StoreError> {
+        let rows: Vec<Row> = on!(self.db.reader(), pool => {
+            let mut query = list!(tenant, after, limit);
+            query.build_query_as().fetch_all(pool).await
+        })?;
+        let keys: Result<Vec<_>, _> = rows.into_iter().map(ApiKey::try_from).collect();
+        Ok(Page::of(keys?, limit, |key| Cursor {
+            at: key.created_at,
+            id: key.id.0,
+        }))
     }
 }
 
-fn hash(clear: &str) -> Vec<u8> {
+/// The key of an id, within a transaction.
+pub(crate) async fn find(tx: &mut Tx, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+    let row: Option<Row> = on!(tx.connection(), connection =>
+        sqlx::query_as(BY_ID).bind(id.0).fetch_optional(connection).await)?;
+    row.map(ApiKey::try_from).transpose()
+}
+
+/// What a key is found by.
+pub(crate) fn hash(clear: &str) -> Vec<u8> {
     Sha256::digest(clear.as_bytes()).to_vec()
 }

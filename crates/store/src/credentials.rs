@@ -1,11 +1,13 @@
 //! Credentials: what accounts at providers are used with, sealed, and shown only as preview.
 
 use chrono::{DateTime, Utc};
-use domain::{CredentialId, TenantId};
+use domain::{AuditAction, Author, CredentialId, TenantId};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use crate::audit_log::{self, NewAuditEntry};
 use crate::tenants::{context, new_id};
 use crate::{Store, StoreError, time};
 
@@ -26,6 +28,19 @@ pub struct Credential {
     pub rotated_at: Option<DateTime<Utc>>,
     /// Whether those before them are still kept.
     pub has_previous: bool,
+}
+
+/// Credentials about to be stored.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCredential<'a> {
+    /// Whose account they are for, as one word: `twilio`.
+    pub provider: &'a str,
+    /// The tenant's name for them, which no other of its credentials has.
+    pub label: &'a str,
+    /// The JSON object to be sealed.
+    pub clear: &'a SecretString,
+    /// As much of them as may be shown.
+    pub preview: &'a str,
 }
 
 /// Credentials in the clear.
@@ -84,19 +99,23 @@ impl TryFrom<Row> for Credential {
 }
 
 impl Store {
-    /// Stores credentials: a JSON object as `clear`, and as `preview` what may be shown of it.
+    /// Stores credentials.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the label is taken; [`StoreError::Missing`] when the tenant is gone.
     pub async fn create_credential(
         &self,
         tenant: TenantId,
-        provider: &str,
-        label: &str,
-        clear: &SecretString,
-        preview: &str,
+        new: &NewCredential<'_>,
+        author: &Author,
         now: DateTime<Utc>,
     ) -> Result<Credential, StoreError> {
+        let NewCredential {
+            provider,
+            label,
+            clear,
+            preview,
+        } = *new;
         let credential = Credential {
             id: CredentialId(new_id(now)),
             provider: provider.to_owned(),
@@ -106,7 +125,8 @@ impl Store {
             rotated_at: None,
             has_previous: false,
         };
-        on!(self.db.writer(), pool =>
+        let mut tx = self.db.begin().await?;
+        on!(tx.connection(), connection =>
             sqlx::query(
                 "INSERT INTO credentials (tenant_id, id, provider, label, clear, preview, created_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7)")
@@ -117,13 +137,17 @@ impl Store {
                 .bind(self.seal_credential(credential.id, clear))
                 .bind(preview)
                 .bind(now.timestamp_millis())
-                .execute(pool)
+                .execute(connection)
                 .await
                 .map(|_| ()))
         .map_err(|error| match error.into() {
             StoreError::Conflict(_) => StoreError::Conflict("credentials of this label exist already"),
             other => other,
         })?;
+        let entry = NewAuditEntry::of(tenant, author, AuditAction::CredentialCreated, credential.id);
+        let after = json!({ "provider": provider, "label": label, "preview": preview });
+        audit_log::write(&mut tx, &entry.changed(None, after), now).await?;
+        tx.commit().await?;
         Ok(credential)
     }
 
@@ -138,9 +162,20 @@ impl Store {
         id: CredentialId,
         clear: &SecretString,
         preview: &str,
+        author: &Author,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let changed = on!(self.db.writer(), pool =>
+        let mut tx = self.db.begin().await?;
+        // Of two that rotate at once, the later one sees what the first one left.
+        tx.serialise_on(id.0).await?;
+        let before: Option<String> = on!(tx.connection(), connection =>
+            sqlx::query_scalar("SELECT preview FROM credentials WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .fetch_optional(connection)
+                .await)?;
+        let Some(before) = before else { return Ok(false) };
+        on!(tx.connection(), connection =>
             sqlx::query(
                 "UPDATE credentials SET previous = clear, clear = $3, preview = $4, rotated_at = $5
                  WHERE tenant_id = $1 AND id = $2")
@@ -149,41 +184,68 @@ impl Store {
                 .bind(self.seal_credential(id, clear))
                 .bind(preview)
                 .bind(now.timestamp_millis())
-                .execute(pool)
+                .execute(connection)
                 .await
-                .map(|done| done.rows_affected()))?;
-        Ok(changed > 0)
+                .map(|_| ()))?;
+        let entry = NewAuditEntry::of(tenant, author, AuditAction::CredentialRotated, id);
+        let entry = entry.changed(json!({ "preview": before }), json!({ "preview": preview }));
+        audit_log::write(&mut tx, &entry, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Forgets the credentials before the present ones. Answers whether there were any.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn retire_previous_credential(&self, tenant: TenantId, id: CredentialId) -> Result<bool, StoreError> {
-        let changed = on!(self.db.writer(), pool =>
+    pub async fn retire_previous_credential(
+        &self,
+        tenant: TenantId,
+        id: CredentialId,
+        author: &Author,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let changed = on!(tx.connection(), connection =>
             sqlx::query(
                 "UPDATE credentials SET previous = NULL WHERE tenant_id = $1 AND id = $2 AND previous IS NOT NULL")
                 .bind(tenant.0)
                 .bind(id.0)
-                .execute(pool)
+                .execute(connection)
                 .await
                 .map(|done| done.rows_affected()))?;
-        Ok(changed > 0)
+        if changed == 0 {
+            return Ok(false);
+        }
+        let entry = NewAuditEntry::of(tenant, author, AuditAction::CredentialRetired, id);
+        audit_log::write(&mut tx, &entry, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Deletes credentials, and takes them out of every route. Answers whether there were any.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn delete_credential(&self, tenant: TenantId, id: CredentialId) -> Result<bool, StoreError> {
-        let deleted = on!(self.db.writer(), pool =>
-            sqlx::query("DELETE FROM credentials WHERE tenant_id = $1 AND id = $2")
+    pub async fn delete_credential(
+        &self,
+        tenant: TenantId,
+        id: CredentialId,
+        author: &Author,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let before: Option<String> = on!(tx.connection(), connection =>
+            sqlx::query_scalar("DELETE FROM credentials WHERE tenant_id = $1 AND id = $2 RETURNING preview")
                 .bind(tenant.0)
                 .bind(id.0)
-                .execute(pool)
-                .await
-                .map(|done| done.rows_affected()))?;
-        Ok(deleted > 0)
+                .fetch_optional(connection)
+                .await)?;
+        let Some(before) = before else { return Ok(false) };
+        let entry = NewAuditEntry::of(tenant, author, AuditAction::CredentialDeleted, id);
+        audit_log::write(&mut tx, &entry.changed(json!({ "preview": before }), None), now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// A tenant's credentials, oldest first, without what is secret.
@@ -203,7 +265,8 @@ impl Store {
         rows.into_iter().map(Credential::try_from).collect()
     }
 
-    /// Credentials in the clear. The one way to read them: whatever must know of every access goes in here.
+    /// Credentials in the clear: the one way to read them, for relais itself, which needs them to send. That it did is
+    /// written down, once an hour for each account however often they are read, and before they are handed out.
     ///
     /// # Errors
     /// [`StoreError::Sealed`] when they were sealed under a key that is not in the keyring.
@@ -211,6 +274,7 @@ impl Store {
         &self,
         tenant: TenantId,
         id: CredentialId,
+        now: DateTime<Utc>,
     ) -> Result<Option<OpenCredential>, StoreError> {
         let row: Option<OpenRow> = on!(self.db.reader(), pool =>
             sqlx::query_as(concat!(
@@ -223,6 +287,8 @@ impl Store {
             .fetch_optional(pool)
             .await)?;
         let Some(row) = row else { return Ok(None) };
+        let entry = NewAuditEntry::of(tenant, &Author::system(), AuditAction::CredentialOpened, id);
+        audit_log::write_hourly(&self.db, &entry, id.0, now).await?;
         let open = |sealed: Vec<u8>| {
             let clear = self.keyring.open(&context("credential.clear", id.0), &sealed)?;
             let clear = String::from_utf8(clear).map_err(|_| StoreError::Corrupt("credentials".into()))?;

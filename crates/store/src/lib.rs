@@ -4,8 +4,10 @@
 mod db;
 
 mod absorb;
+mod api_key_changes;
 mod api_keys;
 mod attempts;
+mod audit_log;
 mod begin_message;
 mod bulk_actions;
 mod bulk_fates;
@@ -19,9 +21,13 @@ mod end_attempt;
 mod endpoints;
 mod error;
 mod inbound_messages;
+mod installation_keys;
 mod interactions;
+mod invitations;
 mod kept_events;
 mod leads;
+mod member_rows;
+mod members;
 mod message_events;
 mod message_names;
 mod message_state;
@@ -34,8 +40,11 @@ mod recipient_hash;
 mod record_email_event;
 mod record_inbound;
 mod record_report;
+mod redeem;
 mod routes;
+mod sessions;
 mod settings;
+mod sign_in_links;
 mod suppressions;
 mod templates;
 mod tenants;
@@ -44,14 +53,16 @@ mod time;
 #[cfg(test)]
 mod plans;
 
-pub use api_keys::{ApiKey, NewApiKey};
+pub use api_key_changes::{ApiKeyRequest, NewApiKey};
+pub use api_keys::ApiKey;
 pub use attempts::{Attempt, AttemptBegun, NewAttempt};
+pub use audit_log::{AuditEntry, AuditFilter, NewAuditEntry};
 pub use begin_message::MessageBegun;
 pub use bulk_actions::{BulkAction, NewBulkAction};
 pub use bulk_fates::LetterFate;
 pub use bulk_letters::{FailedLetter, LettersTakenUp, OpenLetters};
 pub use circuits::{Circuit, Pass, Passage};
-pub use credentials::{Credential, OpenCredential};
+pub use credentials::{Credential, NewCredential, OpenCredential};
 pub use db::{ConnectOptions, Db};
 pub use dead_letter_edits::DeadLetterEdit;
 pub use delivery_daily::{DAYS_MAX, DeliveryRate};
@@ -59,8 +70,10 @@ pub use endpoints::Endpoint;
 pub use error::StoreError;
 pub use inbound_messages::{InboundMessage, Writer};
 pub use interactions::{InboxFilter, Interaction};
+pub use invitations::Invitation;
 pub use kept_events::KeptEvent;
 pub use leads::{HotLead, LedgerEntry};
+pub use members::{Member, MemberChange, MemberChanged, NewMember};
 pub use message_events::MessageEvent;
 pub use messages::{Message, MessageFilter};
 pub use migrations::{PendingMigration, migrate, pending_migrations};
@@ -70,7 +83,9 @@ pub use page::{Cursor, Page};
 pub use record_email_event::{Applied, Recorded};
 pub use record_inbound::{InboundApplied, InboundRecorded};
 pub use record_report::{ReportApplied, ReportRecorded};
+pub use sessions::Session;
 pub use settings::{Senders, Settings};
+pub use sign_in_links::SignInLink;
 pub use suppressions::{Suppressed, SuppressionFilter};
 pub use templates::{Template, TemplateTexts};
 pub use tenants::Tenant;
@@ -86,6 +101,7 @@ pub struct Store {
     db: Db,
     keyring: Keyring,
     address_keys: recipient_hash::AddressKeys,
+    users_key: installation_keys::UsersKey,
 }
 
 impl Store {
@@ -96,6 +112,7 @@ impl Store {
             db,
             keyring,
             address_keys: Default::default(),
+            users_key: Default::default(),
         }
     }
 

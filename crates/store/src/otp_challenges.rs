@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::otp::{self, CodeKey, TooMany, Verdict, limits};
-use domain::{ApiKeyId, Challenge, ChallengeId, Channel, Code, Language, Recipient, TenantId};
+use domain::{Challenge, ChallengeId, Channel, Code, Language, Recipient, TenantId};
 use sqlx::{FromRow, Postgres, Sqlite};
 use uuid::Uuid;
 
@@ -24,8 +24,8 @@ pub struct NewChallenge {
     pub language: Language,
     /// The name of the key that the code follows from.
     pub code_key_id: String,
-    /// Who asks.
-    pub caller: ApiKeyId,
+    /// Who asks: the id of an API key or of a user.
+    pub caller: Uuid,
 }
 
 /// A challenge as it stands.
@@ -77,7 +77,7 @@ impl Store {
         let mut tx = self.db.begin().await?;
         let hash = self.recipient_hash(&mut tx, tenant, &challenge.recipient).await?;
         // In this order always, so that nobody waits in a circle: who asks, then who is asked for.
-        tx.serialise_on(challenge.caller.0).await?;
+        tx.serialise_on(challenge.caller).await?;
         tx.serialise_on(Uuid::new_v5(&tenant.0, &hash)).await?;
         if let Some(row) = find(&mut tx, tenant, challenge.id).await? {
             tx.rollback().await?;
@@ -89,7 +89,7 @@ impl Store {
             };
         }
         let to_number = sent_at(&mut tx, TO_RECIPIENT, tenant, hash.as_slice(), limits::PER_NUMBER.most).await?;
-        let by_caller = sent_at(&mut tx, BY_CALLER, tenant, challenge.caller.0, limits::PER_CALLER.most).await?;
+        let by_caller = sent_at(&mut tx, BY_CALLER, tenant, challenge.caller, limits::PER_CALLER.most).await?;
         if let Err(refusal) = limits::may_send(&to_number, &by_caller, now) {
             tx.rollback().await?;
             return Ok(ChallengeBegun::Refused(refusal));
@@ -196,7 +196,7 @@ impl Store {
                 .bind(recipient)
                 .bind(hash)
                 .bind(&made.code_key_id)
-                .bind(challenge.caller.0)
+                .bind(challenge.caller)
                 .bind(made.created_at.timestamp_millis())
                 .bind(made.expires_at.timestamp_millis())
                 .bind(i64::from(made.tries_left))

@@ -1,10 +1,12 @@
 //! Tenants: whose everything is.
 
 use chrono::{DateTime, Utc};
-use domain::TenantId;
+use domain::{AuditAction, Author, TenantId, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use crate::audit_log::{self, NewAuditEntry};
+use crate::members::{USERS, forget_user};
 use crate::{Store, StoreError, time};
 
 /// One customer of the installation.
@@ -102,20 +104,71 @@ impl Store {
         rows.into_iter().map(Tenant::try_from).collect()
     }
 
-    /// Deletes a tenant and everything it has. Answers whether there was one.
+    /// Deletes rows of a tenant's that may be many, at most `limit` of each kind. Answers how many went; 0: nothing is left but
+    /// what [`delete_tenant`](Self::delete_tenant) takes in one step.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn delete_tenant(&self, id: TenantId) -> Result<bool, StoreError> {
-        let deleted = on!(self.db.writer(), pool =>
+    pub async fn thin_tenant(&self, id: TenantId, limit: u32) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        for statement in THIN {
+            gone += on!(self.db.writer(), pool =>
+                sqlx::query(statement)
+                    .bind(id.0)
+                    .bind(i64::from(limit))
+                    .execute(pool)
+                    .await
+                    .map(|done| done.rows_affected()))?;
+        }
+        Ok(gone)
+    }
+
+    /// Deletes a tenant and everything it has, with the people who worked for nobody else. Answers whether there was one.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn delete_tenant(&self, id: TenantId, author: &Author, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin().await?;
+        tx.serialise_on(USERS).await?;
+        let users: Vec<Uuid> = on!(tx.connection(), connection =>
+            sqlx::query_scalar("SELECT user_id FROM memberships WHERE tenant_id = $1")
+                .bind(id.0)
+                .fetch_all(connection)
+                .await)?;
+        let deleted = on!(tx.connection(), connection =>
             sqlx::query("DELETE FROM tenants WHERE id = $1")
                 .bind(id.0)
-                .execute(pool)
+                .execute(connection)
                 .await
                 .map(|done| done.rows_affected()))?;
-        Ok(deleted > 0)
+        if deleted == 0 {
+            return Ok(false);
+        }
+        for user in users {
+            forget_user(&mut tx, UserId(user)).await?;
+        }
+        let entry = NewAuditEntry::of(id, author, AuditAction::TenantRemoved, id);
+        // It is not the tenant's, which is gone.
+        let entry = NewAuditEntry { tenant: None, ..entry };
+        audit_log::write(&mut tx, &entry, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
+
+/// Rows that may be many, those that others hang on last.
+pub(crate) const THIN: [&str; 9] = [
+    "DELETE FROM message_events WHERE id IN (SELECT id FROM message_events WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM inbound_messages WHERE id IN (SELECT id FROM inbound_messages WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM kept_events WHERE id IN (SELECT id FROM kept_events WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM suppressions WHERE id IN (SELECT id FROM suppressions WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM otp_challenges WHERE (tenant_id, id) IN
+         (SELECT tenant_id, id FROM otp_challenges WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM messages WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM messages WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM lead_ledger WHERE entry IN (SELECT entry FROM lead_ledger WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM interactions WHERE id IN (SELECT id FROM interactions WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM contacts WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM contacts WHERE tenant_id = $1 LIMIT $2)",
+];
 
 pub(crate) fn address_key_context(tenant: TenantId) -> Vec<u8> {
     context("tenant.address_key", tenant.0)

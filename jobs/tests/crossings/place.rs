@@ -1,13 +1,15 @@
 //! A database with a tenant, its accounts, and the providers that they are with.
 
 use chrono::Utc;
-use domain::{Channel, Fingerprint, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TenantId};
+use domain::{
+    Author, Channel, Fingerprint, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TenantId,
+};
 use jobs::sending::{Content, EmailBody, Hop, Sending};
 use providers::{BaseUrl, Credentials, Provider, StandIns};
 use seal::Keyring;
 use serde_json::json;
 use simulator::{Account, ResendAccount, Script, SendGridAccount, Settings, Simulator, TwilioAccount};
-use store::{ConnectOptions, Db, Store};
+use store::{ConnectOptions, Db, NewCredential, Store};
 
 const SID: &str = "AC00000000000000000000000000000001";
 const TOKEN: &str = "an-invented-token-0001";
@@ -80,9 +82,14 @@ impl Place {
         let secret = clear.as_str().into();
         let preview = Credentials::parse(provider, clear.as_bytes()).unwrap().preview();
         let label = uuid::Uuid::now_v7().to_string();
-        let made = self
-            .store
-            .create_credential(self.tenant, provider.as_str(), &label, &secret, &preview, Utc::now());
+        let new = NewCredential {
+            provider: provider.as_str(),
+            label: &label,
+            clear: &secret,
+            preview: &preview,
+        };
+        let author = Author::system();
+        let made = self.store.create_credential(self.tenant, &new, &author, Utc::now());
         Hop {
             provider,
             credential: made.await.unwrap().id,

@@ -72,6 +72,12 @@ pub(crate) struct TestApp {
     place: Place,
 }
 
+/// A process beside the first `web`.
+pub(crate) struct OtherWeb {
+    _program: Program,
+    base: String,
+}
+
 /// What a request was answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -187,6 +193,21 @@ impl TestApp {
     /// Starts a clock.
     pub(crate) fn start_clock(&self) -> Program {
         self.serving.start("clock")
+    }
+
+    /// Starts another `web` beside the first one; it ends when its program is dropped.
+    pub(crate) async fn start_web(&self) -> OtherWeb {
+        let program = self.serving.start("web");
+        let base = address(&program.wait_for("Listening.").await);
+        OtherWeb {
+            _program: program,
+            base,
+        }
+    }
+
+    /// A request to another `web`, not sent yet.
+    pub(crate) fn ask_other(&self, web: &OtherWeb, method: reqwest::Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", web.base))
     }
 
     pub(crate) fn web(&self) -> &Program {

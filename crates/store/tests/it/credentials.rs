@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use domain::{Channel, CredentialId, TenantId};
+use chrono::TimeDelta;
+use domain::{AuditAction, Author, Channel, CredentialId, TenantId};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::StoreError;
+use serde_json::json;
+use store::{AuditFilter, NewCredential, StoreError};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -18,14 +20,29 @@ async fn store_for(fresh: &Fresh, tenant: TenantId, label: &str) -> CredentialId
     let clear = SecretString::from(r#"{"auth_token":"t0ken"}"#);
     let stored = fresh
         .store
-        .create_credential(tenant, "twilio", label, &clear, "AC12…9f", now())
+        .create_credential(
+            tenant,
+            &NewCredential {
+                provider: "twilio",
+                label,
+                clear: &clear,
+                preview: "AC12…9f",
+            },
+            &Author::system(),
+            now(),
+        )
         .await;
     stored.unwrap().id
 }
 
 /// What is read in the clear: the present ones and those before.
 async fn clear(fresh: &Fresh, id: CredentialId) -> (String, Option<String>) {
-    let open = fresh.store.open_credential(fresh.tenant, id).await.unwrap().unwrap();
+    let open = fresh
+        .store
+        .open_credential(fresh.tenant, id, second(6))
+        .await
+        .unwrap()
+        .unwrap();
     let text = |secret: SecretString| secret.expose_secret().to_owned();
     (text(open.clear), open.previous.map(text))
 }
@@ -40,7 +57,7 @@ async fn credentials_show_as_preview_and_open_only_when_asked(fresh: Fresh) {
     );
     assert_eq!((shown[0].preview.as_str(), shown[0].created_at), ("AC12…9f", now()));
     assert_eq!(clear(&fresh, id).await, (r#"{"auth_token":"t0ken"}"#.into(), None));
-    let open = fresh.store.open_credential(fresh.tenant, id).await.unwrap();
+    let open = fresh.store.open_credential(fresh.tenant, id, second(6)).await.unwrap();
     assert!(!format!("{open:?}").contains("t0ken"), "{open:?}");
 }
 
@@ -48,7 +65,7 @@ async fn credentials_before_the_present_ones_are_kept_until_they_are_retired(fre
     let id = store_one(&fresh, "main").await;
     let rotated = fresh
         .store
-        .rotate_credential(fresh.tenant, id, &"{2}".into(), "AC34…9f", second(5))
+        .rotate_credential(fresh.tenant, id, &"{2}".into(), "AC34…9f", &Author::system(), second(5))
         .await;
     assert!(rotated.unwrap());
     assert_eq!(
@@ -60,18 +77,102 @@ async fn credentials_before_the_present_ones_are_kept_until_they_are_retired(fre
         (shown.preview.as_str(), shown.rotated_at, shown.has_previous),
         ("AC34…9f", Some(second(5)), true)
     );
-    assert!(fresh.store.retire_previous_credential(fresh.tenant, id).await.unwrap());
-    assert!(!fresh.store.retire_previous_credential(fresh.tenant, id).await.unwrap());
+    assert!(
+        fresh
+            .store
+            .retire_previous_credential(fresh.tenant, id, &Author::system(), second(6))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !fresh
+            .store
+            .retire_previous_credential(fresh.tenant, id, &Author::system(), second(6))
+            .await
+            .unwrap()
+    );
     assert_eq!(clear(&fresh, id).await, ("{2}".into(), None));
-    assert!(fresh.store.delete_credential(fresh.tenant, id).await.unwrap());
-    assert!(fresh.store.open_credential(fresh.tenant, id).await.unwrap().is_none());
+    assert!(
+        fresh
+            .store
+            .delete_credential(fresh.tenant, id, &Author::system(), second(6))
+            .await
+            .unwrap()
+    );
+    assert!(
+        fresh
+            .store
+            .open_credential(fresh.tenant, id, second(6))
+            .await
+            .unwrap()
+            .is_none()
+    );
+}
+
+async fn whatever_is_done_with_credentials_is_written_down_without_them(fresh: Fresh) {
+    let (store, author) = (&fresh.store, Author::system());
+    let id = store_one(&fresh, "main").await;
+    let hour = TimeDelta::hours(1);
+    for at in [second(1), second(2), second(2) + hour] {
+        store.open_credential(fresh.tenant, id, at).await.unwrap().unwrap();
+    }
+    let later = second(5) + hour;
+    store
+        .rotate_credential(fresh.tenant, id, &"s3cret".into(), "AC34…9f", &author, later)
+        .await
+        .unwrap();
+    store
+        .retire_previous_credential(fresh.tenant, id, &author, later + hour)
+        .await
+        .unwrap();
+    let deleted_at = later + hour + hour;
+    for expected in [true, false] {
+        let deleted = store.delete_credential(fresh.tenant, id, &author, deleted_at).await;
+        assert_eq!(deleted.unwrap(), expected);
+    }
+    let entries = store
+        .audit_log(Some(fresh.tenant), &AuditFilter::default(), None, 10)
+        .await
+        .unwrap()
+        .items;
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.action, entry.before.clone(), entry.after.clone()))
+        .collect();
+    let (old, new) = (json!({ "preview": "AC12…9f" }), json!({ "preview": "AC34…9f" }));
+    let made = json!({ "provider": "twilio", "label": "main", "preview": "AC12…9f" });
+    assert_eq!(
+        told,
+        [
+            (AuditAction::CredentialDeleted, Some(new.clone()), None),
+            (AuditAction::CredentialRetired, None, None),
+            (AuditAction::CredentialRotated, Some(old), Some(new)),
+            // Three times read, in two hours.
+            (AuditAction::CredentialOpened, None, None),
+            (AuditAction::CredentialOpened, None, None),
+            (AuditAction::CredentialCreated, None, Some(made)),
+        ]
+    );
+    assert!(entries.iter().all(|entry| entry.target == Some(id.to_string())));
+    let all = format!("{entries:?}");
+    assert!(!all.contains("t0ken") && !all.contains("s3cret"), "{all}");
 }
 
 async fn a_label_is_given_once_per_tenant(fresh: Fresh) {
     store_one(&fresh, "main").await;
     let again = fresh
         .store
-        .create_credential(fresh.tenant, "smtp", "main", &"{}".into(), "", now())
+        .create_credential(
+            fresh.tenant,
+            &NewCredential {
+                provider: "smtp",
+                label: "main",
+                clear: &"{}".into(),
+                preview: "",
+            },
+            &Author::system(),
+            now(),
+        )
         .await;
     assert!(matches!(&again, Err(StoreError::Conflict(_))), "{again:?}");
     let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
@@ -98,7 +199,11 @@ async fn a_route_is_what_it_was_last_set_to_in_its_order(fresh: Fresh) {
     let twice = set(&[a, a]).await;
     assert!(matches!(&twice, Err(StoreError::Conflict(_))), "{twice:?}");
     assert_eq!(route(Channel::Sms).await, [b, c], "a refused route changes nothing");
-    fresh.store.delete_credential(fresh.tenant, b).await.unwrap();
+    fresh
+        .store
+        .delete_credential(fresh.tenant, b, &Author::system(), second(6))
+        .await
+        .unwrap();
     assert_eq!(route(Channel::Sms).await, [c]);
     set(&[]).await.unwrap();
     assert_eq!(route(Channel::Sms).await, []);
@@ -129,15 +234,31 @@ async fn another_tenants_credentials_do_not_exist(fresh: Fresh) {
     let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
     let theirs = store_for(&fresh, other, "theirs").await;
     let store = &fresh.store;
-    assert!(store.open_credential(fresh.tenant, theirs).await.unwrap().is_none());
+    assert!(
+        store
+            .open_credential(fresh.tenant, theirs, second(6))
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert!(
         !store
-            .rotate_credential(fresh.tenant, theirs, &"x".into(), "", now())
+            .rotate_credential(fresh.tenant, theirs, &"x".into(), "", &Author::system(), now())
             .await
             .unwrap()
     );
-    assert!(!store.delete_credential(fresh.tenant, theirs).await.unwrap());
-    assert!(!store.retire_previous_credential(fresh.tenant, theirs).await.unwrap());
+    assert!(
+        !store
+            .delete_credential(fresh.tenant, theirs, &Author::system(), second(6))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .retire_previous_credential(fresh.tenant, theirs, &Author::system(), second(6))
+            .await
+            .unwrap()
+    );
     assert_eq!(store.credentials(fresh.tenant).await.unwrap(), []);
     for nobodys in [theirs, CredentialId(Uuid::from_u128(404))] {
         let refused = store.set_route(fresh.tenant, Channel::Sms, &[nobodys]).await;
@@ -148,6 +269,7 @@ async fn another_tenants_credentials_do_not_exist(fresh: Fresh) {
 both!(
     credentials_show_as_preview_and_open_only_when_asked,
     credentials_before_the_present_ones_are_kept_until_they_are_retired,
+    whatever_is_done_with_credentials_is_written_down_without_them,
     a_label_is_given_once_per_tenant,
     a_route_is_what_it_was_last_set_to_in_its_order,
     routes_set_at_once_are_one_of_them,

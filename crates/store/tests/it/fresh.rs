@@ -139,6 +139,14 @@ impl Fresh {
             .collect()
     }
 
+    /// Runs a statement, past the store.
+    pub(crate) async fn execute(&self, statement: &'static str) -> Result<(), sqlx::Error> {
+        match self.store.db() {
+            Db::Postgres(pool) => sqlx::query(statement).execute(pool).await.map(|_| ()),
+            Db::Sqlite { writer, .. } => sqlx::query(statement).execute(writer).await.map(|_| ()),
+        }
+    }
+
     /// What a statement counts, past the store: for what the store does not show.
     pub(crate) async fn count(&self, statement: &'static str) -> i64 {
         match self.store.db() {

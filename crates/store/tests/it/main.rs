@@ -8,6 +8,7 @@
 mod fresh;
 mod scene;
 
+mod account_lists;
 mod any_order;
 mod api_keys;
 mod attempts;
@@ -24,6 +25,7 @@ mod inbound;
 mod kept_events;
 mod leads;
 mod lists;
+mod members;
 mod migrations;
 mod model;
 mod open_messages;
@@ -32,7 +34,9 @@ mod outgoing;
 mod rates;
 mod reports;
 mod sealing;
+mod sessions;
 mod settings;
+mod sign_in_links;
 mod suppressions;
 mod templates;
 mod tenants;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::otp::limits::PER_NUMBER;
 use domain::otp::{CodeKey, TRIES_MAX, Verdict};
-use domain::{ApiKeyId, ChallengeId, Channel, Code, Language, TenantId};
+use domain::{ChallengeId, Channel, Code, Language, TenantId};
 use store::{ChallengeBegun, NewChallenge, StoreError};
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::fresh::{Fresh, now, second};
 use crate::scene::{ADDRESS, NUMBER, recipient};
 
-const CALLER: ApiKeyId = ApiKeyId(Uuid::from_u128(5));
+const CALLER: Uuid = Uuid::from_u128(5);
 
 fn key(name: &str) -> Option<CodeKey> {
     (name == "k1").then(|| CodeKey::new([3; 32]))
@@ -136,7 +136,7 @@ async fn a_recipient_gets_so_many_codes_and_no_more_however_many_ask_at_once(fre
         tasks.spawn(async move {
             // Whoever asks, by whichever channel.
             let new = NewChallenge {
-                caller: ApiKeyId(Uuid::from_u128(n % 3)),
+                caller: Uuid::from_u128(n % 3),
                 channel: if n % 2 == 0 { Channel::Sms } else { Channel::Whatsapp },
                 ..challenge(fresh.tenant, &n.to_string(), NUMBER)
             };
@@ -198,7 +198,7 @@ async fn a_caller_is_limited_across_recipients(fresh: Fresh) {
     };
     assert_eq!(refusal.again_at, second(1800));
     let another = NewChallenge {
-        caller: ApiKeyId(Uuid::from_u128(6)),
+        caller: Uuid::from_u128(6),
         ..challenge(fresh.tenant, "another", ADDRESS)
     };
     assert!(matches!(fresh.ask(&another, second(1)).await, ChallengeBegun::New(_)));

@@ -1,12 +1,14 @@
 //! Tenants, and what goes with them when they go.
 
 use domain::{
-    ApiKeyId, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, ReportRecord, Role, TenantId,
+    Author, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, PersonalText, ReportRecord, Role,
+    TenantId,
 };
-use store::{Db, NewChallenge, Passage, Settings, Store, StoreError, TemplateTexts};
+use sqlx::AssertSqlSafe;
+use store::{Db, KeptEvent, NewChallenge, NewCredential, Passage, Settings, StoreError, TemplateTexts};
 use uuid::Uuid;
 
-use crate::fresh::{Fresh, event, now, of_person};
+use crate::fresh::{Fresh, event, now, of_person, second};
 use crate::scene::{NUMBER, by, inbound, outgoing_of, recipient, report, sent};
 
 async fn a_tenant_is_found_by_id_and_by_name(fresh: Fresh) {
@@ -35,40 +37,94 @@ async fn a_name_is_given_once(fresh: Fresh) {
     assert!(matches!(refused, StoreError::Constraint(_)), "{refused:?}");
 }
 
-/// Every table that belongs to tenants.
-const TABLES: [&str; 20] = [
-    "SELECT COUNT(*) FROM tenants",
-    "SELECT COUNT(*) FROM api_keys",
-    "SELECT COUNT(*) FROM endpoints",
-    "SELECT COUNT(*) FROM contacts",
-    "SELECT COUNT(*) FROM messages",
-    "SELECT COUNT(*) FROM message_events",
-    "SELECT COUNT(*) FROM message_attempts",
-    "SELECT COUNT(*) FROM delivery_daily",
-    "SELECT COUNT(*) FROM interactions",
-    "SELECT COUNT(*) FROM lead_scores",
-    "SELECT COUNT(*) FROM lead_ledger",
-    "SELECT COUNT(*) FROM suppressions",
-    "SELECT COUNT(*) FROM templates",
-    "SELECT COUNT(*) FROM credentials",
-    "SELECT COUNT(*) FROM routes",
-    "SELECT COUNT(*) FROM circuits",
-    "SELECT COUNT(*) FROM inbound_messages",
-    "SELECT COUNT(*) FROM otp_challenges",
-    "SELECT COUNT(*) FROM tenant_settings",
-    "SELECT COUNT(*) FROM message_events WHERE message_id IS NULL",
+/// Every table with rows of tenants, as the database itself knows them: a new one is in here from its first day.
+async fn tables(fresh: &Fresh) -> Vec<String> {
+    let mut tables: Vec<String> = match fresh.store.db() {
+        Db::Postgres(pool) => sqlx::query_scalar(
+            "SELECT table_name::text FROM information_schema.columns
+             WHERE table_schema = 'public' AND column_name = 'tenant_id'",
+        )
+        .fetch_all(pool)
+        .await
+        .unwrap(),
+        Db::Sqlite { writer, .. } => sqlx::query_scalar(
+            "SELECT tables.name FROM sqlite_master tables, pragma_table_info(tables.name) columns
+             WHERE tables.type = 'table' AND columns.name = 'tenant_id'",
+        )
+        .fetch_all(writer)
+        .await
+        .unwrap(),
+    };
+    tables.sort();
+    assert!(tables.len() > 20, "{tables:?}");
+    tables
+}
+
+/// How many rows of each table are a tenant's, and how many there are.
+async fn rows(fresh: &Fresh, tables: &[String], tenant: TenantId) -> Vec<(String, i64, i64)> {
+    let mut counted = Vec::new();
+    for table in tables {
+        let text = format!("SELECT COUNT(CASE WHEN tenant_id = $1 THEN 1 END), COUNT(*) FROM {table}");
+        let statement = AssertSqlSafe(text);
+        let (own, all): (i64, i64) = match fresh.store.db() {
+            Db::Postgres(pool) => sqlx::query_as(statement).bind(tenant.0).fetch_one(pool).await.unwrap(),
+            Db::Sqlite { writer, .. } => sqlx::query_as(statement)
+                .bind(tenant.0)
+                .fetch_one(writer)
+                .await
+                .unwrap(),
+        };
+        counted.push((table.clone(), own, all));
+    }
+    counted
+}
+
+/// Ways in for every member who has none.
+const WAYS_IN: [&str; 3] = [
+    "INSERT INTO invitations (tenant_id, id, email_hash, email, role, invited_by, created_at, expires_at)
+     SELECT tenant_id, user_id, email_hash, email, role, 'system', 0, 1
+     FROM memberships JOIN users ON users.id = user_id WHERE TRUE ON CONFLICT DO NOTHING",
+    "INSERT INTO sign_in_links (tenant_id, id, user_id, created_at, expires_at)
+     SELECT tenant_id, user_id, user_id, 0, 1 FROM memberships WHERE TRUE ON CONFLICT DO NOTHING",
+    "INSERT INTO sessions (tenant_id, id, user_id, generation, created_at, rotated_at, expires_at)
+     SELECT tenant_id, user_id, user_id, 1, 0, 0, 1 FROM memberships WHERE TRUE ON CONFLICT DO NOTHING",
 ];
 
 /// Gives a tenant at least one row of everything.
-async fn fill(store: &Store, tenant: TenantId, endpoint: EndpointId) {
-    store.create_api_key(tenant, Role::Owner, now()).await.unwrap();
+async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
+    let store = &fresh.store;
+    fresh.join(tenant, "ben@example.com", Role::Owner).await;
+    for statement in WAYS_IN {
+        fresh.execute(statement).await.unwrap();
+    }
+    let kept = KeptEvent {
+        provider: "vapi".into(),
+        word: "hang".into(),
+        occurred_at: now(),
+        content: PersonalText::new("{}"),
+    };
+    store.keep_event(tenant, endpoint, "4", &kept, now()).await.unwrap();
+    store
+        .create_api_key(tenant, Role::Owner, &Author::system(), now())
+        .await
+        .unwrap();
     let opened = of_person(event("m", EmailEvent::Opened, "1"), "p");
     store
         .record_email_event(tenant, endpoint, &opened, now())
         .await
         .unwrap();
     let credential = store
-        .create_credential(tenant, "twilio", "main", &"{}".into(), "…", now())
+        .create_credential(
+            tenant,
+            &NewCredential {
+                provider: "twilio",
+                label: "main",
+                clear: &"{}".into(),
+                preview: "…",
+            },
+            &Author::system(),
+            now(),
+        )
         .await
         .unwrap();
     store.set_route(tenant, Channel::Sms, &[credential.id]).await.unwrap();
@@ -110,19 +166,13 @@ async fn fill(store: &Store, tenant: TenantId, endpoint: EndpointId) {
         channel: Channel::Sms,
         language: Language::French,
         code_key_id: "k".into(),
-        caller: ApiKeyId(id.0),
+        caller: id.0,
     };
     store.begin_challenge(tenant, &challenge, now()).await.unwrap();
 }
 
 async fn deleting_a_tenant_deletes_all_it_has_and_nothing_else(fresh: Fresh) {
-    fill(&fresh.store, fresh.tenant, fresh.endpoint).await;
-    let mut before = Vec::new();
-    for table in TABLES {
-        before.push((table, fresh.count(table).await));
-    }
-    assert!(before.iter().all(|(_, count)| *count > 0), "{before:?}");
-
+    fill(&fresh, fresh.tenant, fresh.endpoint).await;
     let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
     let endpoint = fresh
         .store
@@ -130,14 +180,35 @@ async fn deleting_a_tenant_deletes_all_it_has_and_nothing_else(fresh: Fresh) {
         .await
         .unwrap()
         .id;
-    fill(&fresh.store, other, endpoint).await;
-    for (table, count) in &before {
-        assert!(fresh.count(table).await > *count, "{table}");
+    fill(&fresh, other, endpoint).await;
+    let tables = tables(&fresh).await;
+    let before = rows(&fresh, &tables, other).await;
+    for (table, own, _) in &before {
+        assert!(*own > 0, "this test gives a tenant no row of {table}");
     }
-    assert!(fresh.store.delete_tenant(other).await.unwrap());
-    assert!(!fresh.store.delete_tenant(other).await.unwrap());
-    for (table, count) in before {
-        assert_eq!(fresh.count(table).await, count, "{table}");
+    assert!(
+        fresh
+            .store
+            .delete_tenant(other, &Author::system(), second(9))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !fresh
+            .store
+            .delete_tenant(other, &Author::system(), second(9))
+            .await
+            .unwrap()
+    );
+    for ((table, own, all), (_, left, after)) in before.into_iter().zip(rows(&fresh, &tables, other).await) {
+        assert_eq!(left, 0, "{table}");
+        // That the tenant was removed is the installation's own to remember.
+        let written_down = i64::from(table == "audit_log");
+        assert_eq!(
+            after,
+            all - own + written_down,
+            "{table}: somebody else's rows are gone, too"
+        );
     }
 }
 
@@ -147,7 +218,7 @@ async fn what_belongs_to_no_tenant_is_refused_as_missing(fresh: Fresh) {
     check(
         fresh
             .store
-            .create_api_key(nobody, Role::Owner, now())
+            .create_api_key(nobody, Role::Owner, &Author::system(), now())
             .await
             .unwrap_err(),
     );
