@@ -65,7 +65,7 @@ async fn answer(
         return Ok(None);
     };
     let message = OutgoingRecord {
-        id: MessageId::of_request(tenant, &format!("confirm/{id}")),
+        id: MessageId::of_ours(tenant, &format!("confirm/{id}")),
         fingerprint: fingerprint(id),
         channel: inbound.channel,
         recipient: to,

@@ -35,7 +35,7 @@ use queue::{Backoff, Job, Policy, Queue};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use answer::span;
-pub use compose::Uncomposable;
+pub use compose::{Uncomposable, check_sender};
 pub use content::{AttachmentUrl, Content, EmailBody};
 pub(crate) use course::{from_store, run};
 pub use files::{FILES_MAX, Files, usable as usable_file_url};

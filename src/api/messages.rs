@@ -16,6 +16,9 @@ use super::cursor::{Parameters, cursor, limit};
 use super::send::{Known, Waiting, find};
 use crate::problem::{Code, Problem};
 
+/// The status of a message of which nobody knows whether it went.
+const UNKNOWN: &str = "unknown";
+
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -24,7 +27,7 @@ pub(super) struct List {
     provider: Option<String>,
     /// Only the message that the provider calls this; needs `provider`.
     external_id: Option<String>,
-    /// Only messages with this status.
+    /// Only messages with this status. Those that are still `scheduled` are not in the list.
     status: Option<String>,
     /// Go on where an earlier answer ended: its `next_cursor`.
     cursor: Option<String>,
@@ -112,15 +115,26 @@ pub(super) async fn list(
     }
 }
 
-async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, Problem> {
-    let status = asked.status.as_deref().map(str::parse::<Status>).transpose();
-    let status = status.map_err(|UnknownWord(words)| {
+fn status(word: &str) -> Result<Status, Problem> {
+    word.parse().map_err(|UnknownWord(words)| {
         let words = words.join(", ");
-        Problem::new(Code::ParameterInvalid, format!("`status` must be one of {words}."))
-    })?;
+        Problem::new(
+            Code::ParameterInvalid,
+            format!("`status` must be one of {words}, {UNKNOWN}."),
+        )
+    })
+}
+
+async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, Problem> {
+    let (status, unclear) = match asked.status.as_deref() {
+        None => (None, None),
+        Some(UNKNOWN) => (Some(Status::Queued), Some(true)),
+        Some(word) => (Some(status(word)?), Some(false)),
+    };
     let filter = MessageFilter {
         provider: asked.provider,
         status,
+        unclear,
     };
     let after = cursor(asked.cursor.as_deref())?;
     let page = api
@@ -229,7 +243,7 @@ impl From<Waiting> for Message {
 /// The status's word; a message of which nobody knows whether it went has one of its own.
 const fn shown(status: Status, last_attempt: Option<AttemptState>) -> &'static str {
     match (status, last_attempt) {
-        (Status::Queued, Some(AttemptState::Unclear)) => "unknown",
+        (Status::Queued, Some(AttemptState::Unclear)) => UNKNOWN,
         (status, _) => status.as_str(),
     }
 }

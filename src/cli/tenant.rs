@@ -2,10 +2,11 @@
 
 mod remove;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use domain::{Language, PersonalText, QuietHours, Role, TenantId};
+use domain::{Channel, Language, PersonalText, QuietHours, Role, TenantId};
+use jobs::sending::check_sender;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -58,16 +59,16 @@ pub(super) struct Set {
     /// When people are left alone, `21:00-08:00`; `none` ends them.
     #[arg(long, value_name = "FROM-TO")]
     quiet_hours: Option<String>,
-    /// Whose clock quiet hours are about.
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    time_zone: String,
+    /// Whose clock quiet hours are about; UTC until one is given.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
     /// The language of what says none: en or fr.
     #[arg(long)]
     language: Option<Language>,
     /// Whether opens and clicks of its mail are followed.
     #[arg(long, value_name = "BOOL")]
     tracking: Option<bool>,
-    /// Whom its mail comes from: an address or `Name <address>`.
+    /// Whom its mail comes from: an address or `Name <address>`; empty for nobody in particular.
     #[arg(long, value_name = "TEXT")]
     from_email: Option<String>,
     /// Whom its text messages come from: a number or a messaging service.
@@ -78,27 +79,46 @@ pub(super) struct Set {
     from_whatsapp: Option<String>,
 }
 
+/// The quiet hours that a tenant has from now on: what is not given stays as it is.
+fn quiet_hours(now: Option<QuietHours>, span: Option<&str>, zone: Option<&str>) -> anyhow::Result<Option<QuietHours>> {
+    let zone = zone.or(now.as_ref().map(QuietHours::zone));
+    match (span, now, zone) {
+        (Some("none"), ..) => Ok(None),
+        (Some(span), _, zone) => {
+            let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
+            Ok(Some(QuietHours::parse(from.trim(), to.trim(), zone.unwrap_or("UTC"))?))
+        }
+        (None, Some(now), Some(zone)) => Ok(Some(now.in_zone(zone)?)),
+        (None, None, Some(_)) => bail!("--time-zone is about quiet hours, and there are none: give --quiet-hours, too"),
+        (None, _, None) => Ok(now),
+    }
+}
+
 async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
     let mut settings = store.settings(set.tenant).await?;
-    match set.quiet_hours.as_deref() {
-        None => {}
-        Some("none") => settings.quiet_hours = None,
-        Some(span) => {
-            let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
-            settings.quiet_hours = Some(QuietHours::parse(from.trim(), to.trim(), &set.time_zone)?);
-        }
-    }
+    settings.quiet_hours = quiet_hours(
+        settings.quiet_hours,
+        set.quiet_hours.as_deref(),
+        set.time_zone.as_deref(),
+    )?;
     settings.language = set.language.unwrap_or(settings.language);
     settings.tracking = set.tracking.unwrap_or(settings.tracking);
     let senders = &mut settings.senders;
-    for (sender, given) in [
-        (&mut senders.email, set.from_email),
-        (&mut senders.sms, set.from_sms),
-        (&mut senders.whatsapp, set.from_whatsapp),
+    for (channel, option, sender, given) in [
+        (Channel::Email, "--from-email", &mut senders.email, set.from_email),
+        (Channel::Sms, "--from-sms", &mut senders.sms, set.from_sms),
+        (
+            Channel::Whatsapp,
+            "--from-whatsapp",
+            &mut senders.whatsapp,
+            set.from_whatsapp,
+        ),
     ] {
-        if let Some(given) = given {
-            *sender = (!given.is_empty()).then(|| PersonalText::new(given));
+        let Some(given) = given else { continue };
+        if !given.is_empty() {
+            check_sender(channel, &given).map_err(|error| anyhow::anyhow!("{option} cannot be used: {error}"))?;
         }
+        *sender = (!given.is_empty()).then(|| PersonalText::new(given));
     }
     let kept = store.set_settings(set.tenant, &settings, Utc::now()).await;
     kept.map_err(|error| unknown_tenant(error, set.tenant))?;
@@ -159,5 +179,27 @@ pub(super) fn unknown_tenant(error: store::StoreError, tenant: TenantId) -> anyh
     match error {
         store::StoreError::Missing => anyhow::anyhow!("there is no tenant {tenant}; `relais tenant list` shows all"),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_of_quiet_hours_stays_as_it_is() {
+        let paris = QuietHours::parse("21:00", "08:00", "Europe/Paris").unwrap();
+        let set = |now, span, zone| quiet_hours(now, span, zone).unwrap();
+        assert_eq!(set(Some(paris), None, None), Some(paris));
+        let longer = QuietHours::parse("20:00", "09:00", "Europe/Paris").unwrap();
+        assert_eq!(set(Some(paris), Some("20:00-09:00"), None), Some(longer));
+        let madrid = QuietHours::parse("21:00", "08:00", "Europe/Madrid").unwrap();
+        assert_eq!(set(Some(paris), None, Some("Europe/Madrid")), Some(madrid));
+        assert_eq!(set(Some(paris), Some("none"), None), None);
+        let utc = QuietHours::parse("21:00", "08:00", "UTC").unwrap();
+        assert_eq!(set(None, Some("21:00-08:00"), None), Some(utc));
+        assert!(quiet_hours(None, None, Some("Europe/Paris")).is_err());
+        assert!(quiet_hours(Some(paris), None, Some("Mars/X")).is_err());
     }
 }

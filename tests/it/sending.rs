@@ -298,6 +298,17 @@ async fn a_mail_that_may_have_gone_waits_for_a_person_who_sends_it_again(combina
         .wait_until("it waits for a person", async || sending.app.queues().dead == 1)
         .await;
     assert_eq!(sending.message(&id).await["status"], "unknown");
+    for (status, expected) in [("unknown", json!([id])), ("queued", json!([]))] {
+        let listed = sending.app.ask(&format!("/v1/messages?status={status}")).await;
+        let ids: Value = listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| &item["id"])
+            .cloned()
+            .collect();
+        assert_eq!(ids, expected, "{status}");
+    }
     assert_eq!(
         sending.simulator.ledger().effects().len(),
         1,
@@ -305,6 +316,14 @@ async fn a_mail_that_may_have_gone_waits_for_a_person_who_sends_it_again(combina
     );
 
     let dead = sending.app.relais(&["dead", "list"]);
+    sending.app.worker(0).wait_for("Job is dead.").await;
+    let output = sending.app.worker(0).output();
+    let line = output.lines().find(|line| line.contains("Job is dead.")).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (&line["job.id"], &line["tenant"]),
+        (&dead["items"][0]["id"], &json!(sending.app.tenant))
+    );
     sending
         .app
         .relais(&["dead", "retry", dead["items"][0]["id"].as_str().unwrap()]);

@@ -58,6 +58,21 @@ impl QuietHours {
         Ok(Self { from, to, zone })
     }
 
+    /// The same hours by another clock.
+    ///
+    /// # Errors
+    /// [`QuietError::Zone`].
+    pub fn in_zone(self, zone: &str) -> Result<Self, QuietError> {
+        let zone = zone.parse().map_err(|_| QuietError::Zone)?;
+        Ok(Self { zone, ..self })
+    }
+
+    /// Whose clock they are about, as in the tz database.
+    #[must_use]
+    pub fn zone(&self) -> &'static str {
+        self.zone.name()
+    }
+
     /// Whether `at` is in the quiet hours.
     #[must_use]
     pub fn cover(&self, at: DateTime<Utc>) -> bool {

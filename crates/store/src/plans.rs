@@ -50,6 +50,7 @@ macro_rules! lists {
             let opened = MessageFilter {
                 status: Some(Status::Opened),
                 provider: None,
+                unclear: Some(false),
             };
             add(
                 "messages of a status",
