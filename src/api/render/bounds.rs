@@ -10,6 +10,9 @@ const TAG_BYTES_MAX: usize = 500;
 /// How many expressions and statements a template may have.
 const TAGS_MAX: usize = 1_000;
 
+/// How many `elif` a template may have: each nests in the one before.
+const ELIFS_MAX: usize = 100;
+
 /// The statements there are.
 const STATEMENTS: [&str; 6] = ["if", "elif", "else", "endif", "for", "endfor"];
 
@@ -24,7 +27,7 @@ pub(super) type Refused = (String, usize);
 /// # Errors
 /// What it says too much, and where.
 pub(super) fn check(template: &str) -> Result<(), Refused> {
-    let (mut rest, mut tags) = (template, 0);
+    let (mut rest, mut tags, mut elifs) = (template, 0, 0);
     while let Some((tag, after)) = next_tag(rest) {
         let line = || 1 + template[..template.len() - after.len()].matches('\n').count();
         tags += 1;
@@ -32,6 +35,10 @@ pub(super) fn check(template: &str) -> Result<(), Refused> {
             return Err((format!("has more than {TAGS_MAX} placeholders and statements"), line()));
         }
         allowed(&tag).map_err(|why| (why, line()))?;
+        elifs += usize::from(tag.is_statement && tag.word() == "elif");
+        if elifs > ELIFS_MAX {
+            return Err((format!("has more than {ELIFS_MAX} `elif`"), line()));
+        }
         rest = after;
     }
     Ok(())
@@ -43,20 +50,24 @@ struct Tag<'a> {
     inside: &'a str,
 }
 
+impl Tag<'_> {
+    /// What a statement begins with.
+    fn word(&self) -> &str {
+        let inside = self.inside.trim_start_matches(['-', '+']).trim_start();
+        let end = inside.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        &inside[..end.unwrap_or(inside.len())]
+    }
+}
+
 fn allowed(tag: &Tag<'_>) -> Result<(), String> {
     if tag.inside.len() > TAG_BYTES_MAX {
         return Err(format!(
             "has a placeholder or statement of more than {TAG_BYTES_MAX} bytes"
         ));
     }
-    if tag.is_statement {
-        let word = tag.inside.trim_start_matches(['-', '+']).trim_start();
-        let end = word.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let word = &word[..end.unwrap_or(word.len())];
-        if !STATEMENTS.contains(&word) {
-            let known = STATEMENTS.join("`, `");
-            return Err(format!("has another statement than `{known}`"));
-        }
+    if tag.is_statement && !STATEMENTS.contains(&tag.word()) {
+        let known = STATEMENTS.join("`, `");
+        return Err(format!("has another statement than `{known}`"));
     }
     match outside_of_quotes(tag.inside).find(|(_, c)| OPERATORS.contains(c)) {
         Some((_, operator)) => Err(format!("has the operator `{operator}`, which templates do without")),
@@ -147,6 +158,8 @@ mod tests {
         let long = format!("{{{{ {}1 }}}}", "-".repeat(TAG_BYTES_MAX));
         assert!(check(&long).is_err());
         assert!(check(&long[..long.len() - 2]).is_err(), "it never ends");
+        let chain = |elifs| format!("{{% if a %}}{}{{% endif %}}", "{%elif a %}".repeat(elifs));
+        assert!(check(&chain(ELIFS_MAX)).is_ok() && check(&chain(ELIFS_MAX + 1)).is_err());
         assert!(check(&"{{ a }}".repeat(TAGS_MAX)).is_ok());
         assert!(check(&"{{ a }}".repeat(TAGS_MAX + 1)).is_err());
     }
