@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 use crate::app::{Combination, Event, TestApp, on_every_combination};
 
-const EVENTS: i64 = 100;
+const EVENTS: i64 = 500;
 
 on_every_combination!(
     a_worker_that_is_asked_to_end_holds_nothing_back,

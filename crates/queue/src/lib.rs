@@ -24,7 +24,6 @@ mod stepper;
 mod tally;
 mod wording;
 
-pub use add::ADD_TIMEOUT;
 pub use backend::{Backend, QueueError};
 pub use backoff::Backoff;
 pub use client::{Client, Origin, Receipt};

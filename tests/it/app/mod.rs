@@ -34,6 +34,9 @@ use process::Environment;
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
 /// What senders reach the installation as: through a proxy, so not by the address that it listens on.
 const PUBLIC_URL: &str = "https://hooks.example.com";
+/// How long a call to the queue may take. A disk shared with others stands still for seconds now and then; relais then
+/// answers 503 as it should, and a test that is not about a queue that is away cannot tell it from a fault.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How many requests are under way at once when many are posted.
@@ -120,7 +123,8 @@ impl Setup {
     pub(crate) async fn start(self) -> TestApp {
         let place = Place::fresh(self.combination).await;
         let keys = ("RELAIS_KEYS", Keyring::generate("k1"));
-        let commanding = Environment::new(place.settings()).with([keys]);
+        let patience = ("QUEUE_TIMEOUT", format!("{}s", PATIENCE.as_secs()));
+        let commanding = Environment::new(place.settings()).with([keys, patience]);
         let serving = commanding
             .with([
                 ("HOST", "127.0.0.1".to_owned()),
@@ -132,7 +136,10 @@ impl Setup {
         let (wire, serving) = match self.part {
             Some(part) => {
                 let (wire, setting) = place.behind_a_wire(part).await;
-                (Some(wire), serving.with([setting]))
+                (
+                    Some(wire),
+                    serving.with([setting, ("QUEUE_TIMEOUT", "1400ms".to_owned())]),
+                )
             }
             None => (None, serving),
         };

@@ -123,9 +123,17 @@ impl Place {
     pub(super) fn queue(&self) -> Arc<dyn Backend> {
         #[cfg(feature = "services")]
         if let Some((url, prefix)) = &self.redis {
-            return Arc::new(RedisQueue::connect(url, prefix).unwrap());
+            return Arc::new(
+                RedisQueue::connect(url, prefix)
+                    .unwrap()
+                    .with_call_limit(super::PATIENCE),
+            );
         }
-        Arc::new(SqlQueue::connect(&self.database_url, &SqlOptions::default()).unwrap())
+        let patient = SqlOptions {
+            call_limit: super::PATIENCE,
+            ..SqlOptions::default()
+        };
+        Arc::new(SqlQueue::connect(&self.database_url, &patient).unwrap())
     }
 }
 

@@ -93,6 +93,7 @@ mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -133,6 +134,13 @@ impl RedisQueue {
         })
     }
 
+    /// With another limit to its calls than [`CALL_LIMIT`](crate::backend::CALL_LIMIT).
+    #[must_use]
+    pub fn with_call_limit(mut self, limit: Duration) -> Self {
+        Arc::get_mut(&mut self.link).expect("nobody listens yet").call_limit = limit;
+        self
+    }
+
     fn tag(&self, queue: Queue) -> &str {
         &self.queues[queue as usize].0
     }
@@ -159,6 +167,10 @@ impl RedisQueue {
 
 #[async_trait]
 impl Backend for RedisQueue {
+    fn call_limit(&self) -> Duration {
+        self.link.call_limit
+    }
+
     async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError> {
         bounded(jobs.len())?;
         let mut answers = vec![Added::Duplicate; jobs.len()];
