@@ -29,6 +29,7 @@ mod reconciling;
 mod refusals;
 mod replies;
 mod roles;
+mod rotation;
 mod sending;
 mod settings;
 mod shutdown;

@@ -33,6 +33,7 @@ mod otp;
 mod outgoing;
 mod rates;
 mod reports;
+mod resealing;
 mod sealing;
 mod sessions;
 mod settings;
