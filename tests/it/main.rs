@@ -10,6 +10,7 @@ mod clock;
 mod crash;
 mod dead_letters;
 mod dev;
+mod discretion;
 mod documents;
 mod excerpts;
 mod frozen;
