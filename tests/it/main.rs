@@ -16,6 +16,7 @@ mod excerpts;
 mod frozen;
 #[cfg(feature = "services")]
 mod health;
+mod idempotency;
 mod keys;
 mod logs;
 mod members;

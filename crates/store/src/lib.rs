@@ -30,6 +30,7 @@ mod member_rows;
 mod members;
 mod message_events;
 mod message_names;
+mod message_requests;
 mod message_state;
 mod messages;
 mod migrations;

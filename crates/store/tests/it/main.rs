@@ -26,6 +26,7 @@ mod kept_events;
 mod leads;
 mod lists;
 mod members;
+mod message_requests;
 mod migrations;
 mod model;
 mod open_messages;
