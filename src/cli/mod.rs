@@ -169,7 +169,7 @@ pub fn run() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("relais: {error:#}");
+            eprintln!("relais: {}", answer::plain(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
