@@ -10,7 +10,6 @@ use queue::{Attempt, Backoff, Job, JobError, Origin, Policy, Queue};
 use serde::{Deserialize, Serialize};
 use store::OpenMessage;
 
-use crate::outside::{is_asked, provider};
 use crate::sending::{Hop, from_store};
 use crate::{Ctx, LookUpMessage};
 
@@ -98,7 +97,7 @@ fn course(message: &OpenMessage, now: DateTime<Utc>) -> Course {
     if now - message.attempted_at > ASKED_FOR {
         return Course::GiveUp;
     }
-    let asked = provider(&message.provider).filter(|provider| is_asked(*provider));
+    let asked = Provider::sending(&message.provider).filter(|provider| provider.is_asked());
     match (asked, message.credential) {
         (None, _) | (_, None) => Course::GiveUp,
         (Some(_), Some(_)) if message.external_id.is_none() => Course::Wait,

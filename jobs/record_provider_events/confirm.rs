@@ -11,7 +11,6 @@ use providers::{Event, Provider};
 use queue::{Attempt, Origin};
 
 use super::Stop;
-use crate::outside::{carries, provider};
 use crate::sending::{Content, Hop, Sending};
 use crate::{Ctx, House, SendSms, SendWhatsapp};
 
@@ -105,8 +104,8 @@ fn fingerprint(id: InboundId) -> Fingerprint {
 async fn account(ctx: &Ctx, tenant: TenantId, event: &Event, channel: Channel) -> Result<Option<CredentialId>, Stop> {
     let known = ctx.store.credentials(tenant).await?;
     let of_account = known.into_iter().find(|credential| {
-        provider(&credential.provider) == Some(event.provider)
-            && carries(event.provider, channel)
+        Provider::sending(&credential.provider) == Some(event.provider)
+            && event.provider.carries(channel)
             && event.account.as_deref() == Some(&*credential.preview)
     });
     Ok(of_account.map(|credential| credential.id))

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::outgoing::{AttemptResult, MessageEnd};
 use domain::{EventKind, Status, TenantId};
 use providers::event::DeliveryStatus;
-use providers::{Outgoing, Provider, SendError, Sent};
+use providers::{Outgoing, SendError, Sent};
 use queue::backend::Excerpt;
 use queue::{JobError, Origin};
 use store::{AttemptBegun, MessageBegun, NewAttempt, Pass, Passage, StoreError};
@@ -285,7 +285,7 @@ impl Course<'_> {
                 Err(FileError::Away) => return Err(FileError::Away.into()),
                 Err(error) => return self.fail(error.code().to_owned()).await.map(Err),
             }
-            if body.tracking && account.sender.provider() == Provider::Smtp {
+            if body.tracking && !account.sender.provider().follows_mail() {
                 let links = tracking::Links::new(self.ctx, self.tenant, self.sending.message.id);
                 additions.html = body.html.as_ref().and_then(|html| links.followed(html.expose()));
             }

@@ -1,7 +1,7 @@
 //! Settings of a tenant: how it wants to send.
 
 use chrono::{DateTime, Utc};
-use domain::{Language, PersonalText, QuietHours, TenantId};
+use domain::{Channel, Language, PersonalText, QuietHours, TenantId};
 use sqlx::FromRow;
 
 use crate::messages::{text, word};
@@ -30,6 +30,27 @@ pub struct Senders {
     pub sms: Option<PersonalText>,
     /// WhatsApp: a number.
     pub whatsapp: Option<PersonalText>,
+}
+
+impl Senders {
+    /// Whom messages of this channel come from.
+    #[must_use]
+    pub const fn of(&self, channel: Channel) -> &Option<PersonalText> {
+        match channel {
+            Channel::Email => &self.email,
+            Channel::Sms => &self.sms,
+            Channel::Whatsapp => &self.whatsapp,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn of_mut(&mut self, channel: Channel) -> &mut Option<PersonalText> {
+        match channel {
+            Channel::Email => &mut self.email,
+            Channel::Sms => &mut self.sms,
+            Channel::Whatsapp => &mut self.whatsapp,
+        }
+    }
 }
 
 #[derive(FromRow)]

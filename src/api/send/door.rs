@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Channel, Language, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TemplateVersion, TenantId,
 };
-use jobs::outside::{carries, provider};
 use jobs::sending::{AttachmentUrl, Content, EmailBody, FILES_MAX, Hop, Sending, usable_file_url};
+use providers::Provider;
 use providers::outgoing::ATTACHMENTS_BYTES_MAX;
 use store::{Credential, Settings, Store, Template};
 
@@ -120,12 +120,7 @@ impl<'a> Door<'a> {
 
     /// Who a message comes from: whoever is named, else the tenant's own.
     pub(in crate::api) fn sender(&self, channel: Channel, named: Option<&str>) -> Option<PersonalText> {
-        let senders = &self.settings.senders;
-        let own = match channel {
-            Channel::Email => &senders.email,
-            Channel::Sms => &senders.sms,
-            Channel::Whatsapp => &senders.whatsapp,
-        };
+        let own = self.settings.senders.of(channel);
         named.map(PersonalText::new).or_else(|| own.clone())
     }
 
@@ -240,7 +235,7 @@ impl<'a> Door<'a> {
         let text = render("text", text, Form::Text, &request.variables)?;
         let most = match request.channel {
             Channel::Whatsapp => WHATSAPP_CHARS_MAX,
-            _ => TEXT_CHARS_MAX,
+            Channel::Sms | Channel::Email => TEXT_CHARS_MAX,
         };
         let length = text.chars().count();
         if text.trim().is_empty() || length > most {
@@ -286,7 +281,7 @@ impl<'a> Door<'a> {
 
 fn hops(credentials: &[Credential], channel: Channel) -> Vec<Hop> {
     let hop = |credential: &Credential| {
-        let provider = provider(&credential.provider).filter(|provider| carries(*provider, channel))?;
+        let provider = Provider::sending(&credential.provider).filter(|provider| provider.carries(channel))?;
         Some(Hop {
             provider,
             credential: credential.id,

@@ -312,7 +312,10 @@ fn job_id(message: &OutgoingRecord, tenant: Uuid) -> queue::JobId {
 }
 
 /// The kinds of jobs that a message may be sent by.
-pub(super) const KINDS: [&str; 4] = [SendSms::KIND, SendEmail::KIND, SendWhatsapp::KIND, SendBulk::KIND];
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    let by_channel = Channel::ALL.iter().map(|channel| kind(*channel, MessageClass::Transactional));
+    by_channel.chain([SendBulk::KIND])
+}
 
 /// The kind of the job that sends such a message.
 const fn kind(channel: Channel, class: MessageClass) -> &'static str {
