@@ -49,8 +49,8 @@ macro_rules! lists {
             add("messages", crate::messages::list!(TENANT, all, after, 50));
             let opened = MessageFilter {
                 status: Some(Status::Opened),
-                provider: None,
                 unclear: Some(false),
+                ..MessageFilter::default()
             };
             add(
                 "messages of a status",
