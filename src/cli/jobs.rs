@@ -126,7 +126,11 @@ pub(super) async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kep
 
 async fn why(backend: &dyn Backend, id: JobId, settings: &Settings) -> anyhow::Result<Answer> {
     let mut facts = Facts::gather(backend, id, Clock::System.now()).await?;
-    let asked = async { anyhow::Ok(facts.ask(&connect::store(settings).await?, &settings.keyring).await?) };
+    let asked = async {
+        let store = connect::store(settings).await?;
+        facts.ask(&store, &settings.keyring).await?;
+        anyhow::Ok(())
+    };
     if let Err(error) = asked.await {
         tracing::warn!(%error, "The database cannot be asked about circuits and quiet hours; the rest is known.");
     }
