@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{CircuitState, CredentialId};
 use futures_util::future::try_join_all;
+use providers::Provider;
 use queue::{Attempt, Backoff, Job, JobError, Origin, Policy, Queue};
 use serde::{Deserialize, Serialize};
 use store::OpenMessage;
@@ -117,7 +118,6 @@ async fn resting(ctx: &Ctx) -> Result<HashSet<CredentialId>, JobError> {
 #[cfg(test)]
 mod tests {
     use domain::{AttemptState, Channel, MessageClass, MessageId, Status, TenantId};
-    use providers::Provider;
     use uuid::Uuid;
 
     use super::*;

@@ -24,7 +24,7 @@ pub(super) async fn add(
 ) -> Result<(), Stop> {
     let asks = matches!(inbound.intent(), Intent::Stop | Intent::Start | Intent::Help);
     // Twilio was answered within its request; to mail nothing of the kind is owed.
-    if !asks || event.provider == Provider::Twilio || !inbound.channel.is_by_number() {
+    if !asks || event.provider.sends_what_its_webhook_is_answered() || !inbound.channel.is_by_number() {
         return Ok(());
     }
     let tenant = TenantId(attempt.tenant);

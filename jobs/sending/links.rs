@@ -6,6 +6,7 @@ use domain::{
     Channel, EmailAddress, Fingerprint, InvitationId, Language, MessageClass, MessageId, OutgoingRecord, PersonalText,
     Recipient, SignInLinkId, TenantId, Token, TokenKey, TokenKind,
 };
+use providers::Provider;
 use seal::Keyring;
 use serde::{Deserialize, Serialize};
 use store::{Store, StoreError};

@@ -54,6 +54,15 @@ impl Provider {
         }
     }
 
+    /// Whether who writes STOP, START or HELP is answered in the answer to its webhook. The others are sent a message.
+    #[must_use]
+    pub const fn sends_what_its_webhook_is_answered(self) -> bool {
+        match self {
+            Self::Twilio => true,
+            Self::Smtp | Self::SendGrid | Self::Resend | Self::GreenApi | Self::StandardWebhooks | Self::Vapi => false,
+        }
+    }
+
     /// Whether it follows by itself who opens a mail and its links.
     #[must_use]
     pub const fn follows_mail(self) -> bool {
