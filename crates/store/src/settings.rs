@@ -125,6 +125,7 @@ impl Store {
             };
             sender.as_ref().map(seal)
         };
+        let Senders { email, sms, whatsapp } = &settings.senders;
         on!(self.db.writer(), pool =>
             sqlx::query(
                 "INSERT INTO tenant_settings
@@ -138,9 +139,9 @@ impl Store {
                 .bind(&quiet_hours)
                 .bind(settings.language.as_str())
                 .bind(settings.tracking)
-                .bind(sealed("settings.sender_email", &settings.senders.email))
-                .bind(sealed("settings.sender_sms", &settings.senders.sms))
-                .bind(sealed("settings.sender_whatsapp", &settings.senders.whatsapp))
+                .bind(sealed("settings.sender_email", email))
+                .bind(sealed("settings.sender_sms", sms))
+                .bind(sealed("settings.sender_whatsapp", whatsapp))
                 .bind(now.timestamp_millis())
                 .execute(pool)
                 .await
