@@ -10,3 +10,7 @@ CREATE TABLE message_requests (
 );
 
 CREATE INDEX message_requests_oldest ON message_requests (created_at);
+
+-- Messages to somebody are listed, newest first.
+CREATE INDEX messages_of_contact ON messages (tenant_id, contact_id, created_at DESC, id DESC);
+DROP INDEX messages_contact;

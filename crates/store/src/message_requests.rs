@@ -11,6 +11,10 @@ use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
+/// The statement of [`Store::forget_requests`].
+pub(crate) const FORGET: &str = "DELETE FROM message_requests WHERE (tenant_id, message_id) IN
+     (SELECT tenant_id, message_id FROM message_requests WHERE created_at < $1 ORDER BY created_at LIMIT $2)";
+
 impl Store {
     /// Gives each request its key, which is its message's id, unless another request has it. Answers, in their order, which of
     /// them have theirs, now or since before. The same request may claim again.
@@ -57,10 +61,7 @@ impl Store {
     /// Only those of the database.
     pub async fn forget_requests(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         Ok(on!(self.db.writer(), pool =>
-            sqlx::query(
-                "DELETE FROM message_requests WHERE (tenant_id, message_id) IN
-                     (SELECT tenant_id, message_id FROM message_requests WHERE created_at < $1
-                      ORDER BY created_at LIMIT $2)")
+            sqlx::query(FORGET)
                 .bind(before.timestamp_millis())
                 .bind(i64::from(limit))
                 .execute(pool)
