@@ -81,9 +81,7 @@ impl Attempt {
 /// # Errors
 /// Says what is wrong, and with which field.
 pub(super) fn letter(text: &str, keyring: &Keyring, now: DateTime<Utc>) -> anyhow::Result<NewDead> {
-    // The parser's own words may repeat a value.
-    let line: Line = serde_json::from_str(text)
-        .map_err(|error| anyhow::anyhow!("it is not a line of `relais dead export` (column {})", error.column()))?;
+    let line = read(text)?;
     let queue = Queue::named(&line.queue).context("`queue` is none there is")?;
     let reason = Reason::named(&line.reason).context("`reason` is none there is")?;
     let key = |name: &Option<String>| name.as_deref().and_then(Key::new);
@@ -113,6 +111,20 @@ pub(super) fn letter(text: &str, keyring: &Keyring, now: DateTime<Utc>) -> anyho
         died_at,
         attempts: line.attempts,
         errors: line.errors.iter().map(Attempt::failure).collect(),
+    })
+}
+
+/// The parser's own words may repeat a value, and what lies in a payload has names of its own.
+fn read(text: &str) -> anyhow::Result<Line> {
+    let mut parser = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let path = error.path().to_string();
+        let place = match path.as_str() {
+            "." => format!("column {}", error.inner().column()),
+            path if path.starts_with("payload") => "`payload`".to_owned(),
+            path => format!("`{path}`"),
+        };
+        anyhow::anyhow!("it is not a line of `relais dead export` ({place})")
     })
 }
 

@@ -182,7 +182,8 @@ async fn a_line_that_would_last_for_ever_or_be_nobodys_is_refused_with_its_field
     let revealed = installation.words(&["dead", "export", "--reveal"]);
     let line: Value = serde_json::from_str(revealed.lines().next().unwrap()).unwrap();
     let there = elsewhere().await;
-    let spoils: [Spoil; 6] = [
+    let spoils: [Spoil; 7] = [
+        ("`attempts`", |line| line["attempts"] = "many".into()),
         ("`died_at`", |line| line["died_at"] = "9999-12-31T23:59:59Z".into()),
         ("`died_at`", |line| line["died_at"] = "1969-12-31T23:59:59Z".into()),
         ("`errors[0].at`", |line| line["errors"][0]["at"] = "9999-12-31T23:59:59Z".into()),
