@@ -82,7 +82,8 @@ impl Job for PurgeQueue {
                 break;
             }
         }
-        let claimed_before = DateTime::from_timestamp_millis(now - REQUESTS_KEPT.num_milliseconds()).unwrap_or_default();
+        let claimed_before =
+            DateTime::from_timestamp_millis(now - REQUESTS_KEPT.num_milliseconds()).unwrap_or_default();
         for _ in 0..ROUNDS_MAX {
             let gone = ctx.store.forget_requests(claimed_before, REQUESTS_AT_ONCE).await?;
             if gone == 0 {

@@ -263,7 +263,9 @@ impl Course<'_> {
         let provider = self.sending.hop().map_or("", |hop| hop.provider.as_str());
         let (store, id) = (&self.ctx.store, self.sending.message.id);
         let place = u32::try_from(self.sending.hop).unwrap_or(u32::MAX);
-        let noted = store.pass_over(self.tenant, id, place, provider, code, Utc::now()).await;
+        let noted = store
+            .pass_over(self.tenant, id, place, provider, code, Utc::now())
+            .await;
         noted.map_err(from_store)?;
         Ok(End::Next)
     }

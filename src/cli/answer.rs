@@ -129,6 +129,7 @@ pub(super) fn or_dash(value: Option<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -139,7 +140,10 @@ mod tests {
 
     #[test]
     fn a_terminal_is_told_nothing_that_it_would_obey() {
-        assert_eq!(plain("a\u{1b}[2Jb\nc\u{9b}31m\td\r"), "a\u{fffd}[2Jb\nc\u{fffd}31m\u{fffd}d\u{fffd}");
+        assert_eq!(
+            plain("a\u{1b}[2Jb\nc\u{9b}31m\td\r"),
+            "a\u{fffd}[2Jb\nc\u{fffd}31m\u{fffd}d\u{fffd}"
+        );
         let json = serde_json::json!({ "é": "a\u{1b}[2Jb\nc\u{9b}31m\u{7f}" });
         let text = escaped(&json.to_string());
         assert!(!text.chars().any(char::is_control), "{text:?}");

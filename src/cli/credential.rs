@@ -168,7 +168,8 @@ fn unknown(id: CredentialId) -> String {
 fn read(name: &str, file: Option<PathBuf>) -> anyhow::Result<(SecretString, String)> {
     let known: Vec<_> = Provider::all_sending().map(Provider::as_str).collect();
     let known = known.join(", ");
-    let provider = Provider::sending(name).with_context(|| format!("`{name}` is no provider that sends; known are: {known}"))?;
+    let provider =
+        Provider::sending(name).with_context(|| format!("`{name}` is no provider that sends; known are: {known}"))?;
     let text = match file {
         Some(path) => std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?,
         None => {

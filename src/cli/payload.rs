@@ -81,7 +81,9 @@ fn masked_under(field: &str, value: &Value) -> Value {
                 .map(|(name, value)| (name.clone(), masked_under(name, value)))
                 .collect(),
         ),
-        Value::Array(items) if field == FINGERPRINT => digest(items).unwrap_or_else(|| Value::String("<digest>".into())),
+        Value::Array(items) if field == FINGERPRINT => {
+            digest(items).unwrap_or_else(|| Value::String("<digest>".into()))
+        }
         Value::Array(items) => Value::Array(items.iter().map(|item| masked_under(field, item)).collect()),
         Value::String(text) if is_personal(field, text) => Value::String(mask(text)),
         Value::Number(_) if has_personal_name(field) => Value::String("<number>".into()),

@@ -80,7 +80,9 @@ impl Installation {
 
     /// Makes a tenant of this id, as there is one where letters of it come from.
     async fn make_tenant(&self, id: Uuid) {
-        let db = Db::connect(self.database.url(), &ConnectOptions::default()).await.unwrap();
+        let db = Db::connect(self.database.url(), &ConnectOptions::default())
+            .await
+            .unwrap();
         let Db::Sqlite { writer, .. } = &db else { unreachable!() };
         sqlx::query("INSERT INTO tenants (id, name, address_key, created_at) VALUES ($1, $2, x'00', 0)")
             .bind(id)

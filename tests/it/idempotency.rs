@@ -38,7 +38,9 @@ fn the_accepted(answers: &[Answer]) -> usize {
     let accepted: Vec<_> = (0..answers.len())
         .filter(|place| answers[*place].status == StatusCode::ACCEPTED)
         .collect();
-    let [one] = accepted[..] else { panic!("{} were accepted: {answers:?}", accepted.len()) };
+    let [one] = accepted[..] else {
+        panic!("{} were accepted: {answers:?}", accepted.len())
+    };
     assert_eq!(answers[one].body["duplicate"], false, "{answers:?}");
     for (place, answer) in answers.iter().enumerate() {
         if place != one {
@@ -60,11 +62,16 @@ async fn one_key_sent_by_several_channels_at_once_is_one_message(combination: Co
         let key = format!("order-{round}");
         let mut order: Vec<_> = (0..wishes.len()).collect();
         order.rotate_left(round % wishes.len());
-        let posts = order.iter().map(|wish| sending.post("/v1/messages", Some(&key), &wishes[*wish]));
+        let posts = order
+            .iter()
+            .map(|wish| sending.post("/v1/messages", Some(&key), &wishes[*wish]));
         let answers = join_all(posts).await;
         let place = the_accepted(&answers);
         let again = sending.post("/v1/messages", Some(&key), &wishes[order[place]]).await;
-        assert_eq!((&again.body["duplicate"], &again.body["id"]), (&json!(true), &answers[place].body["id"]));
+        assert_eq!(
+            (&again.body["duplicate"], &again.body["id"]),
+            (&json!(true), &answers[place].body["id"])
+        );
     }
     let ledger = sending.wait_for_effects(ROUNDS).await;
     assert_eq!(ledger.effects().len(), ROUNDS);
@@ -77,16 +84,26 @@ async fn a_key_that_was_claimed_before_a_crash_is_its_requests(combination: Comb
     let tenant = TenantId(sending.app.tenant.parse().unwrap());
     // As the request is written when nothing is left out that it says.
     let wish = format!(r#"{{"channel":"sms","to":"{ANA}","content":{{"text":"Hello"}}}}"#);
-    let claim = (MessageId::of_request(tenant, "order-7"), Fingerprint(Sha256::digest(wish).into()));
+    let claim = (
+        MessageId::of_request(tenant, "order-7"),
+        Fingerprint(Sha256::digest(wish).into()),
+    );
     let store = sending.app.store().await;
-    assert_eq!(store.claim_requests(tenant, &[claim], Utc::now()).await.unwrap(), [true]);
+    assert_eq!(
+        store.claim_requests(tenant, &[claim], Utc::now()).await.unwrap(),
+        [true]
+    );
     for other in &wishes()[1..] {
         let refused = sending.post("/v1/messages", Some("order-7"), other).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
         assert_eq!(refused.body["code"], "idempotency_key_reused", "{refused:?}");
     }
     let again = sending.post("/v1/messages", Some("order-7"), &sms("Hello")).await;
-    assert_eq!((again.status, &again.body["duplicate"]), (StatusCode::ACCEPTED, &json!(false)), "{again:?}");
+    assert_eq!(
+        (again.status, &again.body["duplicate"]),
+        (StatusCode::ACCEPTED, &json!(false)),
+        "{again:?}"
+    );
     assert_eq!(only(&sending.wait_for_effects(1).await).text.expose(), "Hello");
 }
 
@@ -94,11 +111,18 @@ async fn a_key_that_was_claimed_before_a_crash_is_its_requests(combination: Comb
 async fn the_key_of_a_batch_and_a_places_number_make_no_key_of_a_message_by_itself() {
     let sending = Sending::by_twilio(Combination::Sqlite).await;
     let batch = sending
-        .post("/v1/messages", Some("order"), &json!({ "messages": [sms("one"), sms("two")] }))
+        .post(
+            "/v1/messages",
+            Some("order"),
+            &json!({ "messages": [sms("one"), sms("two")] }),
+        )
         .await;
     let single = sending.post("/v1/messages", Some("order/1"), &sms("two")).await;
     assert_eq!(single.body["duplicate"], false, "{single:?}");
     let items = batch.body["items"].as_array().unwrap();
-    assert!(items.iter().all(|item| item["id"] != single.body["id"]), "{batch:?} {single:?}");
+    assert!(
+        items.iter().all(|item| item["id"] != single.body["id"]),
+        "{batch:?} {single:?}"
+    );
     sending.wait_for_effects(3).await;
 }

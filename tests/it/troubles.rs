@@ -74,7 +74,11 @@ async fn an_account_that_is_left_alone_gives_way_to_the_next(combination: Combin
             .await;
         let course = sending.course(&id).await;
         let first: Vec<_> = course.iter().filter(|event| event["event"] == "not_sent").collect();
-        assert_eq!((first.len(), &first[0]["provider"]), (1, &json!("twilio")), "{course:?}");
+        assert_eq!(
+            (first.len(), &first[0]["provider"]),
+            (1, &json!("twilio")),
+            "{course:?}"
+        );
         if first[0]["error_code"] == "circuit_open" {
             break;
         }

@@ -89,9 +89,20 @@ mod tests {
     #[test]
     fn stored_words_are_what_they_always_were_and_who_sends_is_found_by_them() {
         let words: Vec<_> = Provider::ALL.iter().map(|provider| provider.as_str()).collect();
-        let expected = ["sendgrid", "resend", "smtp", "standard_webhooks", "twilio", "green_api", "vapi"];
+        let expected = [
+            "sendgrid",
+            "resend",
+            "smtp",
+            "standard_webhooks",
+            "twilio",
+            "green_api",
+            "vapi",
+        ];
         assert_eq!(words, expected);
-        let sending: Vec<_> = words.into_iter().filter(|word| Provider::sending(word).is_some()).collect();
+        let sending: Vec<_> = words
+            .into_iter()
+            .filter(|word| Provider::sending(word).is_some())
+            .collect();
         assert_eq!(sending, ["sendgrid", "resend", "smtp", "twilio", "green_api"]);
         assert_eq!(Provider::sending("pigeon"), None);
     }

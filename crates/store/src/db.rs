@@ -160,8 +160,9 @@ async fn connect_sqlite(url: &str, options: &ConnectOptions) -> Result<Db, Store
         // queue sees to it earlier.
         .pragma("wal_autocheckpoint", "4000")
         .busy_timeout(SQLITE_BUSY_WAIT);
-    make_file(connect.get_filename())
-        .map_err(|error| StoreError::Unavailable(format!("the SQLite file cannot be made ({})", error.kind()).into()))?;
+    make_file(connect.get_filename()).map_err(|error| {
+        StoreError::Unavailable(format!("the SQLite file cannot be made ({})", error.kind()).into())
+    })?;
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(SQLITE_WRITER_WAIT)

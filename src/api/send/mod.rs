@@ -313,7 +313,9 @@ fn job_id(message: &OutgoingRecord, tenant: Uuid) -> queue::JobId {
 
 /// The kinds of jobs that a message may be sent by.
 pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
-    let by_channel = Channel::ALL.iter().map(|channel| kind(*channel, MessageClass::Transactional));
+    let by_channel = Channel::ALL
+        .iter()
+        .map(|channel| kind(*channel, MessageClass::Transactional));
     by_channel.chain([SendBulk::KIND])
 }
 

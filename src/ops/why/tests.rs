@@ -234,5 +234,9 @@ fn what_will_still_be_in_its_way_when_it_looks_again_is_what_a_message_waits_for
     assert_eq!(name(NOW + 90_000, Some(NOW + 90_000), Some(&circuit)), "quiet_hours");
     assert_eq!(name(NOW + 10_100, None, Some(&circuit)), "circuit_open");
     assert_eq!(name(NOW + 5_000, None, Some(&circuit)), "circuit_open");
-    assert_eq!(name(NOW + 60_000, Some(NOW + 30_000), Some(&circuit)), "scheduled", "both are over by then");
+    assert_eq!(
+        name(NOW + 60_000, Some(NOW + 30_000), Some(&circuit)),
+        "scheduled",
+        "both are over by then"
+    );
 }

@@ -129,10 +129,7 @@ async fn exported_letters_come_in_elsewhere_as_they_were() {
             assert_eq!(value, &shown[field], "{field}");
         }
     }
-    assert_eq!(
-        there.json(&["dead", "groups"]),
-        installation.json(&["dead", "groups"])
-    );
+    assert_eq!(there.json(&["dead", "groups"]), installation.json(&["dead", "groups"]));
 
     there = elsewhere().await;
     there.keys.clone_from(&installation.keys);
@@ -186,8 +183,12 @@ async fn a_line_that_would_last_for_ever_or_be_nobodys_is_refused_with_its_field
         ("`attempts`", |line| line["attempts"] = "many".into()),
         ("`died_at`", |line| line["died_at"] = "9999-12-31T23:59:59Z".into()),
         ("`died_at`", |line| line["died_at"] = "1969-12-31T23:59:59Z".into()),
-        ("`errors[0].at`", |line| line["errors"][0]["at"] = "9999-12-31T23:59:59Z".into()),
-        ("`tenant`", |line| line["tenant"] = Uuid::from_u128(7).to_string().into()),
+        ("`errors[0].at`", |line| {
+            line["errors"][0]["at"] = "9999-12-31T23:59:59Z".into()
+        }),
+        ("`tenant`", |line| {
+            line["tenant"] = Uuid::from_u128(7).to_string().into()
+        }),
         ("`kind`", |line| {
             line["kind"] = "send\u{1b}[2Jsms".into();
             line["sealed"] = Value::Null;

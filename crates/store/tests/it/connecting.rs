@@ -62,7 +62,10 @@ fn modes(folder: &std::path::Path) -> Vec<(String, u32)> {
         let name = entry.file_name().into_string().unwrap();
         (name, entry.metadata().unwrap().permissions().mode() & 0o777)
     };
-    let mut modes: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| mode(entry.unwrap())).collect();
+    let mut modes: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| mode(entry.unwrap()))
+        .collect();
     modes.sort();
     modes
 }

@@ -68,7 +68,11 @@ async fn messages_are_narrowed_by_provider_and_status(fresh: Fresh) {
 }
 
 async fn messages_are_narrowed_by_channel_contact_and_person(fresh: Fresh) {
-    for (request, to, person) in [("1", NUMBER, None), ("2", NUMBER, Some("ada")), ("3", ADDRESS, Some("ada"))] {
+    for (request, to, person) in [
+        ("1", NUMBER, None),
+        ("2", NUMBER, Some("ada")),
+        ("3", ADDRESS, Some("ada")),
+    ] {
         let record = OutgoingRecord {
             person_id: person.map(Into::into),
             ..outgoing(&fresh, request, to)

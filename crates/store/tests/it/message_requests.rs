@@ -57,7 +57,13 @@ async fn of_different_requests_at_once_one_has_the_key(fresh: Fresh) {
                 held
             });
         }
-        let mut held: Vec<_> = tasks.join_all().await.into_iter().flatten().map(|(key, _)| key).collect();
+        let mut held: Vec<_> = tasks
+            .join_all()
+            .await
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key)
+            .collect();
         held.sort_unstable();
         assert_eq!(held, (0..20).collect::<Vec<_>>(), "round {round}");
     }
@@ -66,7 +72,11 @@ async fn of_different_requests_at_once_one_has_the_key(fresh: Fresh) {
 async fn who_claimed_long_ago_is_forgotten_step_by_step(fresh: Fresh) {
     for (key, at) in [("a", 0), ("b", 1), ("c", 100)] {
         let claim = [request(&fresh, key, 1)];
-        fresh.store.claim_requests(fresh.tenant, &claim, second(at)).await.unwrap();
+        fresh
+            .store
+            .claim_requests(fresh.tenant, &claim, second(at))
+            .await
+            .unwrap();
     }
     for gone in [1, 1, 0] {
         assert_eq!(fresh.store.forget_requests(second(50), 1).await.unwrap(), gone);
