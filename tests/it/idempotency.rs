@@ -35,7 +35,7 @@ fn wishes() -> Vec<Value> {
 
 impl Sending {
     /// Asks again, as every caller is told to, while the store or the queue does not answer.
-    async fn ask_until_told(&self, key: &str, body: &Value) -> Answer {
+    pub(crate) async fn ask_until_told(&self, key: &str, body: &Value) -> Answer {
         loop {
             let answer = self.post("/v1/messages", Some(key), body).await;
             if answer.status != StatusCode::SERVICE_UNAVAILABLE {
