@@ -31,8 +31,11 @@ impl Report {
         }
     }
 
+    /// Also shown at once, so that a run that is cut short has not measured in vain.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().collect());
+        let row: Vec<String> = cells.into_iter().collect();
+        eprintln!("{}: {}", self.section, row.join(" · "));
+        self.rows.push(row);
     }
 
     pub(crate) fn note(&mut self, note: impl Into<String>) {
