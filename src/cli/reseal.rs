@@ -3,9 +3,8 @@
 use anyhow::bail;
 use domain::AuditAction;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use queue::Backend;
-use queue::backend::{DeadFilter, Kept, ListRequest};
-use queue::envelope;
+use queue::backend::{DeadFilter, Kept, ListRequest, Page};
+use queue::{Backend, QueueError, envelope};
 use seal::Keyring;
 use serde_json::json;
 use store::{Resealed, SealedColumn, Store};
@@ -77,8 +76,20 @@ async fn pass(store: &Store, backend: &dyn Backend, keyring: &Keyring) -> anyhow
     let mut parts = vec![installation_key(store).await?];
     let columns = stream::iter(SealedColumn::all()).map(|column| through(store, column));
     parts.extend(columns.buffered(COLUMNS_AT_ONCE).try_collect::<Vec<_>>().await?);
-    parts.push(live_jobs(backend, keyring).await?);
-    parts.push(dead_letters(backend, keyring).await?);
+    let limit = LOOKED_AT_ONCE as usize;
+    let live = async |cursor: Option<&str>| {
+        let request = ListRequest {
+            queue: None,
+            tenant: None,
+            cursor,
+            limit,
+        };
+        backend.list(request).await
+    };
+    let every = DeadFilter::default();
+    let dead = async |cursor: Option<&str>| backend.list_dead(&every, cursor, limit).await;
+    parts.push(envelopes("jobs", backend, keyring, live).await?);
+    parts.push(envelopes("dead letters", backend, keyring, dead).await?);
     Ok(parts)
 }
 
@@ -101,33 +112,17 @@ async fn through(store: &Store, column: &SealedColumn) -> anyhow::Result<Part> {
     }
 }
 
-async fn live_jobs(backend: &dyn Backend, keyring: &Keyring) -> anyhow::Result<Part> {
-    let mut part = Part::named("jobs");
+/// Goes through jobs page by page, from whichever list `page` reads.
+async fn envelopes(
+    name: &str,
+    backend: &dyn Backend,
+    keyring: &Keyring,
+    page: impl AsyncFn(Option<&str>) -> Result<Page, QueueError>,
+) -> anyhow::Result<Part> {
+    let mut part = Part::named(name);
     let mut cursor = None;
     loop {
-        let page = backend
-            .list(ListRequest {
-                queue: None,
-                tenant: None,
-                cursor: cursor.as_deref(),
-                limit: LOOKED_AT_ONCE as usize,
-            })
-            .await?;
-        rewrite(backend, keyring, &page.items, &mut part).await?;
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            return Ok(part);
-        }
-    }
-}
-
-async fn dead_letters(backend: &dyn Backend, keyring: &Keyring) -> anyhow::Result<Part> {
-    let mut part = Part::named("dead letters");
-    let mut cursor = None;
-    loop {
-        let page = backend
-            .list_dead(&DeadFilter::default(), cursor.as_deref(), LOOKED_AT_ONCE as usize)
-            .await?;
+        let page = page(cursor.as_deref()).await?;
         rewrite(backend, keyring, &page.items, &mut part).await?;
         cursor = page.next_cursor;
         if cursor.is_none() {
