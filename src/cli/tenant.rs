@@ -5,7 +5,8 @@ mod remove;
 use anyhow::{Context as _, ensure};
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use domain::{Language, PersonalText, QuietHours, Role, TenantId};
+use domain::interaction::reminder::DIGEST_OVER_MAX;
+use domain::{Language, PersonalText, QuietError, QuietHours, Role, TenantId};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -58,9 +59,12 @@ pub(super) struct Set {
     /// When people are left alone, `21:00-08:00`; `none` ends them.
     #[arg(long, value_name = "FROM-TO")]
     quiet_hours: Option<String>,
-    /// Whose clock quiet hours are about.
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
-    time_zone: String,
+    /// Whose clock days and quiet hours are of: Europe/Paris.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// More reminders of overdue work than this come in one message, 0 to 20.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=i64::from(DIGEST_OVER_MAX)))]
+    digest_over: Option<u32>,
     /// The language of what says none: en or fr.
     #[arg(long)]
     language: Option<Language>,
@@ -80,12 +84,18 @@ pub(super) struct Set {
 
 async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
     let mut settings = store.settings(set.tenant).await?;
+    if let Some(zone) = &set.time_zone {
+        let zone = zone.parse().map_err(|_| QuietError::Zone)?;
+        settings.time_zone = Some(zone);
+        settings.quiet_hours = settings.quiet_hours.map(|hours| hours.in_zone(zone));
+    }
+    settings.digest_over = set.digest_over.unwrap_or(settings.digest_over);
     match set.quiet_hours.as_deref() {
         None => {}
         Some("none") => settings.quiet_hours = None,
         Some(span) => {
             let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
-            settings.quiet_hours = Some(QuietHours::parse(from.trim(), to.trim(), &set.time_zone)?);
+            settings.quiet_hours = Some(QuietHours::parse(from.trim(), to.trim(), settings.zone().name())?);
         }
     }
     settings.language = set.language.unwrap_or(settings.language);
@@ -104,7 +114,7 @@ async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
     kept.map_err(|error| unknown_tenant(error, set.tenant))?;
     let json = json!({
         "id": set.tenant, "quiet_hours": settings.quiet_hours, "language": settings.language,
-        "tracking": settings.tracking,
+        "tracking": settings.tracking, "time_zone": settings.zone().name(), "digest_over": settings.digest_over,
     });
     Ok(Answer::new(
         json,

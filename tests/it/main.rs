@@ -12,6 +12,7 @@ mod documents;
 mod frozen;
 #[cfg(feature = "services")]
 mod health;
+mod interactions;
 mod logs;
 mod once;
 mod one_webhook;
@@ -22,6 +23,7 @@ mod pauses;
 mod queue_away;
 mod reconciling;
 mod refusals;
+mod reminders;
 mod replies;
 mod roles;
 mod sending;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use domain::{
-    Author, ChallengeId, Channel, EmailAddress, Language, MessageClass, MessageId, Notify, OutgoingRecord, Recipient,
-    Role, TenantId,
+    Actor, Author, ChallengeId, Channel, EmailAddress, Language, MessageClass, MessageId, Notify, OutgoingRecord,
+    Recipient, Role, TenantId,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use store::{MemberChanged, NewChallenge, NewMember, TemplateTexts};
+use store::{InteractionCreated, InteractionDraft, MemberChanged, NewChallenge, NewMember, TemplateTexts, WithWhom};
 use uuid::Uuid;
 
 use crate::app::{Combination, TestApp, answer, on_every_combination};
@@ -39,7 +39,14 @@ const TABLE: &[(&str, &str, Least)] = &[
     ("POST", "/v1/sign-in", ANYBODY),
     ("POST", "/v1/sign-in/redeem", ANYBODY),
     ("GET", "/v1/interactions", MEMBER),
+    ("POST", "/v1/interactions", MEMBER),
+    ("POST", "/v1/interactions/assign", SALES),
     ("GET", "/v1/interactions/{id}", MEMBER),
+    ("DELETE", "/v1/interactions/{id}", MEMBER),
+    ("GET", "/v1/interactions/{id}/changes", MEMBER),
+    ("PATCH", "/v1/interactions/{id}/status", MEMBER),
+    ("PATCH", "/v1/interactions/{id}/assignee", MEMBER),
+    ("PATCH", "/v1/interactions/{id}/next-action", MEMBER),
     ("GET", "/v1/jobs/{id}", MEMBER),
     ("GET", "/v1/leads/hot", MEMBER),
     ("GET", "/v1/me", MEMBER),
@@ -192,7 +199,27 @@ async fn fill(app: &TestApp, tenant: TenantId) -> Vec<(&'static str, String)> {
     let key = store.create_api_key(tenant, Role::Member, &author, now).await.unwrap();
     let eve = EmailAddress::parse("eve@example.com").unwrap();
     let invitation = store.invite(tenant, &eve, Role::Member, &author, now).await.unwrap();
+    let draft = InteractionDraft {
+        with: WithWhom::Person("ana".into()),
+        title: None,
+        note: None,
+        assignee: None,
+        next_action_at: None,
+    };
+    let created = store
+        .create_interaction(tenant, &draft, &Actor::System, now)
+        .await
+        .unwrap();
+    let InteractionCreated::Created(interaction) = created else {
+        panic!("{created:?}")
+    };
+    let interaction = interaction.id.to_string();
     vec![
+        ("/v1/interactions/{id}/changes", interaction.clone()),
+        ("/v1/interactions/{id}/status", interaction.clone()),
+        ("/v1/interactions/{id}/assignee", interaction.clone()),
+        ("/v1/interactions/{id}/next-action", interaction.clone()),
+        ("/v1/interactions/{id}", interaction),
         ("/v1/keys/{id}/rotate", key.key.id.to_string()),
         ("/v1/keys/{id}", key.key.id.to_string()),
         ("/v1/invitations/{id}", invitation.id.to_string()),
@@ -212,6 +239,9 @@ fn good_body(method: &str, path: &str) -> Value {
         ("POST", "/v1/otp/{id}/verify") => json!({ "code": "123456" }),
         ("POST", "/v1/templates/{name}/preview") => json!({ "language": "fr", "variables": {} }),
         ("PATCH", "/v1/members/{id}") => json!({ "role": "admin" }),
+        ("PATCH", "/v1/interactions/{id}/status") => json!({ "status": "done" }),
+        ("PATCH", "/v1/interactions/{id}/assignee") => json!({ "assignee": null }),
+        ("PATCH", "/v1/interactions/{id}/next-action") => json!({ "next_action_at": null }),
         _ => json!({}),
     }
 }

@@ -58,6 +58,18 @@ impl QuietHours {
         Ok(Self { from, to, zone })
     }
 
+    /// Whose clock they are of.
+    #[must_use]
+    pub const fn zone(&self) -> Tz {
+        self.zone
+    }
+
+    /// The same hours of another clock.
+    #[must_use]
+    pub const fn in_zone(self, zone: Tz) -> Self {
+        Self { zone, ..self }
+    }
+
     /// Whether `at` is in the quiet hours.
     #[must_use]
     pub fn cover(&self, at: DateTime<Utc>) -> bool {

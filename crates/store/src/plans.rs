@@ -3,14 +3,55 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::DateTime;
-use domain::interaction::InteractionStatus;
-use domain::{Channel, ContactId, MessageId, Status, Suppression, TenantId};
+use domain::interaction::{DueWindow, InteractionStatus};
+use domain::{Channel, ContactId, MessageId, Status, Suppression, TenantId, UserId};
 use sqlx::{AssertSqlSafe, Execute as _, QueryBuilder};
 use uuid::Uuid;
 
-use crate::{ConnectOptions, Cursor, Db, InboxFilter, MessageFilter, SuppressionFilter};
+use crate::{ConnectOptions, Cursor, Db, Holder, InboxFilter, MessageFilter, Planned, SuppressionFilter};
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+
+/// Every way to narrow the inbox.
+fn inboxes() -> Vec<(&'static str, InboxFilter)> {
+    let at = |millis| DateTime::from_timestamp_millis(millis);
+    let window = |from, before| Planned::Within(DueWindow { from, before });
+    let plans = [
+        None,
+        Some(window(None, at(9))),
+        Some(window(at(3), at(9))),
+        Some(window(at(3), None)),
+        Some(Planned::Not),
+    ];
+    let mut inboxes = Vec::new();
+    for planned in plans {
+        for holder in [
+            None,
+            Some(Holder::Nobody),
+            Some(Holder::User(UserId(Uuid::from_u128(7)))),
+        ] {
+            for status in [None, Some(InteractionStatus::Todo)] {
+                for question in [None, Some("one".to_owned()), Some("one two".to_owned())] {
+                    let name: &'static str = match (planned, holder, question.is_some()) {
+                        (.., true) => "inbox, searched",
+                        (None, None, _) => "inbox",
+                        (None, Some(_), _) => "inbox of somebody",
+                        (Some(Planned::Within(_)), ..) => "inbox of a window",
+                        (Some(Planned::Not), ..) => "inbox of what is not planned",
+                    };
+                    let filter = InboxFilter {
+                        status,
+                        holder,
+                        planned,
+                        question,
+                    };
+                    inboxes.push((name, filter));
+                }
+            }
+        }
+    }
+    inboxes
+}
 
 /// (what it is for, its text) of each list in each form that a caller can ask for.
 macro_rules! lists {
@@ -36,11 +77,15 @@ macro_rules! lists {
                 crate::otp_challenges::TO_RECIPIENT.to_owned(),
             ),
             ("challenges of a caller", crate::otp_challenges::BY_CALLER.to_owned()),
+            ("an interaction's changes", crate::interaction_changes::LIST.to_owned()),
+            ("overdue interactions", crate::reminders::OVERDUE.to_owned()),
+            ("members to remind", crate::reminders::ASSIGNEES.to_owned()),
             ("whose name it is", crate::message_names::OWNERS[0].to_owned()),
             ("whose name it was", crate::message_names::OWNERS[1].to_owned()),
         ];
-        let mut add =
-            |name, mut query: QueryBuilder<$dialect>| lists.push((name, query.build().sql().as_str().to_owned()));
+        let mut add = |name: &'static str, mut query: QueryBuilder<$dialect>| {
+            lists.push((name, query.build().sql().as_str().to_owned()));
+        };
         for after in [None, cursor] {
             let all = MessageFilter::default();
             add("messages", crate::messages::list!(TENANT, all, after, 50));
@@ -80,27 +125,32 @@ macro_rules! lists {
                 crate::inbound_messages::list!(TENANT, Some(ContactId(Uuid::from_u128(3))), after, 50),
             );
             add("bulk actions", crate::bulk_actions::list!(after, 50));
-            let all = InboxFilter::default();
-            add("inbox", crate::interactions::inbox!(TENANT, all, after, 50));
-            let mine = InboxFilter {
-                status: None,
-                assignee: Some("eve".into()),
-            };
-            add(
-                "inbox of an assignee",
-                crate::interactions::inbox!(TENANT, mine, after, 50),
-            );
-            let todo = InboxFilter {
-                status: Some(InteractionStatus::Todo),
-                assignee: Some("eve".into()),
-            };
-            add(
-                "inbox of an assignee and status",
-                crate::interactions::inbox!(TENANT, todo, after, 50),
-            );
+            for (name, filter) in inboxes() {
+                let hashes: Vec<Vec<u8>> = match &filter.question {
+                    Some(question) => question.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
+                    None => Vec::new(),
+                };
+                let inbox = crate::interactions::inbox!(TENANT, &filter, &hashes, None, after, 50);
+                add(name, inbox);
+            }
         }
         lists
     }};
+}
+
+/// As many interactions as on Postgres, although SQLite plans without looking at them unless it was told to.
+async fn fill_sqlite(writer: &sqlx::SqlitePool) {
+    sqlx::raw_sql(
+        "INSERT INTO tenants SELECT randomblob(16), 'a', x'', 0;
+         INSERT INTO contacts SELECT id, x'0c', 'person', 'p', NULL, 0 FROM tenants;
+         INSERT INTO interactions (id, tenant_id, contact_id, status, reason, next_action_at, creator, created_at, updated_at)
+             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
+             SELECT randomblob(16), tenant_id, contacts.id, CASE n % 3 WHEN 0 THEN 'todo' WHEN 1 THEN 'in_progress' ELSE 'done' END,
+                    'reply', CASE WHEN n % 5 > 0 THEN n END, 'system', n, n FROM contacts, numbers",
+    )
+    .execute(writer)
+    .await
+    .unwrap();
 }
 
 #[tokio::test]
@@ -109,6 +159,7 @@ async fn no_list_reads_a_whole_table_on_sqlite() {
     let db = Db::connect(file.url(), &ConnectOptions::default()).await.unwrap();
     crate::migrate(&db).await.unwrap();
     let Db::Sqlite { writer, .. } = &db else { unreachable!() };
+    fill_sqlite(writer).await;
     for (name, list) in lists!(sqlx::Sqlite) {
         let statement = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {list}"));
         let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(writer).await.unwrap();
@@ -125,14 +176,27 @@ async fn no_list_reads_a_whole_table_on_postgres() {
     let db = Db::connect(database.url(), &ConnectOptions::default()).await.unwrap();
     crate::migrate(&db).await.unwrap();
     let Db::Postgres(pool) = &db else { unreachable!() };
-    // Big enough for a planner to care: five tenants with 3,000 messages each.
+    // Big enough for a planner to care: five tenants with 3,000 messages and 20,000 interactions each.
     sqlx::raw_sql(
         "INSERT INTO tenants SELECT lpad(to_hex(t), 32, '0')::uuid, 't' || t, '', 0 FROM generate_series(1, 5) t;
          INSERT INTO contacts SELECT id, md5('c' || n)::uuid, 'person', 'p' || n, NULL, n
              FROM tenants, generate_series(1, 3000) n;
-         INSERT INTO interactions SELECT md5('i' || name || n)::uuid, id, md5('c' || n)::uuid,
-                 (ARRAY['todo', 'in_progress', 'done'])[n % 3 + 1], 'email_opened', 'person ' || n % 20, n, NULL, 's', n, n
-             FROM tenants, generate_series(1, 3000) n;
+         INSERT INTO users SELECT md5('u' || n)::uuid, sha256(n::text::bytea), '', n FROM generate_series(1, 20) n;
+         INSERT INTO memberships SELECT t.id, u.id, 'sales', NULL, 'none', NULL, NULL, 0 FROM tenants t, users u;
+         INSERT INTO interactions
+                 (id, tenant_id, contact_id, status, reason, assignee, next_action_at, creator, created_at, updated_at)
+             SELECT md5('i' || name || n)::uuid, id, md5('c' || (n % 3000 + 1))::uuid,
+                 (ARRAY['todo', 'in_progress', 'done'])[n % 3 + 1], 'email_opened',
+                 CASE WHEN n % 4 > 0 THEN md5('u' || (n % 20 + 1))::uuid END, CASE WHEN n % 5 > 0 THEN n END, 'system', n, n
+             FROM tenants, generate_series(1, 20000) n;
+         INSERT INTO interaction_changes
+             SELECT tenant_id, id, v, 0, 'system', 'status', NULL, NULL FROM interactions, generate_series(1, 2) v
+             WHERE created_at <= 3000;
+         INSERT INTO interaction_words
+             SELECT tenant_id, substring(sha256((w || '-' || created_at % (w * 50))::bytea) FROM 1 FOR 16), created_at, id
+             FROM interactions, generate_series(1, 4) w;
+         INSERT INTO reminders (tenant_id, interaction_id, due_at, assignee)
+             SELECT tenant_id, id, 0, assignee FROM interactions WHERE assignee IS NOT NULL AND created_at <= 6000;
          INSERT INTO messages (tenant_id, id, channel, provider, external_id, contact_id, status, created_at)
              SELECT id, md5('m' || n)::uuid, 'email', 'sendgrid', n, md5('c' || n)::uuid,
                     (ARRAY['sent', 'opened', 'clicked'])[n % 3 + 1], n

@@ -7,7 +7,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Channel, Language, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TemplateVersion, TenantId,
 };
-use jobs::outside::{carries, provider};
 use jobs::sending::{AttachmentUrl, Content, EmailBody, FILES_MAX, Hop, Sending, usable_file_url};
 use providers::outgoing::ATTACHMENTS_BYTES_MAX;
 use store::{Credential, Settings, Store, Template};
@@ -119,13 +118,8 @@ impl<'a> Door<'a> {
 
     /// Who a message comes from: whoever is named, else the tenant's own.
     pub(in crate::api) fn sender(&self, channel: Channel, named: Option<&str>) -> Option<PersonalText> {
-        let senders = &self.settings.senders;
-        let own = match channel {
-            Channel::Email => &senders.email,
-            Channel::Sms => &senders.sms,
-            Channel::Whatsapp => &senders.whatsapp,
-        };
-        named.map(PersonalText::new).or_else(|| own.clone())
+        let own = self.settings.senders.of(channel);
+        named.map(PersonalText::new).or_else(|| own.cloned())
     }
 
     /// The accounts a message goes by, in order.
@@ -135,7 +129,7 @@ impl<'a> Door<'a> {
         providers: Option<&[String]>,
     ) -> Result<Vec<Hop>, Problem> {
         let hops = match providers {
-            None => hops(&self.route(channel).await?, channel),
+            None => Hop::of_route(&self.route(channel).await?, channel),
             Some(named) => self.named(channel, named).await?,
         };
         if hops.is_empty() {
@@ -172,7 +166,7 @@ impl<'a> Door<'a> {
             .collect();
         let mut chosen: Vec<Hop> = Vec::new();
         for (index, name) in named.iter().enumerate() {
-            let known = hops(&known, channel);
+            let known = Hop::of_route(&known, channel);
             let of_provider = known.iter().filter(|hop| hop.provider.as_str() == name);
             let new: Vec<_> = of_provider.filter(|hop| !chosen.contains(hop)).copied().collect();
             let Some(first) = new.first() else {
@@ -281,17 +275,6 @@ impl<'a> Door<'a> {
             ..EmailBody::new(subject)
         })
     }
-}
-
-fn hops(credentials: &[Credential], channel: Channel) -> Vec<Hop> {
-    let hop = |credential: &Credential| {
-        let provider = provider(&credential.provider).filter(|provider| carries(*provider, channel))?;
-        Some(Hop {
-            provider,
-            credential: credential.id,
-        })
-    };
-    credentials.iter().filter_map(hop).collect()
 }
 
 /// A template that the provider keeps takes variables that are plain values.

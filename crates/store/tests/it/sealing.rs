@@ -2,12 +2,14 @@
 
 use domain::otp::{CodeKey, Verdict};
 use domain::{
-    Author, ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord, Language,
-    OutgoingRecord, PersonalText, ReportRecord,
+    Actor, Author, ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord,
+    Language, OutgoingRecord, PersonalText, ReportRecord,
 };
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
-use store::{Db, KeptEvent, NewChallenge, NewCredential, Senders, Settings, Store, StoreError};
+use store::{
+    Db, InteractionDraft, KeptEvent, NewChallenge, NewCredential, Senders, Settings, Store, StoreError, WithWhom,
+};
 
 use crate::fresh::{Fresh, event, now, to_address};
 use crate::scene::{NUMBER, inbound, outgoing, recipient, report};
@@ -24,6 +26,8 @@ async fn everything(db: &Db) -> String {
         "message_events",
         "message_attempts",
         "interactions",
+        "interaction_changes",
+        "interaction_words",
         "kept_events",
         "suppressions",
         "credentials",
@@ -118,6 +122,17 @@ async fn nothing_of_what_goes_out_and_comes_in_lies_readable_in_the_database(fre
     };
     store
         .record_inbound(tenant, fresh.endpoint, &reply, now())
+        .await
+        .unwrap();
+    let draft = InteractionDraft {
+        with: WithWhom::Reached(recipient("marie@example.com")),
+        title: Some(PersonalText::new("wedding")),
+        note: Some(PersonalText::new("of marie@example.com")),
+        assignee: None,
+        next_action_at: None,
+    };
+    store
+        .create_interaction(tenant, &draft, &Actor::System, now())
         .await
         .unwrap();
     let clear = "secret-token".into();

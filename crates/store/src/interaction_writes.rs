@@ -1,0 +1,397 @@
+//! How people write interactions: one at a time, each change under the row's lock, with the version it was made for. Many
+//! at once: `interaction_assign.rs`.
+
+use chrono::{DateTime, Utc};
+use domain::interaction::reminder::is_told_anew;
+use domain::interaction::{InteractionAct, InteractionField, InteractionReason, InteractionStatus, Standing, search};
+use domain::{Actor, ContactId, InteractionId, MessageId, PersonalText, Recipient, Role, TenantId, UserId};
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use crate::contacts::{self, Who};
+use crate::db::Tx;
+use crate::interaction_changes::{self, NewChange};
+use crate::interactions::{COLUMNS, NOTE, Row, TITLE};
+use crate::tenants::{context, new_id};
+use crate::{Interaction, Store, StoreError, reminders, time};
+
+/// With whom an interaction is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WithWhom {
+    /// A contact that is there.
+    Contact(ContactId),
+    /// Whoever the tenant calls this person; made if not there.
+    Person(String),
+    /// Whoever the tenant calls this organisation; made if not there.
+    Organisation(String),
+    /// Whoever is known by this address or number; made if not there.
+    Reached(Recipient),
+}
+
+/// An interaction that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InteractionDraft {
+    /// With whom.
+    pub with: WithWhom,
+    /// What it is about.
+    pub title: Option<PersonalText>,
+    /// What else is to be known.
+    pub note: Option<PersonalText>,
+    /// Whose work it is.
+    pub assignee: Option<UserId>,
+    /// When something is due.
+    pub next_action_at: Option<DateTime<Utc>>,
+}
+
+/// What came of a wish to create an interaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InteractionCreated {
+    /// It is there.
+    Created(Box<Interaction>),
+    /// There is no such contact.
+    ContactUnknown,
+    /// Nobody of that id is a member.
+    AssigneeUnknown,
+}
+
+/// Somebody who writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Writer<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// Their role in the tenant.
+    pub role: Role,
+}
+
+/// What is to change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InteractionEdit {
+    /// Where it stands.
+    Status(InteractionStatus),
+    /// Whose work it is.
+    Assignee(Option<UserId>),
+    /// When something is due.
+    NextAction(Option<DateTime<Utc>>),
+}
+
+/// What came of a wish to change or remove an interaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InteractionWritten<T> {
+    /// It is so.
+    Written(T),
+    /// There is no such interaction.
+    Unknown,
+    /// Whoever asks may not.
+    Forbidden,
+    /// It has another version than the wish was made for: this one.
+    Conflict(u64),
+    /// Nobody of that id is a member.
+    AssigneeUnknown,
+}
+
+impl Writer<'_> {
+    fn may(self, act: InteractionAct, on: &Interaction) -> bool {
+        let standing = Standing {
+            role: self.role,
+            is_creator: on.creator == *self.actor,
+            is_assignee: on.assignee.is_some() && on.assignee == self.actor.user(),
+        };
+        standing.may(act)
+    }
+}
+
+impl InteractionEdit {
+    const fn act(self) -> InteractionAct {
+        match self {
+            Self::Status(_) => InteractionAct::SetStatus,
+            Self::Assignee(_) => InteractionAct::Assign,
+            Self::NextAction(_) => InteractionAct::SetNextAction,
+        }
+    }
+}
+
+impl Store {
+    /// Creates an interaction, and its contact if need be.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the tenant, or the assignee's membership, is gone meanwhile.
+    pub async fn create_interaction(
+        &self,
+        tenant: TenantId,
+        draft: &InteractionDraft,
+        creator: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<InteractionCreated, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let Some(contact) = self.contact_of(&mut tx, tenant, &draft.with, now).await? else {
+            return Ok(InteractionCreated::ContactUnknown);
+        };
+        if !is_member(&mut tx, tenant, draft.assignee).await? {
+            return Ok(InteractionCreated::AssigneeUnknown);
+        }
+        let now = time::stored(now);
+        let created = Interaction {
+            id: InteractionId(new_id(now)),
+            contact_id: contact,
+            status: InteractionStatus::Todo,
+            reason: InteractionReason::Manual,
+            intent: None,
+            title: draft.title.clone(),
+            note: draft.note.clone(),
+            assignee: draft.assignee,
+            next_action_at: draft.next_action_at.map(time::stored),
+            notified_at: None,
+            warning: None,
+            creator: creator.clone(),
+            created_at: now,
+            updated_at: now,
+            version: 1,
+        };
+        self.insert(&mut tx, tenant, &created).await?;
+        let text = |text: &Option<PersonalText>| text.as_ref().map(|text| text.expose().to_owned());
+        let words = search::found_by(text(&created.title).as_deref(), text(&created.note).as_deref());
+        self.index_words(&mut tx, tenant, created.id, &words, now).await?;
+        let change = NewChange {
+            interaction: created.id.0,
+            version: 1,
+            field: InteractionField::Created,
+            before: None,
+            after: None,
+        };
+        interaction_changes::write(&mut tx, tenant, &[change], creator, now).await?;
+        tx.commit().await?;
+        Ok(InteractionCreated::Created(Box::new(created)))
+    }
+
+    async fn contact_of(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        with: &WithWhom,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ContactId>, StoreError> {
+        let nobody = MessageId(Uuid::nil());
+        match with {
+            WithWhom::Contact(id) => Ok(contacts::lock(tx, tenant, *id).await?.then_some(*id)),
+            WithWhom::Person(id) => {
+                contacts::find_or_make(tx, tenant, nobody, &Who::new(Some(id), None, None), now).await
+            }
+            WithWhom::Organisation(id) => {
+                contacts::find_or_make(tx, tenant, nobody, &Who::new(None, Some(id), None), now).await
+            }
+            WithWhom::Reached(recipient) => {
+                let hash = self.recipient_hash(tx, tenant, recipient).await?;
+                contacts::find_or_make_by_hash(tx, tenant, &hash, now).await
+            }
+        }
+    }
+
+    async fn insert(&self, tx: &mut Tx, tenant: TenantId, new: &Interaction) -> Result<(), StoreError> {
+        let seal = |column, text: &Option<PersonalText>| {
+            let seal = |text: &PersonalText| self.keyring.seal(&context(column, new.id.0), text.expose().as_bytes());
+            text.as_ref().map(seal)
+        };
+        let (title, note) = (seal(TITLE, &new.title), seal(NOTE, &new.note));
+        on!(tx.connection(), connection =>
+            sqlx::query(
+                "INSERT INTO interactions
+                     (id, tenant_id, contact_id, status, reason, title, note, assignee, next_action_at, creator, created_at,
+                      updated_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)")
+                .bind(new.id.0)
+                .bind(tenant.0)
+                .bind(new.contact_id.0)
+                .bind(new.status.as_str())
+                .bind(new.reason.as_str())
+                .bind(&title)
+                .bind(&note)
+                .bind(new.assignee.map(|assignee| assignee.0))
+                .bind(new.next_action_at.map(|at| at.timestamp_millis()))
+                .bind(new.creator.to_string())
+                .bind(new.created_at.timestamp_millis())
+                .execute(connection)
+                .await
+                .map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Changes an interaction. What stands there already changes nothing, not even the version. Without an `expected`
+    /// version the last write wins.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the assignee's membership ended meanwhile.
+    pub async fn edit_interaction(
+        &self,
+        tenant: TenantId,
+        id: InteractionId,
+        by: Writer<'_>,
+        edit: InteractionEdit,
+        expected: Option<u64>,
+        now: DateTime<Utc>,
+    ) -> Result<InteractionWritten<Interaction>, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let found = match self.writable(&mut tx, tenant, id, by, edit.act(), expected).await? {
+            InteractionWritten::Written(found) => found,
+            refused => return Ok(refused),
+        };
+        if let InteractionEdit::Assignee(assignee) = edit
+            && !is_member(&mut tx, tenant, assignee).await?
+        {
+            return Ok(InteractionWritten::AssigneeUnknown);
+        }
+        let Some((edited, change)) = edited(&found, edit, now) else {
+            return Ok(InteractionWritten::Written(found));
+        };
+        on!(tx.connection(), connection =>
+            sqlx::query(
+                "UPDATE interactions SET status = $3, assignee = $4, next_action_at = $5, notified_at = $6, warning = $7,
+                     updated_at = $8, version = $9
+                 WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .bind(edited.status.as_str())
+                .bind(edited.assignee.map(|assignee| assignee.0))
+                .bind(edited.next_action_at.map(|at| at.timestamp_millis()))
+                .bind(edited.notified_at.map(|at| at.timestamp_millis()))
+                .bind(edited.warning.map(|warning| warning.as_str()))
+                .bind(edited.updated_at.timestamp_millis())
+                .bind(change.version)
+                .execute(connection)
+                .await
+                .map(|_| ()))?;
+        interaction_changes::write(&mut tx, tenant, &[change], by.actor, now).await?;
+        match edit {
+            InteractionEdit::Assignee(assignee) => reminders::pass_on(&mut tx, tenant, &[id.0], assignee).await?,
+            InteractionEdit::Status(InteractionStatus::Done) | InteractionEdit::NextAction(_) => {
+                reminders::forget(&mut tx, tenant, &[id.0]).await?;
+            }
+            InteractionEdit::Status(_) => {}
+        }
+        tx.commit().await?;
+        Ok(InteractionWritten::Written(edited))
+    }
+
+    /// Removes an interaction, with its history.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn delete_interaction(
+        &self,
+        tenant: TenantId,
+        id: InteractionId,
+        by: Writer<'_>,
+        expected: Option<u64>,
+    ) -> Result<InteractionWritten<()>, StoreError> {
+        let mut tx = self.db.begin().await?;
+        match self
+            .writable(&mut tx, tenant, id, by, InteractionAct::Delete, expected)
+            .await?
+        {
+            InteractionWritten::Written(_) => {}
+            InteractionWritten::Unknown => return Ok(InteractionWritten::Unknown),
+            InteractionWritten::Forbidden => return Ok(InteractionWritten::Forbidden),
+            InteractionWritten::Conflict(present) => return Ok(InteractionWritten::Conflict(present)),
+            InteractionWritten::AssigneeUnknown => return Ok(InteractionWritten::AssigneeUnknown),
+        }
+        on!(tx.connection(), connection =>
+            sqlx::query("DELETE FROM interactions WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .execute(connection)
+                .await
+                .map(|_| ()))?;
+        tx.commit().await?;
+        Ok(InteractionWritten::Written(()))
+    }
+
+    /// Reads an interaction under a lock, if whoever asks may do that with it in this version.
+    async fn writable(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        id: InteractionId,
+        by: Writer<'_>,
+        act: InteractionAct,
+        expected: Option<u64>,
+    ) -> Result<InteractionWritten<Interaction>, StoreError> {
+        let lock = match tx {
+            Tx::Postgres(_) => " FOR UPDATE",
+            Tx::Sqlite(_) => "",
+        };
+        let row: Option<Row> = on!(tx.connection(), connection => {
+            let mut query = QueryBuilder::new(COLUMNS);
+            query.push(" FROM interactions interaction WHERE interaction.tenant_id = ").push_bind(tenant.0);
+            query.push(" AND interaction.id = ").push_bind(id.0).push(lock);
+            query.build_query_as().fetch_optional(connection).await
+        })?;
+        let Some(row) = row else {
+            return Ok(InteractionWritten::Unknown);
+        };
+        let found = row.open(&self.keyring)?;
+        Ok(if !by.may(act, &found) {
+            InteractionWritten::Forbidden
+        } else if expected.is_some_and(|expected| expected != found.version) {
+            InteractionWritten::Conflict(found.version)
+        } else {
+            InteractionWritten::Written(found)
+        })
+    }
+}
+
+/// The interaction after the edit, and what changed; `None` if nothing does.
+fn edited(found: &Interaction, edit: InteractionEdit, now: DateTime<Utc>) -> Option<(Interaction, NewChange)> {
+    let mut edited = found.clone();
+    let (field, before, after) = match edit {
+        InteractionEdit::Status(status) => {
+            edited.status = status;
+            (
+                InteractionField::Status,
+                Some(found.status.to_string()),
+                Some(status.to_string()),
+            )
+        }
+        InteractionEdit::Assignee(assignee) => {
+            edited.assignee = assignee;
+            let words = |user: Option<UserId>| user.map(|user| user.to_string());
+            (InteractionField::Assignee, words(found.assignee), words(assignee))
+        }
+        InteractionEdit::NextAction(at) => {
+            edited.next_action_at = at.map(time::stored);
+            if is_told_anew(found.next_action_at, edited.next_action_at) {
+                (edited.notified_at, edited.warning) = (None, None);
+            }
+            let words =
+                |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+            (
+                InteractionField::NextActionAt,
+                words(found.next_action_at),
+                words(edited.next_action_at),
+            )
+        }
+    };
+    if before == after {
+        return None;
+    }
+    edited.version += 1;
+    edited.updated_at = time::stored(now);
+    let change = NewChange {
+        interaction: found.id.0,
+        version: i64::try_from(edited.version).unwrap_or(i64::MAX),
+        field,
+        before,
+        after,
+    };
+    Some((edited, change))
+}
+
+/// Whether that is a member, or nobody.
+pub(crate) async fn is_member(tx: &mut Tx, tenant: TenantId, user: Option<UserId>) -> Result<bool, StoreError> {
+    let Some(user) = user else { return Ok(true) };
+    let found: Option<i32> = on!(tx.connection(), connection =>
+        sqlx::query_scalar("SELECT 1 FROM memberships WHERE tenant_id = $1 AND user_id = $2")
+            .bind(tenant.0)
+            .bind(user.0)
+            .fetch_optional(connection)
+            .await)?;
+    Ok(found.is_some())
+}
