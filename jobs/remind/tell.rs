@@ -39,13 +39,16 @@ impl Told {
     }
 }
 
+/// The accounts of tenants, by channel.
+type Routes = HashMap<(TenantId, Channel), Arc<[Hop]>>;
+
 /// What all members of a run share.
 pub(super) struct Teller<'a> {
     ctx: &'a Ctx,
     attempt: &'a Attempt,
     now: DateTime<Utc>,
     tenants: Mutex<HashMap<TenantId, Arc<Settings>>>,
-    routes: Mutex<HashMap<(TenantId, Channel), Arc<[Hop]>>>,
+    routes: Mutex<Routes>,
 }
 
 /// Where and how somebody is told.
