@@ -22,8 +22,9 @@ const LOOKED_AT_MAX: u32 = 2 * LETTERS_AT_ONCE;
 /// How many letters are acted on, or looked at, at once: few, to leave the connections to the queue for live work.
 const IN_FLIGHT: usize = 3;
 
-/// A step reads at most this many pages of the list to find letters that match.
-const PAGES_MAX: usize = 50;
+/// A step reads at most this many pages of the list to find letters that match: a page that is looked for by text may take
+/// most of a second.
+const PAGES_MAX: usize = 15;
 
 /// How long a step waits at least, and at most, before it looks at retried letters again.
 const WAIT_MIN: TimeDelta = TimeDelta::milliseconds(200);
@@ -180,12 +181,11 @@ impl Step<'_> {
         for _ in 0..PAGES_MAX {
             let at = Instant::now();
             let page = backend
-                .list_dead(&self.selection.letters, cursor.as_deref(), most as usize)
+                .list_dead(&self.selection.0, cursor.as_deref(), most as usize)
                 .await?;
             let mut listed: HashMap<_, _> = page
                 .items
                 .into_iter()
-                .filter(|kept| self.selection.takes(kept))
                 .map(|kept| (kept.id.0, Listed { kept, at }))
                 .collect();
             let letters: Vec<Uuid> = listed.keys().copied().collect();

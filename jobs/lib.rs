@@ -5,6 +5,7 @@
 
 mod act_on_dead_letters;
 pub mod bulk;
+mod house;
 mod look_up_message;
 pub mod outside;
 mod purge_queue;
@@ -23,6 +24,7 @@ mod send_whatsapp;
 pub mod sending;
 
 pub use act_on_dead_letters::ActOnDeadLetters;
+pub use house::House;
 pub use look_up_message::LookUpMessage;
 pub use outside::Outside;
 pub use purge_queue::PurgeQueue;

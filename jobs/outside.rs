@@ -18,10 +18,6 @@ use crate::sending::Files;
 /// For how long an account is used without a look at whether its credentials, or the address of its reports, changed.
 const BELIEVED_FOR: Duration = Duration::from_secs(10);
 
-/// What Twilio is to do with a report that was not taken: by itself it gives up after one attempt. It reads this behind the
-/// `#` of a URL (Twilio's documentation, "Webhooks: Connection Overrides").
-const TWILIO_RETRIES: &str = "#rc=5&rp=5xx,ct,rt";
-
 /// What jobs reach the world with. A clone is the same.
 #[derive(Clone)]
 pub struct Outside {
@@ -59,6 +55,7 @@ struct Written {
     resend: Option<String>,
     twilio: Option<String>,
     green_api: Option<String>,
+    files: Option<String>,
 }
 
 /// Reads where stand-ins for providers are, from a JSON object of base URLs by provider.
@@ -73,6 +70,7 @@ pub fn stand_ins(json: &str) -> anyhow::Result<StandIns> {
         resend: read(written.resend)?,
         twilio: read(written.twilio)?,
         green_api: read(written.green_api)?,
+        files: read(written.files)?,
     })
 }
 
@@ -84,9 +82,9 @@ impl Outside {
     pub fn new(public_url: Url, stand_ins: StandIns) -> anyhow::Result<Self> {
         Ok(Self {
             http: HttpClient::new()?,
-            stand_ins,
             public_url,
-            files: Files::new()?,
+            files: Files::new(stand_ins.files.clone())?,
+            stand_ins,
             accounts: Arc::default(),
         })
     }
@@ -179,7 +177,7 @@ impl Outside {
             return None;
         }
         let (base, name) = (self.public_url.as_str().trim_end_matches('/'), provider.as_str());
-        Url::parse(&format!("{base}/webhooks/{name}/{endpoint}{TWILIO_RETRIES}")).ok()
+        Url::parse(&format!("{base}/webhooks/{name}/{endpoint}")).ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(TenantId, CredentialId), Known>> {

@@ -1,6 +1,8 @@
 //! See [`RecordProviderEvents`].
 
 mod cause;
+mod confirm;
+mod line;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,7 @@ pub const EVENTS_PER_JOB_MAX: usize = 250;
 /// it there. Late is harmless: events keep the time at which they happened, and nothing moves a message back.
 ///
 /// An event that cannot be applied does not hold up the others. It is set aside into a job of its own, which then fails
-/// alone.
+/// alone. Only what the same person wrote meanwhile waits until it is applied or dead.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordProviderEvents {
     endpoint: EndpointId,
@@ -87,6 +89,15 @@ impl Job for RecordProviderEvents {
         format!("{}/{}", self.endpoint, identities.join(","))
     }
 
+    /// What one person writes is recorded in the order in which it came, so that whoever reads it reads STOP and START,
+    /// a question and its answer, as they were written. Requests of many events and reports wait for nobody.
+    fn order_key(&self) -> Option<String> {
+        match &*self.events {
+            [event] => line::of(self.endpoint, event),
+            _ => None,
+        }
+    }
+
     async fn run(self, ctx: &Ctx, attempt: &Attempt) -> Result<(), JobError> {
         let of = self.events.len();
         let (mut applied, mut known) = (0, 0);
@@ -140,8 +151,13 @@ async fn apply(ctx: &Ctx, attempt: &Attempt, endpoint: EndpointId, event: &Event
             ReportRecorded::Duplicate { .. } => false,
         },
         Record::Inbound(inbound) => {
-            let recorded = ctx.store.record_inbound(tenant, endpoint, &inbound, now).await?;
-            matches!(recorded, InboundRecorded::Applied(_))
+            let (id, is_new) = match ctx.store.record_inbound(tenant, endpoint, &inbound, now).await? {
+                InboundRecorded::Applied(applied) => (applied.inbound, true),
+                InboundRecorded::Duplicate { inbound } => (inbound, false),
+            };
+            // Also for one that is known: an earlier run may have ended between the two.
+            confirm::add(ctx, attempt, event, &inbound, id).await?;
+            is_new
         }
         Record::Kept(kept) => {
             let identity = &event.identity;

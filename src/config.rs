@@ -43,6 +43,8 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// How long a claimed job is its worker's without a sign of life.
     pub job_lease: Duration,
+    /// How long a call to the queue may take before it counts as failed.
+    pub queue_timeout: Duration,
     /// How many threads take requests.
     pub web_threads: usize,
     /// How many proxies stand before `web`.
@@ -117,6 +119,7 @@ impl Settings {
             queues: faults.take(values.parsed("RELAIS_QUEUES", parse::queues)),
             shutdown_grace: faults.take(values.parsed("SHUTDOWN_GRACE", parse::shutdown_grace)),
             job_lease: faults.take(values.parsed("JOB_LEASE", parse::job_lease)),
+            queue_timeout: faults.take(values.parsed("QUEUE_TIMEOUT", parse::queue_timeout)),
             web_threads: faults.take(web_threads(values, on_sqlite)),
             proxy_hops: faults.take(values.parsed("PROXY_HOPS", parse::proxy_hops)),
             stand_ins: faults.take(stand_ins(values)),
@@ -140,6 +143,7 @@ struct Partial {
     queues: Option<Vec<(Queue, usize)>>,
     shutdown_grace: Option<Duration>,
     job_lease: Option<Duration>,
+    queue_timeout: Option<Duration>,
     web_threads: Option<usize>,
     proxy_hops: Option<usize>,
     stand_ins: Option<StandIns>,
@@ -159,6 +163,7 @@ impl Partial {
             queues: self.queues?,
             shutdown_grace: self.shutdown_grace?,
             job_lease: self.job_lease?,
+            queue_timeout: self.queue_timeout?,
             web_threads: self.web_threads?,
             proxy_hops: self.proxy_hops?,
             stand_ins: self.stand_ins?,

@@ -2,6 +2,7 @@
 //! and goes on by itself when it is back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use queue::Backend;
@@ -18,9 +19,26 @@ use crate::config::Settings;
 /// # Errors
 /// When the address cannot be used, or an SQLite file not opened.
 pub async fn store(settings: &Settings) -> anyhow::Result<Store> {
+    open(settings, ConnectOptions::default()).await
+}
+
+/// The same for jobs. More of them run than there are connections, and to stand in line for one is no failure: it would
+/// cost an attempt.
+///
+/// # Errors
+/// As [`store`].
+pub async fn store_of_jobs(settings: &Settings) -> anyhow::Result<Store> {
+    let options = ConnectOptions {
+        acquire_timeout: Duration::from_secs(10),
+        ..ConnectOptions::default()
+    };
+    open(settings, options).await
+}
+
+async fn open(settings: &Settings, options: ConnectOptions) -> anyhow::Result<Store> {
     let options = ConnectOptions {
         connections: settings.database.connections,
-        ..ConnectOptions::default()
+        ..options
     };
     let db = Db::connect(settings.database.url.expose_secret(), &options).await;
     Ok(Store::new(
@@ -36,9 +54,14 @@ pub async fn store(settings: &Settings) -> anyhow::Result<Store> {
 pub async fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Backend>> {
     if let Some(redis) = &settings.redis {
         let queue = RedisQueue::connect(redis.url.expose_secret(), &redis.prefix);
-        return Ok(Arc::new(queue.context("REDIS_URL cannot be used")?));
+        let queue = queue.context("REDIS_URL cannot be used")?;
+        return Ok(Arc::new(queue.with_call_limit(settings.queue_timeout)));
     }
-    let queue = SqlQueue::connect(settings.database.url.expose_secret(), &SqlOptions::default());
+    let options = SqlOptions {
+        call_limit: settings.queue_timeout,
+        ..SqlOptions::default()
+    };
+    let queue = SqlQueue::connect(settings.database.url.expose_secret(), &options);
     Ok(Arc::new(queue.context("the queue cannot be opened in DATABASE_URL")?))
 }
 

@@ -61,7 +61,7 @@ pub fn run(settings: &Settings) -> anyhow::Result<()> {
 pub async fn run_knowing(settings: &Settings, registry: Registry<jobs::Ctx>) -> anyhow::Result<()> {
     let backend = connect::queue(settings).await?;
     connect::refuse_unsafe(&*backend).await?;
-    let store = connect::store(settings).await?;
+    let store = connect::store_of_jobs(settings).await?;
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
     let figures = Figures::install()?;
     let crew = Crew::start(

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::{bare, letters, load, turns, work};
+use crate::{bare, load, retries, turns, work};
 
 pub(crate) const FLAG: &str = "--child";
 
@@ -64,7 +64,7 @@ pub(crate) fn play(role: &str, plan: &str) -> anyhow::Result<()> {
         Role::Bare => bare::run(&serde_json::from_str(plan)?),
         Role::Work => answer(&work::run(&serde_json::from_str(plan)?)?),
         Role::Turns => answer(&turns::run(&serde_json::from_str(plan)?)?),
-        Role::Letters => answer(&letters::run(&serde_json::from_str(plan)?)?),
+        Role::Letters => answer(&retries::run(&serde_json::from_str(plan)?)?),
     }
 }
 

@@ -3,30 +3,21 @@
 //! The load comes from a second process on the same cores, so the figure is that of a machine that does everything at
 //! once: intake, queue and sender. Every run is paired with a run of the bare handler right before it.
 
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
-
-use anyhow::Context as _;
 use serde::Serialize;
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use serde_json::json;
 
 use crate::child::{Role, Running, ask};
 use crate::figures::{cpu_us, median};
-use crate::place::{Kind, Place};
+use crate::place::Kind;
 use crate::report::Report;
 use crate::scale::Scale;
+use crate::server::{Endpoint, Server};
 use crate::services::Services;
 use crate::table::{ms, thousands};
+use crate::webhooks::Signs;
 use crate::{bare, load};
 
 const CONNECTIONS: usize = 64;
-
-/// How long a server may take to start.
-const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// What is put beside the bare handler.
 struct Variant {
@@ -74,13 +65,14 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
     for variant in variants(services) {
         let name = format!("{}, {}", variant.queue.name(), variant.log);
         eprintln!("intake: {name}");
-        let server = Server::start(&variant, threads, services).await?;
+        let server = Server::start(variant.queue, variant.log, services).await?;
+        let endpoint = server.endpoint("email", None).await?;
         let mut pairs = Vec::new();
         for _ in 0..scale.pairs {
             if let (Kind::Redis, Some(redis)) = (variant.queue, services.redis()) {
                 redis.empty().await?;
             }
-            pairs.push(pair(scale, &server, &bare, services).await?);
+            pairs.push(pair(scale, (&server, &endpoint), &bare, services).await?);
         }
         let of = |figure: fn(&Pair) -> f64| median(pairs.iter().map(figure));
         report.row([
@@ -123,11 +115,19 @@ fn variants(services: &Services) -> Vec<Variant> {
         .collect()
 }
 
-async fn pair(scale: &Scale, server: &Server, bare: &Bare, services: &Services) -> anyhow::Result<Pair> {
+async fn pair(
+    scale: &Scale,
+    (server, endpoint): (&Server, &Endpoint),
+    bare: &Bare,
+    services: &Services,
+) -> anyhow::Result<Pair> {
     let plan = |port| load::Plan {
         port,
-        path: server.path.clone(),
-        secret: server.secret.clone(),
+        path: endpoint.path.clone(),
+        signs: Signs::Email {
+            secret: endpoint.secret.clone(),
+        },
+        pace: None,
         connections: CONNECTIONS,
         warm: scale.warm_requests,
         timed: scale.requests,
@@ -135,7 +135,7 @@ async fn pair(scale: &Scale, server: &Server, bare: &Bare, services: &Services) 
     let bare_before = cpu_us(bare.running.id());
     let answered: load::Outcome = ask(Role::Load, &plan(bare.port)).await?;
     let bare_used = cpu_us(bare.running.id()) - bare_before;
-    let web = server.process.id().context("the server has ended")?;
+    let web = server.id();
     let redis = services.redis().map(|redis| redis.program.id());
     let used = || (cpu_us(web), redis.map_or(0, cpu_us));
     let before = used();
@@ -150,108 +150,4 @@ async fn pair(scale: &Scale, server: &Server, bare: &Bare, services: &Services) 
         bare: answered,
         relais,
     })
-}
-
-/// A running `relais web` with one endpoint.
-struct Server {
-    process: Child,
-    port: u16,
-    path: String,
-    secret: String,
-    threads: usize,
-    store: Place,
-    _directory: tempfile::TempDir,
-}
-
-impl Server {
-    async fn start(variant: &Variant, threads: usize, services: &Services) -> anyhow::Result<Self> {
-        let directory = tempfile::tempdir()?;
-        // The store is not asked while webhooks come in; with the queue in Redis, SQLite will do.
-        let store = if variant.queue == Kind::Postgres {
-            Kind::Postgres
-        } else {
-            Kind::Sqlite
-        };
-        let store = services.place(store).await?;
-        let threads = if variant.queue == Kind::Sqlite { 1 } else { threads };
-        let port = testkit::process::free_port();
-        let mut settings = vec![
-            ("DATABASE_URL", store.url.clone()),
-            ("RELAIS_KEYS", seal::Keyring::generate("bench")),
-            ("RUST_LOG", variant.log.to_owned()),
-            ("WEB_THREADS", threads.to_string()),
-            ("HOST", Ipv4Addr::LOCALHOST.to_string()),
-            ("PORT", port.to_string()),
-        ];
-        if let (Kind::Redis, Some(redis)) = (variant.queue, services.redis()) {
-            settings.push(("REDIS_URL", redis.url.clone()));
-        }
-        let tenant = operate(&settings, &["tenant", "create", "Bench"]).await?;
-        let tenant = text(&tenant, "id")?;
-        let endpoint = operate(
-            &settings,
-            &["endpoint", "create", "--tenant", &tenant, "--provider", "email"],
-        )
-        .await?;
-        let log = std::fs::File::create(directory.path().join("log"))?;
-        let process = program(&settings, directory.path())
-            .arg("web")
-            .stdout(Stdio::from(log))
-            .kill_on_drop(true)
-            .spawn()?;
-        let began = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
-            anyhow::ensure!(began.elapsed() < READY_WITHIN, "`relais web` did not start");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let path = format!("/webhooks/email/{}", text(&endpoint, "id")?);
-        Ok(Self {
-            process,
-            port,
-            path,
-            secret: text(&endpoint, "secret")?,
-            threads,
-            store,
-            _directory: directory,
-        })
-    }
-
-    async fn stop(mut self, services: &Services) -> anyhow::Result<()> {
-        self.process.kill().await?;
-        services.clear(&self.store).await
-    }
-}
-
-/// The program, with these settings and no others.
-fn program(settings: &[(&str, String)], directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_relais"));
-    command
-        .env_clear()
-        .envs(settings.iter().map(|(name, value)| (name, value)))
-        .current_dir(directory);
-    command.stdin(Stdio::null());
-    command
-}
-
-/// A command's answer.
-async fn operate(settings: &[(&str, String)], arguments: &[&str]) -> anyhow::Result<Value> {
-    let output = program(settings, Path::new("/"))
-        .args(arguments)
-        .arg("--json")
-        .output()
-        .await?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(
-        output.status.success(),
-        "`relais {}` failed: {errors}",
-        arguments.join(" ")
-    );
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-fn text(answer: &Value, name: &str) -> anyhow::Result<String> {
-    Ok(answer[name]
-        .as_str()
-        .with_context(|| format!("the answer has no `{name}`: {answer}"))?
-        .to_owned())
 }

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! cargo bench                       everything; about ten minutes
-//! cargo bench -- intake             only what is named: intake, queue, growth, fairness,
-//!                                   letters, inbox
+//! cargo bench -- intake             only what is named: intake, signatures, queue, growth,
+//!                                   fairness, letters, inbox
 //! cargo bench -- growth redis       on some backends only: sqlite, postgres, redis
 //! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
 //! ```
 //! | section | measures | beside |
 //! |---|---|---|
 //! | [`intake`] | accepted signed webhooks a second through the real `relais web` | an axum handler that only answers 202 |
+//! | [`signatures`] | how soon webhooks are answered at a steady pace, signed as providers do, beside a worker | each other |
 //! | [`queue`] | add, drain and pick-up on every backend | the writes that cannot be avoided, without a queue around them |
 //! | [`growth`] | drain speed and memory with little and with much waiting | itself |
 //! | [`fairness`] | how long jobs of one tenant wait while another floods the queue | the same without the flood |
@@ -38,10 +39,14 @@ mod machine;
 mod place;
 mod queue;
 mod report;
+mod retries;
 mod scale;
+mod server;
 mod services;
+mod signatures;
 mod table;
 mod turns;
+mod waits;
 mod webhooks;
 mod work;
 
@@ -51,7 +56,15 @@ use place::Kind;
 use scale::Scale;
 use services::Services;
 
-const SECTIONS: [&str; 6] = ["intake", "queue", "growth", "fairness", "letters", "inbox"];
+const SECTIONS: [&str; 7] = [
+    "intake",
+    "signatures",
+    "queue",
+    "growth",
+    "fairness",
+    "letters",
+    "inbox",
+];
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -91,6 +104,9 @@ fn main() -> anyhow::Result<ExitCode> {
         let services = Services::start(&scale, kinds).await?;
         if wanted("intake") {
             intake::measure(&scale, &services).await?;
+        }
+        if wanted("signatures") {
+            signatures::measure(&scale, &services).await?;
         }
         if wanted("queue") {
             queue::measure(&scale, &services).await?;

@@ -8,6 +8,8 @@ pub(crate) struct Scale {
     /// Requests of one run of the load generator, and how many go before without being timed.
     pub(crate) requests: usize,
     pub(crate) warm_requests: usize,
+    /// For how long requests come at a steady pace.
+    pub(crate) steady_seconds: usize,
     /// How often intake and the bare handler take turns.
     pub(crate) pairs: usize,
     /// How often everything else is repeated.
@@ -35,6 +37,7 @@ impl Scale {
         alone: false,
         requests: 100_000,
         warm_requests: 5_000,
+        steady_seconds: 20,
         pairs: 9,
         repeats: 3,
         jobs: 100_000,
@@ -52,6 +55,7 @@ impl Scale {
         alone: false,
         requests: 40_000,
         warm_requests: 4_000,
+        steady_seconds: 4,
         pairs: 2,
         repeats: 1,
         jobs: 20_000,
@@ -70,6 +74,7 @@ impl Scale {
         alone: true,
         requests: 64,
         warm_requests: 8,
+        steady_seconds: 1,
         pairs: 1,
         repeats: 1,
         jobs: 100,

@@ -1,8 +1,8 @@
 //! A tenant whose jobs come now and then, beside one that floods the queue: in a process of its own.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ::queue::{Attempt, Client, Clock, Job, JobError, Origin, Policy};
@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::figures::Spread;
 use crate::place::Place;
-use crate::work::{GRACE, POLICY, lock, start};
+use crate::waits::Waits;
+use crate::work::{GRACE, POLICY, start};
 
 /// Of the queue `default` of a `relais worker`, if nobody says otherwise.
 pub(crate) const SLOTS: usize = 32;
@@ -74,7 +75,7 @@ impl Job for Call {
 
     async fn run(self, office: &Office, _: &Attempt) -> Result<(), JobError> {
         if self.visit {
-            office.came(self.number);
+            office.waits.ran(self.number);
         }
         let at_once = office.running.fetch_add(1, Ordering::Relaxed) + 1;
         office.peak.fetch_max(at_once, Ordering::Relaxed);
@@ -93,15 +94,7 @@ struct Office {
     running: AtomicUsize,
     peak: AtomicUsize,
     busy_us: AtomicUsize,
-    added: Mutex<Vec<Instant>>,
-    waits: Mutex<Vec<Duration>>,
-}
-
-impl Office {
-    fn came(&self, number: usize) {
-        let added = lock(&self.added).get(number).copied();
-        lock(&self.waits).extend(added.map(|added| added.elapsed()));
-    }
+    waits: Waits,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -122,7 +115,7 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     visit(&client, run, &office, visits).await?;
     pump.end(GRACE).await;
     worker.await?;
-    let waits = std::mem::take(&mut *lock(&office.waits));
+    let waits = office.waits.take();
     let longest = waits.iter().max().copied().unwrap_or_default();
     Ok(Outcome {
         longest_us: u64::try_from(longest.as_micros())?,
@@ -160,18 +153,17 @@ async fn share_used(office: &Office) -> f64 {
 async fn visit(client: &Client, run: Uuid, office: &Office, visits: usize) -> anyhow::Result<()> {
     let mut beat = tokio::time::interval(VISIT_EVERY);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for number in 0..visits {
+    for _ in 0..visits {
         beat.tick().await;
-        lock(&office.added).push(Instant::now());
         let call = Call {
             run,
-            number,
+            number: office.waits.add(),
             visit: true,
         };
         client.add(&call, of_tenant(2)).await?;
     }
     let began = Instant::now();
-    while lock(&office.waits).len() < visits {
+    while office.waits.count() < visits {
         anyhow::ensure!(began.elapsed() < GRACE, "jobs of the visitor never ran");
         beat.tick().await;
     }

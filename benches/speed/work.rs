@@ -1,8 +1,8 @@
 //! One measurement of a queue, in a process of its own: its memory is its own, and nothing of an earlier one is warm.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ::queue::apalis::Source;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::figures::{Spread, memory_peak_kib, rate};
 use crate::floor;
 use crate::place::Place;
+use crate::waits::Waits;
 
 /// How many jobs a worker runs at once.
 const CONCURRENCY: usize = 512;
@@ -156,19 +157,14 @@ struct Stage {
     ran: AtomicUsize,
     wanted: usize,
     reached: Notify,
-    /// Of jobs whose pick-up is timed: when each was added, and how long it waited.
-    added: Mutex<Vec<Instant>>,
-    waits: Mutex<Vec<Duration>>,
+    /// Of jobs whose pick-up is timed.
+    waits: Waits,
 }
 
 impl Stage {
     fn ran(&self, number: usize) {
-        if let Some(added) = self
-            .times_pick_up()
-            .then(|| lock(&self.added).get(number).copied())
-            .flatten()
-        {
-            lock(&self.waits).push(added.elapsed());
+        if self.times_pick_up() {
+            self.waits.ran(number);
         }
         if self.ran.fetch_add(1, Ordering::Relaxed) + 1 == self.wanted {
             self.reached.notify_one();
@@ -179,10 +175,6 @@ impl Stage {
     fn times_pick_up(&self) -> bool {
         self.wanted == 0
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn origin() -> Origin {
@@ -299,15 +291,15 @@ async fn pick_up(backend: Arc<dyn Backend>, keyring: Keyring, jobs: usize) -> an
     let run = Uuid::new_v4();
     let mut beat = tokio::time::interval(PICK_UP_EVERY);
     let began = Instant::now();
-    for number in 0..jobs {
+    for _ in 0..jobs {
         beat.tick().await;
-        lock(&stage.added).push(Instant::now());
+        let number = stage.waits.add();
         client.add(&Nothing::new(run, number), origin()).await?;
     }
     while stage.ran.load(Ordering::Relaxed) < jobs && began.elapsed() < GRACE {
         beat.tick().await;
     }
-    let waits = std::mem::take(&mut *lock(&stage.waits));
+    let waits = stage.waits.take();
     anyhow::ensure!(waits.len() == jobs, "{} of {jobs} jobs ran", waits.len());
     pump.end(GRACE).await;
     worker.await?;

@@ -58,8 +58,10 @@ pub enum BulkError {
 /// # Errors
 /// Those of the queue.
 pub async fn preview(backend: &dyn Backend, selection: &Selection) -> Result<Preview, QueueError> {
-    if selection.text.is_none() {
-        let groups = backend.dead_groups(&selection.letters).await?;
+    let Selection(letters) = selection;
+    // Groups are told apart by errors as they are shown, so a text that is in a letter's need not be in its group's.
+    if letters.text.is_none() {
+        let groups = backend.dead_groups(letters).await?;
         if groups.len() < GROUPS_MAX {
             return Ok(Preview {
                 matched: groups.iter().map(|group| group.count).sum(),
@@ -70,10 +72,8 @@ pub async fn preview(backend: &dyn Backend, selection: &Selection) -> Result<Pre
     let mut matched = 0;
     let mut cursor = None;
     loop {
-        let page = backend
-            .list_dead(&selection.letters, cursor.as_deref(), BATCH_MAX)
-            .await?;
-        matched += page.items.iter().filter(|kept| selection.takes(kept)).count() as u64;
+        let page = backend.list_dead(letters, cursor.as_deref(), BATCH_MAX).await?;
+        matched += page.items.len() as u64;
         cursor = page.next_cursor;
         if cursor.is_none() {
             return Ok(Preview {

@@ -1,19 +1,14 @@
 //! Which dead letters are meant.
 
 use anyhow::Context as _;
-use queue::backend::{DeadFilter, Kept, Reason};
+use queue::backend::{DeadFilter, Reason};
 use queue::{Millis, Queue};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Which dead letters are meant. What is not said does not matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// What the queue itself looks for.
-    pub letters: DeadFilter,
-    /// Only those whose last error has this text in it, in capitals or not.
-    pub text: Option<String>,
-}
+pub struct Selection(pub DeadFilter);
 
 /// The stored form. A form that was ever stored must be read for ever.
 #[derive(Serialize, Deserialize)]
@@ -42,22 +37,14 @@ impl Selection {
     /// The same, of letters that died before `at`.
     #[must_use]
     pub fn dead_before(mut self, at: Millis) -> Self {
-        self.letters.before = Some(self.letters.before.map_or(at, |before| before.min(at)));
+        self.0.before = Some(self.0.before.map_or(at, |before| before.min(at)));
         self
-    }
-
-    /// Whether a letter that the queue found is meant.
-    #[must_use]
-    pub fn takes(&self, kept: &Kept) -> bool {
-        let Some(text) = &self.text else { return true };
-        let last = kept.errors.last().map_or("", |last| last.error.as_str());
-        last.to_lowercase().contains(&text.to_lowercase())
     }
 
     /// The stored form.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        let letters = &self.letters;
+        let Self(letters) = self;
         let stored = Stored {
             queue: letters.queue.map(|queue| queue.name().to_owned()),
             tenant: letters.tenant,
@@ -66,7 +53,7 @@ impl Selection {
             group: letters.group.map(|group| group.to_string()),
             since: letters.since,
             before: letters.before,
-            text: self.text.clone(),
+            text: letters.text.clone(),
         };
         serde_json::to_value(stored).unwrap_or_default()
     }
@@ -83,18 +70,16 @@ impl Selection {
         let reason = stored
             .reason
             .map(|name| Reason::named(&name).context("its filter names an unknown reason"));
-        Ok(Self {
-            letters: DeadFilter {
-                queue: queue.transpose()?,
-                tenant: stored.tenant,
-                kind: stored.kind,
-                reason: reason.transpose()?,
-                group: stored.group.map(|group| group.parse()).transpose()?,
-                since: stored.since,
-                before: stored.before,
-            },
+        Ok(Self(DeadFilter {
+            queue: queue.transpose()?,
+            tenant: stored.tenant,
+            kind: stored.kind,
+            reason: reason.transpose()?,
+            group: stored.group.map(|group| group.parse()).transpose()?,
+            since: stored.since,
+            before: stored.before,
             text: stored.text,
-        })
+        }))
     }
 }
 
@@ -107,18 +92,16 @@ mod tests {
 
     #[test]
     fn a_selection_is_read_as_it_was_stored() {
-        let narrow = Selection {
-            letters: DeadFilter {
-                queue: Some(Queue::Bulk),
-                tenant: Some(Uuid::from_u128(7)),
-                kind: Some("send_sms".into()),
-                reason: Some(Reason::Expired),
-                group: Some(GroupId(-5)),
-                since: Some(1),
-                before: Some(2),
-            },
+        let narrow = Selection(DeadFilter {
+            queue: Some(Queue::Bulk),
+            tenant: Some(Uuid::from_u128(7)),
+            kind: Some("send_sms".into()),
+            reason: Some(Reason::Expired),
+            group: Some(GroupId(-5)),
+            since: Some(1),
+            before: Some(2),
             text: Some("no answer".into()),
-        };
+        });
         for selection in [narrow, Selection::default()] {
             assert_eq!(Selection::read(&selection.to_json().to_string()).unwrap(), selection);
         }
@@ -138,7 +121,7 @@ mod tests {
 
     #[test]
     fn it_never_takes_what_died_later() {
-        let before = |selection: Selection| selection.letters.before;
+        let before = |selection: Selection| selection.0.before;
         assert_eq!(before(Selection::default().dead_before(5)), Some(5));
         assert_eq!(before(Selection::default().dead_before(5).dead_before(9)), Some(5));
         assert_eq!(before(Selection::default().dead_before(5).dead_before(3)), Some(3));

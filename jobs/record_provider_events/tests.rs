@@ -82,6 +82,44 @@ fn a_job_is_the_same_only_with_the_same_events_at_the_same_endpoint() {
     }
 }
 
+/// A message that this sender wrote.
+fn written(identity: &str, from: &str, group: Option<&str>) -> Event {
+    let event = json!({
+        "provider": "twilio", "kind": "received", "identity": identity, "occurred_at": "2026-03-02T10:00:00Z", "raw": "",
+        "news": { "inbound": { "channel": "sms", "external_id": identity, "from": from, "group": group } },
+    });
+    serde_json::from_value(event).unwrap()
+}
+
+#[test]
+fn what_one_person_writes_to_an_endpoint_stands_in_one_line_that_does_not_say_who_it_is() {
+    let line = |endpoint: u128, events: Vec<Event>| {
+        let endpoint = EndpointId(Uuid::from_u128(endpoint));
+        RecordProviderEvents { endpoint, events }.order_key()
+    };
+    let (ana, ben) = ("+12025550143", "+12025550144");
+    let first = line(1, vec![written("SM1", ana, None)]).unwrap();
+    assert_eq!(line(1, vec![written("SM2", ana, None)]).unwrap(), first);
+    assert_ne!(line(1, vec![written("SM3", ben, None)]).unwrap(), first);
+    assert_ne!(line(2, vec![written("SM4", ana, None)]).unwrap(), first);
+    assert_eq!(first.len(), "from::".len() + 36 + 5, "{first} says too much");
+    assert!(!first.contains(&ana[1..]), "{first}");
+}
+
+#[test]
+fn only_a_message_that_somebody_wrote_to_us_stands_in_a_line() {
+    let ana = "+12025550143";
+    for events in [
+        vec![event("a")],
+        vec![event("a"), event("b")],
+        vec![written("SM1", ana, None), written("SM2", ana, None)],
+        vec![written("SM1", ana, Some("120363@g.us"))],
+    ] {
+        let endpoint = ENDPOINT;
+        assert_eq!(RecordProviderEvents { endpoint, events }.order_key(), None);
+    }
+}
+
 /// How many are set aside of a job with `of` events, or how it fails.
 fn check(of: usize, failed: Vec<StoreError>, expected: Result<usize, &str>) {
     let failed = failed.into_iter().map(|error| (event("a"), error)).collect();

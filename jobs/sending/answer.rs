@@ -126,6 +126,7 @@ mod tests {
             code: Cow::Borrowed("1"),
             detail: "what happened",
             until: None,
+            excerpt: None,
         };
         let found = meaning(&error, class, DateTime::UNIX_EPOCH);
         assert_eq!(
@@ -186,6 +187,7 @@ mod tests {
             code: Cow::Borrowed("429"),
             detail: "too many",
             until: Some(now + TimeDelta::seconds(7)),
+            excerpt: None,
         };
         let then = |failure| meaning(&error(failure), MessageClass::Transactional, now).then;
         assert_eq!(then(Failure::RateLimited), Then::Cool(Duration::from_secs(7)));

@@ -162,6 +162,17 @@ fn number(sending: &Sending) -> Result<domain::E164, Uncomposable> {
     }
 }
 
+/// Whether messages of a channel may come from this sender.
+///
+/// # Errors
+/// [`Uncomposable`] says what it has to be.
+pub fn check_sender(channel: Channel, text: &str) -> Result<(), Uncomposable> {
+    match channel {
+        Channel::Email => mailbox("from", text).map(drop),
+        Channel::Sms | Channel::Whatsapp => text_from(text).map(drop),
+    }
+}
+
 /// Reads who a message to a telephone comes from: a number, or Twilio's messaging service.
 ///
 /// # Errors

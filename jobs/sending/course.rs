@@ -7,6 +7,7 @@ use domain::outgoing::{AttemptResult, MessageEnd};
 use domain::{EventKind, Status, TenantId};
 use providers::event::DeliveryStatus;
 use providers::{Outgoing, Provider, SendError, Sent};
+use queue::backend::Excerpt;
 use queue::{JobError, Origin};
 use store::{AttemptBegun, MessageBegun, NewAttempt, Pass, Passage, StoreError};
 
@@ -98,7 +99,7 @@ impl Course<'_> {
 
     async fn wait_for_quiet_hours(&self) -> Result<(), JobError> {
         let message = &self.sending.message;
-        if !waits_for_quiet_hours(message.class, message.channel) {
+        if self.sending.confirms || !waits_for_quiet_hours(message.class, message.channel) {
             return Ok(());
         }
         let settings = self.ctx.store.settings(self.tenant).await.map_err(from_store)?;
@@ -170,6 +171,7 @@ impl Course<'_> {
             provider: hop.provider.as_str().to_owned(),
             credential: Some(hop.credential),
             although_unclear,
+            although_stopped: self.sending.confirms,
         };
         let id = self.sending.message.id;
         let begun = self
@@ -199,6 +201,7 @@ impl Course<'_> {
                 Ok(End::Done)
             }
             Err(error) => {
+                note(self.attempt, &error);
                 let meaning = answer::meaning(&error, self.sending.message.class, Utc::now());
                 self.end_attempt(number, &meaning.result).await?;
                 self.tell_circuit(account, pass, meaning.account).await;
@@ -270,6 +273,9 @@ impl Course<'_> {
             additions.code = Some(code);
         }
         if let Content::Link { link } = &self.sending.content {
+            if link.expires_at <= Utc::now() {
+                return self.fail("link_expired".to_owned()).await.map(Err);
+            }
             let (keyring, public_url) = (self.ctx.queue.keyring(), self.ctx.outside.public_url());
             additions.link = links::address(keyring, public_url, self.tenant, *link);
         }
@@ -339,6 +345,16 @@ impl Course<'_> {
         let ended = attempt.ended_at.unwrap_or(attempt.started_at).timestamp_millis();
         let asked = |failure: &queue::backend::Failure| failure.error == ASKS_A_PERSON && failure.at >= ended;
         Ok(kept.is_some_and(|kept| kept.errors.iter().any(asked)))
+    }
+}
+
+/// Keeps what may be kept of a call, for the history of the job's attempts.
+pub(super) fn note(attempt: &queue::Attempt, error: &SendError) {
+    if let Some(excerpt) = error.excerpt.as_deref().cloned() {
+        attempt.notes.note(Excerpt {
+            request: Some(excerpt.request),
+            response: excerpt.response,
+        });
     }
 }
 

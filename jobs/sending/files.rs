@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use providers::BaseUrl;
 use providers::outgoing::{ATTACHMENTS_BYTES_MAX, Attachment, Line};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect;
@@ -26,7 +27,10 @@ const MEDIA_TYPE_UNKNOWN: &str = "application/octet-stream";
 
 /// Fetches files. A clone is the same.
 #[derive(Clone, Debug)]
-pub struct Files(reqwest::Client);
+pub struct Files {
+    http: reqwest::Client,
+    stand_in: Option<BaseUrl>,
+}
 
 /// Why a file did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,9 +58,11 @@ impl FileError {
 }
 
 impl Files {
+    /// With a stand-in, whatever may be fetched is fetched from there.
+    ///
     /// # Errors
     /// When TLS cannot be set up on this machine.
-    pub fn new() -> anyhow::Result<Self> {
+    pub fn new(stand_in: Option<BaseUrl>) -> anyhow::Result<Self> {
         let guarded = redirect::Policy::custom(|attempt| {
             if attempt.previous().len() > REDIRECTS_MAX || !may_be_fetched(attempt.url()) {
                 attempt.stop()
@@ -70,13 +76,12 @@ impl Files {
             .timeout(FETCH_TIMEOUT)
             .redirect(guarded)
             .dns_resolver(Arc::new(Guard))
-            .https_only(true)
+            .https_only(stand_in.is_none())
             .referer(false)
             .no_proxy()
             .build();
-        client
-            .map(Self)
-            .context("the HTTP client for files could not be set up")
+        let http = client.context("the HTTP client for files could not be set up")?;
+        Ok(Self { http, stand_in })
     }
 
     /// Fetches all of them.
@@ -98,11 +103,19 @@ impl Files {
 
     async fn fetch_one(&self, file: &AttachmentUrl, room: usize) -> Result<Attachment, FileError> {
         let url = usable(file.url.expose()).ok_or(FileError::Gone)?;
+        let url = match &self.stand_in {
+            Some(base) => base.join(
+                url.host_str()
+                    .into_iter()
+                    .chain(url.path_segments().into_iter().flatten()),
+            ),
+            None => url,
+        };
         let room = file
             .size_bytes
             .and_then(|size| usize::try_from(size).ok())
             .map_or(room, |size| room.min(size));
-        let mut response = self.0.get(url).send().await.map_err(|_| FileError::Away)?;
+        let mut response = self.http.get(url).send().await.map_err(|_| FileError::Away)?;
         let status = response.status();
         if !status.is_success() {
             return Err(if status.is_server_error() || status.as_u16() == 429 {

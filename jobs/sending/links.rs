@@ -119,7 +119,7 @@ pub async fn letter(
     let mut fingerprint = [0; 32];
     fingerprint[..16].copy_from_slice(link.id.as_bytes());
     let message = OutgoingRecord {
-        id: MessageId::of_request(tenant, &format!("link/{}", link.id)),
+        id: MessageId::of_ours(tenant, &format!("link/{}", link.id)),
         fingerprint: Fingerprint(fingerprint),
         channel: Channel::Email,
         recipient: Recipient::Address(to.clone()),
@@ -139,6 +139,7 @@ pub async fn letter(
         content: Content::Link { link },
         hops,
         hop: 0,
+        confirms: false,
     }))
 }
 

@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use store::Credential;
 
 pub(crate) use answer::span;
-pub use compose::Uncomposable;
+pub use compose::{Uncomposable, check_sender};
 pub use content::{AttachmentUrl, Content, EmailBody};
 pub(crate) use course::{from_store, run};
 pub use files::{FILES_MAX, Files, usable as usable_file_url};
@@ -60,6 +60,14 @@ pub struct Sending {
     /// Which of them this job is for, counted from 0.
     #[serde(default)]
     pub hop: usize,
+    /// Whether it answers STOP, START or HELP. Then it goes at once, also in quiet hours, and also to who said STOP.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub confirms: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_false(truth: &bool) -> bool {
+    !*truth
 }
 
 /// One account on a message's way.

@@ -15,7 +15,7 @@ use queue::{JobError, LEASE};
 use store::Attempt;
 
 use super::answer::span;
-use super::course::{Course, sent};
+use super::course::{Course, note, sent};
 use crate::outside::Account;
 
 /// What a dead letter says that waits for a person to decide. Whoever retries it sends the message again.
@@ -69,6 +69,7 @@ async fn look_up(
     let found = match account.sender.look_up(outgoing, attempt.started_at, now).await {
         Ok(found) => found,
         Err(error) => {
+            note(course.attempt, &error);
             return Err(match (error.failure, error.until) {
                 (Failure::Deferred, Some(until)) => JobError::Snooze(span(until - now)),
                 (Failure::RateLimited, Some(until)) => JobError::RetryAfter(span(until - now)),

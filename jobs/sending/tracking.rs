@@ -109,8 +109,8 @@ impl<'a> Links<'a> {
 
     /// The address that leads to a link by us; `None` for links that are left alone: anchors, `mailto:`, `tel:`.
     fn led(&self, base: &str, href: &str) -> Option<String> {
-        // As the page has it: entities stand for characters there.
-        let plain = href.trim().replace("&amp;", "&");
+        // As the page has it: references stand for characters there, whichever way they are written.
+        let plain = html_escape::decode_html_entities(href.trim());
         let is_web = Url::parse(&plain).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if !is_web || plain.len() > URL_BYTES_MAX {
             return None;
@@ -236,6 +236,20 @@ mod tests {
             page.ends_with("</body></html>"),
             "the picture stands within the body: {page}"
         );
+    }
+
+    #[test]
+    fn a_link_leads_to_where_it_led_however_its_characters_are_written() {
+        let ring = ring();
+        let page = followed(
+            &ring,
+            r##"<a href="https:&#x2f;&#x2f;example.com&#x2f;pay?x=1&amp;y=2">a</a><a href="https://e.example/?a=1&#38;b=2">b</a>"##,
+        );
+        let links: Vec<_> = tokens(&page, "https://relais.example.com/t/c/")
+            .into_iter()
+            .map(|token| read(&ring, Purpose::Click, token).unwrap().url.unwrap().to_string())
+            .collect();
+        assert_eq!(links, ["https://example.com/pay?x=1&y=2", "https://e.example/?a=1&b=2"]);
     }
 
     #[test]

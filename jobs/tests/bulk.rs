@@ -5,6 +5,7 @@
 mod scene;
 
 use domain::{BulkAct, BulkState};
+use jobs::ActOnDeadLetters;
 use jobs::bulk::{self, Selection};
 use queue::backend::{DeadFilter, Reason, State};
 use queue::grouping::GroupId;
@@ -47,17 +48,16 @@ on_every_queue!(
     a_worker_that_dies_anywhere_in_a_step_skips_no_letter_and_acts_on_none_twice,
     what_died_after_the_action_was_asked_for_is_left_alone,
     a_letter_that_somebody_else_retried_first_is_left_alone,
+    a_letter_that_died_again_before_it_was_acted_on_is_left_alone,
+    an_action_whose_worker_died_between_two_steps_goes_on,
 );
 
 fn of_group() -> Selection {
     let group = GroupId::of("probe", Reason::Refused, GROUPED);
-    Selection {
-        letters: DeadFilter {
-            group: Some(group),
-            ..DeadFilter::default()
-        },
-        text: None,
-    }
+    Selection(DeadFilter {
+        group: Some(group),
+        ..DeadFilter::default()
+    })
 }
 
 async fn every_letter_of_a_group_is_retried_once_and_those_that_die_again_are_listed(scene: Scene) {
@@ -119,10 +119,10 @@ async fn a_canary_that_ends_well_is_followed_by_all(scene: Scene) {
 async fn letters_that_match_are_deleted_and_no_others(scene: Scene) {
     scene.kill(0..130, GROUPED).await;
     scene.kill(130..140, OTHERWISE).await;
-    let by_text = Selection {
-        letters: DeadFilter::default(),
+    let by_text = Selection(DeadFilter {
         text: Some("NO ROOM".into()),
-    };
+        ..DeadFilter::default()
+    });
     assert_eq!(bulk::preview(scene.backend(), &by_text).await.unwrap().matched, 130);
     let id = scene.begin(asked(BulkAct::Delete, by_text, None)).await;
     let ended = scene.drive(id, || None, |_| true).await;
@@ -243,4 +243,45 @@ async fn a_letter_that_somebody_else_retried_first_is_left_alone(scene: Scene) {
     scene.work(|_| false).await;
     assert_eq!(scene.runs().into_keys().collect::<Vec<_>>(), [1, 2]);
     assert!(scene.dead().await.is_empty());
+}
+
+async fn a_letter_that_died_again_before_it_was_acted_on_is_left_alone(scene: Scene) {
+    scene.kill(0..4, GROUPED).await;
+    let id = scene.begin(asked(BulkAct::Retry, of_group(), None)).await;
+    // Written down as about to be retried by a worker that died then; meanwhile two of them live and die again.
+    let letters: Vec<_> = (0..4).map(|number| scene::id(number).0).collect();
+    let store = &scene.ctx.store;
+    let taken = store.take_up_letters(id, 0, &letters, None, scene.time()).await;
+    assert_eq!(taken.unwrap().unwrap().new.len(), 4);
+    for number in [1, 2] {
+        let retried = scene.backend().retry_dead(scene::id(number), None, scene.now()).await;
+        assert!(retried.unwrap());
+    }
+    scene.advance(1);
+    scene.work(|_| true).await;
+    let ended = scene.drive(id, || None, |_| false).await;
+    assert_eq!((ended.state, ended.ended, ended.failed), (BulkState::Done, 2, 2));
+    assert_eq!(scene.runs(), (0..4).map(|number| (number, 1)).collect());
+    assert_eq!(scene.dead().await, [1, 2].into());
+}
+
+async fn an_action_whose_worker_died_between_two_steps_goes_on(scene: Scene) {
+    scene.kill(0..4, GROUPED).await;
+    let id = scene.begin(asked(BulkAct::Retry, of_group(), None)).await;
+    let store = &scene.ctx.store;
+    let ended = store
+        .advance_bulk_action(id, 0, BulkState::Running, true, scene.time())
+        .await;
+    assert!(ended.unwrap());
+    let next = bulk::job_of(&scene.action(id).await);
+    assert!(
+        scene.backend().find(next).await.unwrap().is_none(),
+        "the worker did not get to it"
+    );
+    scene.run(ActOnDeadLetters { action: id, step: 0 }).await;
+    assert!(scene.backend().find(next).await.unwrap().is_some(), "nothing goes on");
+    assert!(scene.runs().is_empty());
+    scene.run(ActOnDeadLetters { action: id, step: 0 }).await;
+    let ended = scene.drive(id, || None, |_| false).await;
+    assert_eq!((ended.state, ended.ended), (BulkState::Done, 4));
 }

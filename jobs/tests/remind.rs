@@ -336,7 +336,7 @@ async fn in_quiet_hours_telephones_are_silent_and_in_the_morning_there_is_one_di
     office.remind().await;
     assert!(office.sent().await.is_empty(), "an hour is left");
     let actor = Actor::System;
-    let writer = store::Writer {
+    let writer = store::Editor {
         actor: &actor,
         role: Role::Owner,
     };

@@ -1,33 +1,4 @@
--- Rows that are valid after migration 0007: people of two tenants, one of them of both, ways in, and what was written down.
+-- Rows that are valid after migration 0007: an attempt with the call that went wrong. Those of before have none.
 
-INSERT INTO installation_keys (purpose, key) VALUES ('users', '\xb0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0');
-
-INSERT INTO users (id, email_hash, email, created_at) VALUES
-    ('00000091-0000-4000-8000-000000000091', '\xb0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0', '\xc0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0', 1767225600000),
-    ('00000092-0000-4000-8000-000000000092', '\xb1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1', '\xc1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1', 1767225600000);
-
-INSERT INTO memberships (tenant_id, user_id, role, name, notify_channel, notify_address, language, created_at) VALUES
-    ('00000001-0000-4000-8000-000000000001', '00000091-0000-4000-8000-000000000091', 'owner', '\xc2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2', 'email', NULL, 'fr', 1767225600000),
-    ('00000002-0000-4000-8000-000000000002', '00000091-0000-4000-8000-000000000091', 'member', NULL, 'none', NULL, NULL, 1767225600000),
-    ('00000001-0000-4000-8000-000000000001', '00000092-0000-4000-8000-000000000092', 'sales', NULL, 'sms', '\xc3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3c3', NULL, 1767225600000);
-
-INSERT INTO invitations (tenant_id, id, email_hash, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at) VALUES
-    ('00000001-0000-4000-8000-000000000001', '00000093-0000-4000-8000-000000000093', '\xb2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2', '\xc4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4c4', 'admin', 'user:00000091-0000-4000-8000-000000000091', 1767225600000, 1767830400000, NULL, NULL),
-    ('00000001-0000-4000-8000-000000000001', '00000094-0000-4000-8000-000000000094', '\xb1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1', '\xc5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5c5', 'sales', 'operator:ann', 1767225600000, 1767830400000, 1767225700000, NULL),
-    ('00000002-0000-4000-8000-000000000002', '00000095-0000-4000-8000-000000000095', '\xb2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2b2', '\xc6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6c6', 'member', 'operator:ann', 1767225600000, 1767830400000, NULL, 1767225700000);
-
-INSERT INTO sign_in_links (tenant_id, id, user_id, created_at, expires_at, used_at) VALUES
-    ('00000001-0000-4000-8000-000000000001', '00000096-0000-4000-8000-000000000096', '00000091-0000-4000-8000-000000000091', 1767225600000, 1767226500000, NULL),
-    ('00000001-0000-4000-8000-000000000001', '00000097-0000-4000-8000-000000000097', '00000092-0000-4000-8000-000000000092', 1767225600000, 1767226500000, 1767225700000);
-
-INSERT INTO sign_in_tries (id, subject, at) VALUES ('00000098-0000-4000-8000-000000000098', '\xb3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3b3', 1767225600000);
-
-INSERT INTO sessions (tenant_id, id, user_id, generation, created_at, rotated_at, expires_at, last_used_at, revoked_at) VALUES
-    ('00000001-0000-4000-8000-000000000001', '00000099-0000-4000-8000-000000000099', '00000092-0000-4000-8000-000000000092', 2, 1767225700000, 1767225800000, 1767229400000, 1767225800000, NULL),
-    ('00000001-0000-4000-8000-000000000001', '0000009a-0000-4000-8000-00000000009a', '00000092-0000-4000-8000-000000000092', 1, 1767225700000, 1767225700000, 1767229300000, NULL, 1767225900000);
-
-UPDATE api_keys SET name = 'till', expires_at = 1798761600000, replaces = '0000000c-0000-4000-8000-00000000000c' WHERE id = '0000000b-0000-4000-8000-00000000000b';
-
-INSERT INTO audit_log (id, tenant_id, at, actor, action, target, origin, before, after) VALUES
-    ('0000009b-0000-4000-8000-00000000009b', '00000001-0000-4000-8000-000000000001', 1767225600000, 'operator:ann', 'member_added', '00000092-0000-4000-8000-000000000092', 'cli', NULL, '{"role":"sales"}'),
-    ('0000009c-0000-4000-8000-00000000009c', NULL, 1767225600000, 'system', 'tenant_removed', '00000003-0000-4000-8000-000000000003', 'system', NULL, NULL);
+INSERT INTO queue_errors (id, attempt, at, error, excerpt) VALUES
+    ('00000007-0000-4000-8000-000000000007', 2, 1767225601000, 'the provider has a fault (http_503)', '{"request":"POST /v3/mail/send (content, from)","response":"503 Service Unavailable"}');

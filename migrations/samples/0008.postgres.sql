@@ -1,18 +1,5 @@
--- Rows that are valid after migration 0008: work that somebody asked for, of somebody and of nobody, with what became of it.
+-- Rows that are valid after migration 0008: a lane that asks for the next room of a full key, and one that has been left it.
 
-INSERT INTO interactions
-    (id, tenant_id, contact_id, status, reason, assignee, next_action_at, notified_at, warning, title, note, creator, created_at,
-     updated_at, version) VALUES
-    ('0000002b-0000-4000-8000-00000000002b', '00000001-0000-4000-8000-000000000001', '0000001f-0000-4000-8000-00000000001f', 'todo', 'manual', '00000091-0000-4000-8000-000000000091', 1767225700000, 1767225800000, 'no_route', '\xb0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0', '\xc0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0', 'user:00000091-0000-4000-8000-000000000091', 1767225600000, 1767225700000, 2),
-    ('0000002c-0000-4000-8000-00000000002c', '00000002-0000-4000-8000-000000000002', '0000001f-0000-4000-8000-00000000001f', 'done', 'manual', NULL, NULL, NULL, NULL, NULL, NULL, 'key:0000000b-0000-4000-8000-00000000000b', 1767225600000, 1767225600000, 1);
-
-INSERT INTO interaction_changes (tenant_id, interaction_id, version, at, actor, field, before, after) VALUES
-    ('00000001-0000-4000-8000-000000000001', '0000002b-0000-4000-8000-00000000002b', 1, 1767225600000, 'user:00000091-0000-4000-8000-000000000091', 'created', NULL, NULL),
-    ('00000001-0000-4000-8000-000000000001', '0000002b-0000-4000-8000-00000000002b', 2, 1767225700000, 'user:00000091-0000-4000-8000-000000000091', 'assignee', NULL, '00000091-0000-4000-8000-000000000091');
-
-INSERT INTO interaction_words (tenant_id, word_hash, created_at, interaction_id) VALUES
-    ('00000001-0000-4000-8000-000000000001', '\xb0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0', 1767225600000, '0000002b-0000-4000-8000-00000000002b');
-
-INSERT INTO reminders (tenant_id, interaction_id, due_at, assignee, batch, is_digest) VALUES
-    ('00000001-0000-4000-8000-000000000001', '0000002b-0000-4000-8000-00000000002b', 1767225700000, '00000091-0000-4000-8000-000000000091', NULL, NULL),
-    ('00000001-0000-4000-8000-000000000001', '0000002b-0000-4000-8000-00000000002b', 1767225600000, '00000091-0000-4000-8000-000000000091', '0000002d-0000-4000-8000-00000000002d', TRUE);
+INSERT INTO queue_closed (lane, limit_key, opens_at, is_full, asks_until) VALUES
+    (10, 'full', 1767225601000, true, 9223372036854775807),
+    (20, 'full', 1767225601000, true, 1767225610000);

@@ -1,18 +1,5 @@
--- Rows that are valid after migration 0008: work that somebody asked for, of somebody and of nobody, with what became of it.
+-- Rows that are valid after migration 0008: a lane that asks for the next room of a full key, and one that has been left it.
 
-INSERT INTO interactions
-    (id, tenant_id, contact_id, status, reason, assignee, next_action_at, notified_at, warning, title, note, creator, created_at,
-     updated_at, version) VALUES
-    (x'0000002b00004000800000000000002b', x'00000001000040008000000000000001', x'0000001f00004000800000000000001f', 'todo', 'manual', x'00000091000040008000000000000091', 1767225700000, 1767225800000, 'no_route', x'b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0', x'c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0', 'user:00000091-0000-4000-8000-000000000091', 1767225600000, 1767225700000, 2),
-    (x'0000002c00004000800000000000002c', x'00000002000040008000000000000002', x'0000001f00004000800000000000001f', 'done', 'manual', NULL, NULL, NULL, NULL, NULL, NULL, 'key:0000000b-0000-4000-8000-00000000000b', 1767225600000, 1767225600000, 1);
-
-INSERT INTO interaction_changes (tenant_id, interaction_id, version, at, actor, field, before, after) VALUES
-    (x'00000001000040008000000000000001', x'0000002b00004000800000000000002b', 1, 1767225600000, 'user:00000091-0000-4000-8000-000000000091', 'created', NULL, NULL),
-    (x'00000001000040008000000000000001', x'0000002b00004000800000000000002b', 2, 1767225700000, 'user:00000091-0000-4000-8000-000000000091', 'assignee', NULL, '00000091-0000-4000-8000-000000000091');
-
-INSERT INTO interaction_words (tenant_id, word_hash, created_at, interaction_id) VALUES
-    (x'00000001000040008000000000000001', x'b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0', 1767225600000, x'0000002b00004000800000000000002b');
-
-INSERT INTO reminders (tenant_id, interaction_id, due_at, assignee, batch, is_digest) VALUES
-    (x'00000001000040008000000000000001', x'0000002b00004000800000000000002b', 1767225700000, x'00000091000040008000000000000091', NULL, NULL),
-    (x'00000001000040008000000000000001', x'0000002b00004000800000000000002b', 1767225600000, x'00000091000040008000000000000091', x'0000002d00004000800000000000002d', TRUE);
+INSERT INTO queue_closed (lane, limit_key, opens_at, is_full, asks_until) VALUES
+    (10, 'full', 1767225601000, 1, 9223372036854775807),
+    (20, 'full', 1767225601000, 1, 1767225610000);

@@ -12,7 +12,7 @@ use super::Api;
 use super::auth::Caller;
 use super::cursor::{Parameters, cursor, limit};
 use super::messages::{message_id, unknown};
-use super::send::find_waiting;
+use super::send::{Known, find};
 use crate::problem::Problem;
 
 /// The first thing that happens to a message of ours; the store has it as the message itself.
@@ -84,9 +84,8 @@ pub(super) async fn list(
 
 /// When a message was asked for; `None` if nobody asked for it here, and it was only ever reported.
 async fn queued_at(api: &Api, caller: Caller, id: MessageId) -> Result<Option<DateTime<Utc>>, Problem> {
-    if let Some(known) = api.store.message(caller.tenant, id).await? {
-        return Ok(known.class.map(|_| known.created_at));
-    }
-    let waiting = find_waiting(api, caller.tenant.0, id).await?.ok_or_else(unknown)?;
-    Ok(DateTime::from_timestamp_millis(waiting.created_at))
+    Ok(match find(api, caller.tenant, id).await?.ok_or_else(unknown)? {
+        Known::Stored(message) => message.class.map(|_| message.created_at),
+        Known::Waiting(waiting) => DateTime::from_timestamp_millis(waiting.created_at),
+    })
 }

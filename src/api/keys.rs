@@ -4,24 +4,33 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ApiKeyId, Role};
+use domain::api_key::{OVERLAP_USUAL, check_end, check_name, check_overlap};
+use domain::{ApiKeyFault, ApiKeyId, Role};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use store::{ApiKey, ApiKeyRequest, NewApiKey};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
+use super::cursor::{Parameters, cursor, limit};
 use super::send::refused;
 use crate::problem::{Code, Problem};
 
-const NAME_CHARACTERS_MAX: usize = 100;
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct List {
+    /// Go on where an earlier answer ended: its `next_cursor`.
+    cursor: Option<String>,
+    /// At most this many, 1 to 500; 50 when not given.
+    limit: Option<u32>,
+}
 
-/// How long a key that is rotated stays good when nothing is said, and at most.
-const OVERLAP_USUAL: TimeDelta = TimeDelta::days(1);
-const OVERLAP_MAX: TimeDelta = TimeDelta::days(30);
+/// Why a key cannot be rotated.
+const GONE: &str = "This key has expired, was revoked, or was rotated already; then rotate the one in its place.";
 
 /// A key without what is secret of it.
 #[derive(Serialize, ToSchema)]
@@ -40,7 +49,7 @@ pub(super) struct Key {
     revoked_at: Option<DateTime<Utc>>,
 }
 
-/// All keys of the tenant, oldest first, those out of use too.
+/// Keys, newest first, those out of use too.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Keys {
     items: Vec<Key>,
@@ -79,14 +88,19 @@ pub(super) struct Rotate {
     overlap_seconds: Option<u32>,
 }
 
-/// The tenant's keys.
-#[utoipa::path(get, path = "/v1/keys", tag = "accounts", security(("api_key" = [])),
+/// The tenant's keys, newest first, those out of use too.
+#[utoipa::path(get, path = "/v1/keys", tag = "accounts", security(("api_key" = [])), params(List),
     responses((status = 200, body = Keys)))]
-pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Result<Json<Keys>, Problem> {
-    let keys = api.store.api_keys(caller.tenant).await?;
+pub(super) async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Parameters(asked): Parameters<List>,
+) -> Result<Json<Keys>, Problem> {
+    let after = cursor(asked.cursor.as_deref())?;
+    let page = api.store.api_keys(caller.tenant, after, limit(asked.limit)?).await?;
     Ok(Json(Keys {
-        items: keys.into_iter().map(shown).collect(),
-        next_cursor: None,
+        items: page.items.into_iter().map(shown).collect(),
+        next_cursor: page.next.map(|cursor| cursor.to_string()),
     }))
 }
 
@@ -100,14 +114,10 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let now = Utc::now();
     may_grant(&caller, new.role)?;
-    if let Some(name) = &new.name
-        && !(1..=NAME_CHARACTERS_MAX).contains(&name.chars().count())
-    {
-        return Err(refused(format!("`name` has 1 to {NAME_CHARACTERS_MAX} characters.")));
+    if let Some(name) = &new.name {
+        check_name(name).map_err(unusable)?;
     }
-    if new.expires_at.is_some_and(|at| at <= now) {
-        return Err(refused("`expires_at` must be ahead."));
-    }
+    check_end(new.expires_at, now).map_err(unusable)?;
     let request = ApiKeyRequest {
         role: new.role,
         name: new.name,
@@ -123,7 +133,7 @@ pub(super) async fn create(
 /// Makes a key in the place of another, which stays good for a while, so that whoever uses it can change over.
 #[utoipa::path(post, path = "/v1/keys/{id}/rotate", tag = "accounts", security(("api_key" = [])), request_body = Rotate,
     params(("id" = Uuid, Path,)),
-    responses((status = 201, body = Made), (status = 403), (status = 404), (status = 409, description = "It is not good any more")))]
+    responses((status = 201, body = Made), (status = 403), (status = 404), (status = 409, description = "It is not good any more, or was rotated already")))]
 pub(super) async fn rotate(
     State(api): State<Api>,
     caller: Caller,
@@ -134,15 +144,12 @@ pub(super) async fn rotate(
     let overlap = asked
         .overlap_seconds
         .map_or(OVERLAP_USUAL, |seconds| TimeDelta::seconds(seconds.into()));
-    if overlap > OVERLAP_MAX {
-        let most = OVERLAP_MAX.num_seconds();
-        return Err(refused(format!("`overlap_seconds` is at most {most}.")));
-    }
+    check_overlap(overlap).map_err(unusable)?;
     let made = api
         .store
         .rotate_api_key(caller.tenant, key.id, overlap, &caller.author(), Utc::now())
         .await?;
-    let made = made.ok_or_else(|| Problem::new(Code::Conflict, "This key has expired, or was revoked."))?;
+    let made = made.ok_or_else(|| Problem::new(Code::Conflict, GONE))?;
     Ok((StatusCode::CREATED, Json(with_clear(made))))
 }
 
@@ -159,6 +166,10 @@ pub(super) async fn revoke(
         .revoke_api_key(caller.tenant, key.id, &caller.author(), Utc::now())
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn unusable(fault: ApiKeyFault) -> Problem {
+    refused(format!("{fault}."))
 }
 
 /// A key of the tenant's that the caller may change.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use domain::{Act, EmailAddress, Language, MemberRefusal, Notify, PersonalText, Role, UserId};
+use domain::{Act, EmailAddress, Language, MemberRefusal, Notify, PersonalText, Role, UserId, member};
 use serde::{Deserialize, Deserializer, Serialize};
 use store::{MemberChange, MemberChanged, NewMember, StoreError};
 use utoipa::{IntoParams, ToSchema};
@@ -16,8 +16,6 @@ use super::body::Body;
 use super::cursor::{Parameters, cursor, limit};
 use super::send::refused;
 use crate::problem::{Code, Problem};
-
-const NAME_CHARACTERS_MAX: usize = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -221,12 +219,7 @@ fn user_id(text: &str) -> Result<UserId, Problem> {
 }
 
 fn name(text: String) -> Result<PersonalText, Problem> {
-    let characters = text.chars().count();
-    if (1..=NAME_CHARACTERS_MAX).contains(&characters) {
-        Ok(PersonalText::new(text))
-    } else {
-        Err(refused(format!("`name` has 1 to {NAME_CHARACTERS_MAX} characters.")))
-    }
+    member::name(text).map_err(|error| refused(format!("`name` cannot be used: {error}.")))
 }
 
 fn notify(channel: &str, address: Option<&str>) -> Result<Notify, Problem> {

@@ -13,8 +13,11 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::cursor::{Parameters, cursor, limit};
-use super::send::{Waiting, find_waiting};
+use super::send::{Known, Waiting, find};
 use crate::problem::{Code, Problem};
+
+/// The status of a message of which nobody knows whether it went.
+const UNKNOWN: &str = "unknown";
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -24,7 +27,7 @@ pub(super) struct List {
     provider: Option<String>,
     /// Only the message that the provider calls this; needs `provider`.
     external_id: Option<String>,
-    /// Only messages with this status.
+    /// Only messages with this status. Those that are still `scheduled` are not in the list.
     status: Option<String>,
     /// Go on where an earlier answer ended: its `next_cursor`.
     cursor: Option<String>,
@@ -112,15 +115,26 @@ pub(super) async fn list(
     }
 }
 
-async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, Problem> {
-    let status = asked.status.as_deref().map(str::parse::<Status>).transpose();
-    let status = status.map_err(|UnknownWord(words)| {
+fn status(word: &str) -> Result<Status, Problem> {
+    word.parse().map_err(|UnknownWord(words)| {
         let words = words.join(", ");
-        Problem::new(Code::ParameterInvalid, format!("`status` must be one of {words}."))
-    })?;
+        Problem::new(
+            Code::ParameterInvalid,
+            format!("`status` must be one of {words}, {UNKNOWN}."),
+        )
+    })
+}
+
+async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, Problem> {
+    let (status, unclear) = match asked.status.as_deref() {
+        None => (None, None),
+        Some(UNKNOWN) => (Some(Status::Queued), Some(true)),
+        Some(word) => (Some(status(word)?), Some(false)),
+    };
     let filter = MessageFilter {
         provider: asked.provider,
         status,
+        unclear,
     };
     let after = cursor(asked.cursor.as_deref())?;
     let page = api
@@ -142,11 +156,10 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Message>, Problem> {
     let id = message_id(&id)?;
-    if let Some(known) = api.store.message(caller.tenant, id).await? {
-        return Ok(Json(known.into()));
+    match find(&api, caller.tenant, id).await?.ok_or_else(unknown)? {
+        Known::Stored(message) => Ok(Json((*message).into())),
+        Known::Waiting(waiting) => Ok(Json((*waiting).into())),
     }
-    let waiting = find_waiting(&api, caller.tenant.0, id).await?;
-    waiting.map(|waiting| Json(waiting.into())).ok_or_else(unknown)
 }
 
 pub(super) fn message_id(text: &str) -> Result<MessageId, Problem> {
@@ -230,7 +243,7 @@ impl From<Waiting> for Message {
 /// The status's word; a message of which nobody knows whether it went has one of its own.
 const fn shown(status: Status, last_attempt: Option<AttemptState>) -> &'static str {
     match (status, last_attempt) {
-        (Status::Queued, Some(AttemptState::Unclear)) => "unknown",
+        (Status::Queued, Some(AttemptState::Unclear)) => UNKNOWN,
         (status, _) => status.as_str(),
     }
 }

@@ -140,7 +140,7 @@ fn sending(
     hops: Vec<Hop>,
     key_id: &str,
 ) -> Result<Sending, Problem> {
-    let id = MessageId::of_request(caller.tenant, &format!("otp/{}", challenge.id));
+    let id = MessageId::of_ours(caller.tenant, &format!("otp/{}", challenge.id));
     let message = OutgoingRecord {
         id,
         fingerprint: domain::Fingerprint(Sha256::digest(challenge.id.0).into()),
@@ -165,6 +165,7 @@ fn sending(
         },
         hops,
         hop: 0,
+        confirms: false,
     })
 }
 

@@ -1,5 +1,6 @@
 //! Refusals by role, for the audit log. The first one of a caller for an act is written down at once, those that follow
-//! within a minute as one entry with their number: whoever asks ten thousand times a second writes two rows a minute.
+//! within a minute as one entry with their number: whoever asks ten thousand times a second writes two rows a minute, by
+//! each thread of `web`. What is still counted when the process ends is lost.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use store::{AuditEntry, AuditFilter, Cursor, NewAuditEntry, Store};
 
 use super::answer::{Answer, or_dash, table};
-use super::pages;
+use super::{pages, who};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::{moment, rfc3339};
@@ -104,25 +104,39 @@ async fn export(store: &Store, which: &Which) -> anyhow::Result<Answer> {
     }
 }
 
-/// Writes down what somebody at the command line is about to do with dead letters: before it is done, so that nothing is done
-/// that stands nowhere.
-pub(super) async fn about_to(
-    store: &Store,
-    author: &Author,
-    action: AuditAction,
-    target: Option<String>,
-    after: Option<Value>,
-) -> anyhow::Result<()> {
-    let entry = NewAuditEntry {
-        tenant: None,
-        author: author.clone(),
-        action,
-        target,
-        before: None,
-        after,
-    };
-    let written = store.write_audit(&[entry], Utc::now()).await;
-    written.context("nothing was done, because it could not be written into the audit log")
+/// What somebody at the command line does with dead letters is written down through it.
+pub(super) struct Log {
+    store: Store,
+    author: Author,
+}
+
+impl Log {
+    /// The log, and who writes into it.
+    pub(super) async fn of(by: Option<String>, settings: &Settings) -> anyhow::Result<Self> {
+        Ok(Self {
+            store: connect::store(settings).await?,
+            author: who::author(by)?,
+        })
+    }
+
+    /// Writes down what they are about to do: before it is done, so that nothing is done that stands nowhere.
+    pub(super) async fn about_to(
+        &self,
+        action: AuditAction,
+        target: Option<String>,
+        after: Option<Value>,
+    ) -> anyhow::Result<()> {
+        let entry = NewAuditEntry {
+            tenant: None,
+            author: self.author.clone(),
+            action,
+            target,
+            before: None,
+            after,
+        };
+        let written = self.store.write_audit(&[entry], Utc::now()).await;
+        written.context("nothing was done, because it could not be written into the audit log")
+    }
 }
 
 fn to_json(entry: &AuditEntry) -> Value {

@@ -9,8 +9,8 @@ use store::{BulkAction, FailedLetter, OpenLetters, Store};
 use uuid::Uuid;
 
 use super::answer::{Answer, table};
-use super::audit::about_to;
-use super::{many, pages, pause, who};
+use super::audit::Log;
+use super::{many, pages, pause};
 use crate::config::Settings;
 use crate::connect;
 
@@ -71,18 +71,18 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             show(&store, &*backend, id, cursor, limit).await
         }
         Command::Pause { id, by } => {
-            let by = noted(&store, id, "pause", by).await?;
+            let by = noted(id, "pause", by, settings).await?;
             let steered = store.pause_bulk_action(id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
         Command::Resume { id, by } => {
-            let by = noted(&store, id, "resume", by).await?;
+            let by = noted(id, "resume", by, settings).await?;
             let queue = Client::new(connect::queue(settings).await?, settings.keyring.clone(), Clock::System);
             let steered = ::jobs::bulk::resume(&store, &queue, id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
         Command::Cancel { id, by } => {
-            let by = noted(&store, id, "cancel", by).await?;
+            let by = noted(id, "cancel", by, settings).await?;
             let steered = store.cancel_bulk_action(id, &by, Utc::now()).await?;
             steered_to(&store, id, steered).await
         }
@@ -90,11 +90,12 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
 }
 
 /// Writes down that somebody steers an action; answers who.
-async fn noted(store: &Store, id: BulkActionId, how: &str, by: Option<String>) -> anyhow::Result<String> {
+async fn noted(id: BulkActionId, how: &str, by: Option<String>, settings: &Settings) -> anyhow::Result<String> {
     let by = by.unwrap_or_else(pause::whoever);
-    let author = who::author(Some(by.clone()))?;
-    let (target, what) = (Some(id.to_string()), Some(json!({ "steer": how })));
-    about_to(store, &author, AuditAction::DeadLettersActedOn, target, what).await?;
+    let log = Log::of(Some(by.clone()), settings).await?;
+    let what = json!({ "steer": how });
+    log.about_to(AuditAction::DeadLettersActedOn, Some(id.to_string()), Some(what))
+        .await?;
     Ok(by)
 }
 

@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 
 use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
-use super::audit::about_to;
+use super::audit::Log;
 use super::many::{self, How};
-use super::{history, jobs, pages, pause, who};
+use super::{history, jobs, pages, pause};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -51,9 +51,8 @@ pub(super) enum Command {
     Show {
         /// The job's id.
         id: JobId,
-        /// Show addresses, texts and links in clear.
-        #[arg(long)]
-        reveal: bool,
+        #[command(flatten)]
+        how: jobs::Shown,
     },
     /// Run dead letters again, with all their attempts: some by id, at once, or all that match, by a bulk action.
     ///
@@ -104,6 +103,9 @@ pub(super) enum Command {
         /// Print addresses, texts and links in clear: needed only where the keys are other ones.
         #[arg(long)]
         reveal: bool,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Take in dead letters that were exported. Those that are known already stay as they are.
     ///
@@ -111,6 +113,9 @@ pub(super) enum Command {
     Import {
         /// The file; `-` reads from standard input.
         file: PathBuf,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
@@ -134,7 +139,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     let backend = connect::queue(settings).await?;
     match command {
         Command::List { which, limit, cursor } => {
-            let page = pages::dead(&*backend, &which.filter(), which.text.as_deref(), limit, cursor).await?;
+            let page = pages::dead(&*backend, &which.filter(), limit, cursor).await?;
             let items: Vec<_> = page.items.iter().map(item).collect();
             let rows: Vec<_> = page.items.iter().map(row).collect();
             let words = table(["ID", "KIND", "QUEUE", "TENANT", "REASON", "ATTEMPTS", "DIED"], &rows);
@@ -145,24 +150,12 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             ))
         }
         Command::Groups { which } => {
-            let mut groups = backend.dead_groups(&which.filter()).await?;
-            groups.retain(|group| which.has_text(group));
+            let groups = backend.dead_groups(&which.filter()).await?;
             Ok(show_groups(&groups))
         }
-        Command::Show { id, reveal } => {
-            let kept = find(&*backend, id).await?;
-            if reveal {
-                let (store, author) = (connect::store(settings).await?, who::author(None)?);
-                about_to(
-                    &store,
-                    &author,
-                    AuditAction::DeadLetterShown,
-                    Some(id.to_string()),
-                    None,
-                )
-                .await?;
-            }
-            let shown = jobs::show(item(&kept), &kept, &settings.keyring, reveal);
+        Command::Show { id, how } => {
+            let (kept, reveal) = (find(&*backend, id).await?, how.reveal);
+            let shown = jobs::show_to(how, item(&kept), &kept, settings).await?;
             Ok(history::with(shown, &kept, reveal, settings).await)
         }
         Command::Retry { these, canary } if these.ids.is_empty() => {
@@ -173,20 +166,20 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Retry { these, .. } => {
             let now = Clock::System.now();
-            let (store, author) = (connect::store(settings).await?, who::author(None)?);
+            let log = Log::of(these.how.by, settings).await?;
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                let id = Some(kept.id.to_string());
-                about_to(&store, &author, AuditAction::DeadLetterRetried, id, None).await?;
+                log.about_to(AuditAction::DeadLetterRetried, Some(kept.id.to_string()), None)
+                    .await?;
                 Ok(backend.retry_dead(kept.id, renewed(&kept, now).as_deref(), now).await?)
             })
             .await?;
             Ok(counted("retried", "will run again", done, &missing))
         }
         Command::Delete(these) => {
-            let (store, author) = (connect::store(settings).await?, who::author(None)?);
+            let log = Log::of(these.how.by, settings).await?;
             let (done, missing) = each(&*backend, these.ids, async |kept: Kept| {
-                let id = Some(kept.id.to_string());
-                about_to(&store, &author, AuditAction::DeadLetterDeleted, id, None).await?;
+                log.about_to(AuditAction::DeadLetterDeleted, Some(kept.id.to_string()), None)
+                    .await?;
                 Ok(backend.delete_dead(kept.id).await?)
             })
             .await?;
@@ -203,24 +196,19 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 .read_to_end(&mut new)
                 .with_context(|| format!("{} cannot be read", payload.display()))?;
             let by = by.unwrap_or_else(pause::whoever);
-            let (store, author) = (connect::store(settings).await?, who::author(Some(by.clone()))?);
-            about_to(
-                &store,
-                &author,
-                AuditAction::DeadLetterEdited,
-                Some(id.to_string()),
-                None,
-            )
-            .await?;
             edit::edit(&*backend, id, &new, reveal, by, settings).await
         }
-        Command::Export { which, reveal } => {
-            let (store, author) = (connect::store(settings).await?, who::author(None)?);
+        Command::Export { which, reveal, by } => {
+            let log = Log::of(by, settings).await?;
             let how = json!({ "reveal": reveal });
-            about_to(&store, &author, AuditAction::DeadLettersExported, None, Some(how)).await?;
+            log.about_to(AuditAction::DeadLettersExported, None, Some(how)).await?;
             transfer::export(&*backend, &which, reveal, settings).await
         }
-        Command::Import { file } => transfer::import(&*backend, open(&file)?, settings).await,
+        Command::Import { file, by } => {
+            let (log, file) = (Log::of(by, settings).await?, open(&file)?);
+            log.about_to(AuditAction::DeadLettersImported, None, None).await?;
+            transfer::import(&*backend, file, settings).await
+        }
     }
 }
 

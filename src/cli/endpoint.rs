@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use clap::{Args, Subcommand, ValueEnum};
 use domain::{EndpointId, TenantId};
+use providers::twilio::CALLBACK_RETRIES;
 use providers::vapi::HmacPlan;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
@@ -25,9 +26,13 @@ use crate::time::rfc3339;
 /// How many random bytes a secret of our making has.
 const SECRET_BYTES: usize = 32;
 
-/// What Twilio is to do with a request that was not taken: by itself it gives up after one attempt. It reads this behind
-/// the `#` of a URL and leaves it out of what it signs (Twilio's documentation, "Webhooks: Connection Overrides").
-const TWILIO_RETRIES: &str = "#rc=5&rp=5xx,ct,rt";
+/// What Twilio is given: the printed URL as a whole. Behind the `#` it reads what to do with a request that was not taken, and
+/// neither sends nor signs it (Twilio's documentation, "Webhooks: Connection Overrides").
+const FOR_TWILIO: &str = "
+Enter the whole URL at Twilio, for messages that come in and for status callbacks.
+The address that Twilio posts to and signs ends before the `#`. What stands behind it
+is a setting that Twilio keeps to itself: try again five times, also after an answer of
+5xx or none. Without it, Twilio tries again once, and only if nobody was reached.";
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -205,8 +210,9 @@ fn terms_of(poster: Poster, endpoint: &Endpoint) -> Terms {
 fn shown(settings: &Settings, poster: Poster, endpoint: &Endpoint, secret: &SecretString) -> Answer {
     let url = url(settings, poster, endpoint.id);
     let secret = secret.expose_secret();
+    let note = if poster == Poster::Twilio { FOR_TWILIO } else { "" };
     let words = format!(
-        "Endpoint  {}\nURL       {url}\nSecret    {secret}   (shown only now)",
+        "Endpoint  {}\nURL       {url}\nSecret    {secret}   (shown only now){note}",
         endpoint.id
     );
     let json = json!({
@@ -303,7 +309,7 @@ fn made(poster: Poster) -> Option<String> {
 fn url(settings: &Settings, poster: Poster, id: EndpointId) -> String {
     let address = address(&settings.public_url, poster, id);
     match poster {
-        Poster::Twilio => address + TWILIO_RETRIES,
+        Poster::Twilio => format!("{address}#{CALLBACK_RETRIES}"),
         _ => address,
     }
 }

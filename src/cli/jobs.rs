@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use queue::backend::{Backend, Cancelled, Kept, State};
+use domain::AuditAction;
+use queue::backend::{Backend, Cancelled, Failure, Kept, State};
 use queue::envelope::Envelope;
 use queue::grouping::GroupId;
 use queue::{Clock, JobId, Queue};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::answer::{Answer, or_dash, table, tenant};
+use super::audit::Log;
 use super::pages::{self, Filter};
 use super::{payload, queues};
 use crate::config::Settings;
@@ -29,9 +31,8 @@ pub(super) enum Command {
     Show {
         /// The job's id.
         id: JobId,
-        /// Show addresses, texts and links in clear.
-        #[arg(long)]
-        reveal: bool,
+        #[command(flatten)]
+        how: Shown,
     },
     /// Cancel a job. One that waits never starts; one that runs is stopped within a few seconds.
     Cancel {
@@ -43,6 +44,18 @@ pub(super) enum Command {
         /// The job's id.
         id: JobId,
     },
+}
+
+/// How a payload is shown.
+#[derive(Args)]
+#[group(skip)]
+pub(super) struct Shown {
+    /// Show addresses, texts and links in clear.
+    #[arg(long)]
+    pub(super) reveal: bool,
+    /// Who asks; what was shown in clear is kept in the audit log.
+    #[arg(long)]
+    by: Option<String>,
 }
 
 #[derive(Args)]
@@ -87,9 +100,9 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 words + &more,
             ))
         }
-        Command::Show { id, reveal } => {
+        Command::Show { id, how } => {
             let kept = find(&*backend, id).await?;
-            Ok(show(to_json(&kept), &kept, &settings.keyring, reveal))
+            show_to(how, to_json(&kept), &kept, settings).await
         }
         Command::Cancel { id } => {
             let outcome = backend.cancel(id, Clock::System.now()).await?;
@@ -118,14 +131,20 @@ async fn why(backend: &dyn Backend, id: JobId) -> anyhow::Result<Answer> {
     Ok(Answer::new(why.to_json(&id.to_string()), why.words()).failed_if(unknown))
 }
 
+/// Shows a job to somebody; in clear only once it is written down that they saw it.
+pub(super) async fn show_to(how: Shown, json: Value, kept: &Kept, settings: &Settings) -> anyhow::Result<Answer> {
+    if how.reveal {
+        let log = Log::of(how.by, settings).await?;
+        log.about_to(AuditAction::PayloadShown, Some(kept.id.to_string()), None)
+            .await?;
+    }
+    Ok(show(json, kept, &settings.keyring, how.reveal))
+}
+
 /// A job with its payload and its failed attempts.
 pub(super) fn show(mut json: Value, kept: &Kept, keyring: &Keyring, reveal: bool) -> Answer {
     let payload = payload::open(kept, keyring, reveal);
-    let errors: Vec<_> = kept
-        .errors
-        .iter()
-        .map(|failure| json!({ "attempt": failure.attempt, "at": rfc3339(failure.at), "error": failure.error }))
-        .collect();
+    let errors: Vec<_> = kept.errors.iter().map(attempt).collect();
     let mut words = String::new();
     for (name, value) in json.as_object().into_iter().flatten() {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -147,9 +166,34 @@ pub(super) fn show(mut json: Value, kept: &Kept, keyring: &Keyring, reveal: bool
     } else {
         table(["ATTEMPT", "AT", "ERROR"], &rows)
     };
+    kept.errors.iter().for_each(|failure| words += &call(failure));
     json["payload"] = payload;
     json["errors"] = errors.into();
     Answer::new(json, words)
+}
+
+/// A failed attempt as programs see it, with the call that went wrong if it made one.
+fn attempt(failure: &Failure) -> Value {
+    let mut json = json!({ "attempt": failure.attempt, "at": rfc3339(failure.at), "error": failure.error });
+    if let Some(excerpt) = &failure.excerpt {
+        json["request"] = excerpt.request.clone().into();
+        json["response"] = excerpt.response.clone().into();
+    }
+    json
+}
+
+/// The call of an attempt that made one.
+fn call(failure: &Failure) -> String {
+    let Some(excerpt) = &failure.excerpt else {
+        return String::new();
+    };
+    let request = excerpt.request.as_deref().unwrap_or("(not told)");
+    let response = excerpt.response.as_deref().unwrap_or("(no answer)");
+    let response = response.replace('\n', "\n    ");
+    format!(
+        "\nAttempt {} asked\n    {request}\nand was answered\n    {response}\n",
+        failure.attempt
+    )
 }
 
 /// A job as programs see it.

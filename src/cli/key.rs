@@ -1,9 +1,9 @@
 //! `relais key`.
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::Subcommand;
-use domain::{ApiKeyId, Role, TenantId};
+use domain::{ApiKeyId, Role, TenantId, api_key};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use store::{ApiKey, ApiKeyRequest, Store};
@@ -15,7 +15,8 @@ use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
 
-const NAME_CHARACTERS_MAX: usize = 100;
+/// Keys that are read at once.
+const READ_AT_ONCE: u32 = 500;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -45,8 +46,8 @@ pub(super) enum Command {
     Rotate {
         /// The key's id, as `relais key list` shows it.
         id: ApiKeyId,
-        /// For how many hours the key before stays good.
-        #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u16).range(0..=720))]
+        /// For how many hours the key before stays good, 720 at most.
+        #[arg(long, value_name = "HOURS", default_value_t = 24)]
         overlap: u16,
         /// Who asks; kept in the audit log.
         #[arg(long)]
@@ -79,9 +80,12 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             by,
         } => {
             let now = Utc::now();
+            if let Some(name) = &name {
+                api_key::check_name(name)?;
+            }
             let request = ApiKeyRequest {
                 role,
-                name: name.map(checked_name).transpose()?,
+                name,
                 expires_at: days.map(|days| now + TimeDelta::days(days.into())),
             };
             let new = store.create_api_key(tenant, request, &who::author(by)?, now).await;
@@ -97,10 +101,11 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         Command::Rotate { id, overlap, by } => {
             let key = find(&store, id).await?;
             let overlap = TimeDelta::hours(overlap.into());
+            api_key::check_overlap(overlap)?;
             let new = store
                 .rotate_api_key(key.tenant, id, overlap, &who::author(by)?, Utc::now())
                 .await?;
-            let new = new.with_context(|| format!("the key {id} has expired, or was revoked"))?;
+            let new = new.with_context(|| format!("the key {id} has expired, was revoked, or was rotated already"))?;
             let (new_id, clear) = (new.key.id, new.clear.expose_secret());
             let words = format!(
                 "Key      {new_id}   ({})\nAPI key  {clear}   (shown only now)",
@@ -122,18 +127,8 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     }
 }
 
-fn checked_name(name: String) -> anyhow::Result<String> {
-    let characters = name.chars().count();
-    ensure!(
-        (1..=NAME_CHARACTERS_MAX).contains(&characters),
-        "a name has 1 to {NAME_CHARACTERS_MAX} characters"
-    );
-    Ok(name)
-}
-
 async fn find(store: &Store, id: ApiKeyId) -> anyhow::Result<ApiKey> {
-    let keys = keys(store, None).await?;
-    let key = keys.into_iter().find(|key| key.id == id);
+    let key = store.any_api_key(id).await?;
     key.with_context(|| format!("there is no key {id}"))
 }
 
@@ -144,7 +139,15 @@ async fn keys(store: &Store, tenant: Option<TenantId>) -> anyhow::Result<Vec<Api
     };
     let mut keys = Vec::new();
     for tenant in tenants {
-        keys.extend(store.api_keys(tenant).await?);
+        let mut cursor = None;
+        loop {
+            let page = store.api_keys(tenant, cursor, READ_AT_ONCE).await?;
+            keys.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
     }
     Ok(keys)
 }

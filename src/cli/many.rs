@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use store::{BulkAction, Store};
 
 use super::answer::{Answer, table};
-use super::audit::about_to;
-use super::{bulk as shown, pause, who};
+use super::audit::Log;
+use super::{bulk as shown, pause};
 use crate::config::Settings;
 use crate::connect;
 
@@ -36,9 +36,9 @@ pub(super) struct How {
     /// Return when the action has ended; progress is printed on standard error. Exit status 1 if one failed.
     #[arg(long, requires = "yes")]
     wait: bool,
-    /// Who asks; shown with the action.
-    #[arg(long, conflicts_with = "ids")]
-    by: Option<String>,
+    /// Who asks; shown with the action, and kept in the audit log.
+    #[arg(long)]
+    pub(super) by: Option<String>,
 }
 
 /// Counts, or begins an action.
@@ -59,14 +59,8 @@ pub(super) async fn run(
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
     let by = how.by.unwrap_or_else(pause::whoever);
     let what = json!({ "act": act, "canary": canary, "rate": how.rate });
-    about_to(
-        &store,
-        &who::author(Some(by.clone()))?,
-        AuditAction::DeadLettersActedOn,
-        None,
-        Some(what),
-    )
-    .await?;
+    let log = Log::of(Some(by.clone()), settings).await?;
+    log.about_to(AuditAction::DeadLettersActedOn, None, Some(what)).await?;
     let asked = Asked {
         act,
         selection,

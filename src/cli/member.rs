@@ -3,7 +3,7 @@
 use anyhow::bail;
 use chrono::Utc;
 use clap::Subcommand;
-use domain::{EmailAddress, Language, Notify, PersonalText, Role, TenantId, UserId};
+use domain::{EmailAddress, Language, Notify, Role, TenantId, UserId, member};
 use serde_json::{Value, json};
 use store::{Member, MemberChange, MemberChanged, NewMember, StoreError};
 
@@ -114,7 +114,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let new = NewMember {
                 email: EmailAddress::parse(&email)?,
                 role,
-                name: name.map(PersonalText::new),
+                name: name.map(member::name).transpose()?,
                 notify: Notify::Email,
                 language,
             };

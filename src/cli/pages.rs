@@ -5,8 +5,9 @@ use queue::backend::{BATCH_MAX, Backend, DeadFilter, Kept, ListRequest, Page, Qu
 use queue::envelope::Envelope;
 use uuid::Uuid;
 
-/// So many dead letters are looked at for a text before a list ends with what was found; it says where to go on.
-const LOOKED_MAX: usize = 50_000;
+/// So many pages of dead letters are looked for by text, if they come short, before a list ends with what was found; it says
+/// where to go on.
+const LOOKS_MAX: usize = 50;
 
 /// Which live jobs are meant. What is not said does not matter.
 #[derive(Clone, Debug, Default)]
@@ -45,34 +46,17 @@ pub(super) async fn live(
     fill(limit, cursor, usize::MAX, read).await
 }
 
-/// A page of dead letters whose last error has the text, in capitals or not.
+/// A page of dead letters.
 pub(super) async fn dead(
     backend: &dyn Backend,
     filter: &DeadFilter,
-    text: Option<&str>,
     limit: usize,
     cursor: Option<String>,
 ) -> anyhow::Result<Page> {
-    let text = text.map(str::to_lowercase);
-    let has_text = |kept: &Kept| {
-        let error = || kept.errors.last().map(|failure| failure.error.to_lowercase());
-        text.as_ref()
-            .is_none_or(|text| error().is_some_and(|error| error.contains(text)))
-    };
     let read = async |cursor: Option<String>, room: usize| {
-        // Among many letters one with the text may be rare; but no page may have more than there is room for.
-        for limit in [if text.is_some() { BATCH_MAX } else { room }, room] {
-            let mut page = backend
-                .list_dead(filter, cursor.as_deref(), limit.min(BATCH_MAX))
-                .await?;
-            page.items.retain(has_text);
-            if page.items.len() <= room {
-                return Ok(page);
-            }
-        }
-        unreachable!("a page has at most as many as were asked for")
+        backend.list_dead(filter, cursor.as_deref(), room.min(BATCH_MAX)).await
     };
-    let looks = text.as_ref().map_or(usize::MAX, |_| LOOKED_MAX / BATCH_MAX);
+    let looks = filter.text.as_ref().map_or(usize::MAX, |_| LOOKS_MAX);
     fill(limit, cursor, looks, read).await
 }
 

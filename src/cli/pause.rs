@@ -76,5 +76,6 @@ pub(super) async fn start(backend: &dyn Backend, scope: Scope) -> anyhow::Result
 
 /// Who asks, when nobody says.
 pub(super) fn whoever() -> String {
-    std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned())
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+    user.unwrap_or_else(|| "somebody".to_owned())
 }

@@ -23,7 +23,7 @@ pub(super) enum Command {
         /// email, sms or whatsapp.
         #[arg(long)]
         channel: Channel,
-        /// The credentials, in order, comma separated; empty for none.
+        /// The credentials, in order, comma separated; without it, by none.
         #[arg(long, value_name = "ID,ID", value_delimiter = ',')]
         to: Vec<CredentialId>,
     },

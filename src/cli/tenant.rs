@@ -6,7 +6,8 @@ use anyhow::{Context as _, ensure};
 use chrono::Utc;
 use clap::{Args, Subcommand};
 use domain::interaction::reminder::DIGEST_OVER_MAX;
-use domain::{Language, PersonalText, QuietError, QuietHours, Role, TenantId};
+use domain::{Channel, Language, PersonalText, QuietError, QuietHours, Role, TenantId};
+use jobs::sending::check_sender;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
@@ -71,7 +72,7 @@ pub(super) struct Set {
     /// Whether opens and clicks of its mail are followed.
     #[arg(long, value_name = "BOOL")]
     tracking: Option<bool>,
-    /// Whom its mail comes from: an address or `Name <address>`.
+    /// Whom its mail comes from: an address or `Name <address>`; empty for nobody in particular.
     #[arg(long, value_name = "TEXT")]
     from_email: Option<String>,
     /// Whom its text messages come from: a number or a messaging service.
@@ -82,33 +83,51 @@ pub(super) struct Set {
     from_whatsapp: Option<String>,
 }
 
+/// Has a tenant's days and quiet hours go by another clock.
+fn move_to(zone: &str, settings: &mut store::Settings) -> Result<(), QuietError> {
+    let zone = zone.parse().map_err(|_| QuietError::Zone)?;
+    settings.time_zone = Some(zone);
+    settings.quiet_hours = settings.quiet_hours.map(|hours| hours.in_zone(zone));
+    Ok(())
+}
+
+/// The quiet hours of this span, by the tenant's clock.
+fn quiet_hours(span: &str, settings: &store::Settings) -> anyhow::Result<Option<QuietHours>> {
+    if span == "none" {
+        return Ok(None);
+    }
+    let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
+    let hours = QuietHours::parse(from.trim(), to.trim(), settings.zone().name())?;
+    Ok(Some(hours))
+}
+
 async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
     let mut settings = store.settings(set.tenant).await?;
     if let Some(zone) = &set.time_zone {
-        let zone = zone.parse().map_err(|_| QuietError::Zone)?;
-        settings.time_zone = Some(zone);
-        settings.quiet_hours = settings.quiet_hours.map(|hours| hours.in_zone(zone));
+        move_to(zone, &mut settings)?;
+    }
+    if let Some(span) = &set.quiet_hours {
+        settings.quiet_hours = quiet_hours(span, &settings)?;
     }
     settings.digest_over = set.digest_over.unwrap_or(settings.digest_over);
-    match set.quiet_hours.as_deref() {
-        None => {}
-        Some("none") => settings.quiet_hours = None,
-        Some(span) => {
-            let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
-            settings.quiet_hours = Some(QuietHours::parse(from.trim(), to.trim(), settings.zone().name())?);
-        }
-    }
     settings.language = set.language.unwrap_or(settings.language);
     settings.tracking = set.tracking.unwrap_or(settings.tracking);
     let senders = &mut settings.senders;
-    for (sender, given) in [
-        (&mut senders.email, set.from_email),
-        (&mut senders.sms, set.from_sms),
-        (&mut senders.whatsapp, set.from_whatsapp),
+    for (channel, option, sender, given) in [
+        (Channel::Email, "--from-email", &mut senders.email, set.from_email),
+        (Channel::Sms, "--from-sms", &mut senders.sms, set.from_sms),
+        (
+            Channel::Whatsapp,
+            "--from-whatsapp",
+            &mut senders.whatsapp,
+            set.from_whatsapp,
+        ),
     ] {
-        if let Some(given) = given {
-            *sender = (!given.is_empty()).then(|| PersonalText::new(given));
+        let Some(given) = given else { continue };
+        if !given.is_empty() {
+            check_sender(channel, &given).map_err(|error| anyhow::anyhow!("{option} cannot be used: {error}"))?;
         }
+        *sender = (!given.is_empty()).then(|| PersonalText::new(given));
     }
     let kept = store.set_settings(set.tenant, &settings, Utc::now()).await;
     kept.map_err(|error| unknown_tenant(error, set.tenant))?;
@@ -169,5 +188,41 @@ pub(super) fn unknown_tenant(error: store::StoreError, tenant: TenantId) -> anyh
     match error {
         store::StoreError::Missing => anyhow::anyhow!("there is no tenant {tenant}; `relais tenant list` shows all"),
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn paris() -> store::Settings {
+        store::Settings {
+            quiet_hours: Some(QuietHours::parse("21:00", "08:00", "Europe/Paris").unwrap()),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn quiet_hours_keep_the_clock_and_a_clock_keeps_the_quiet_hours() {
+        let check = |settings: &store::Settings, span, expected: Option<(&str, &str, &str)>| {
+            let expected = expected.map(|(from, to, zone)| QuietHours::parse(from, to, zone).unwrap());
+            assert_eq!(quiet_hours(span, settings).unwrap(), expected);
+        };
+        check(&paris(), "20:00-09:00", Some(("20:00", "09:00", "Europe/Paris")));
+        check(&paris(), "none", None);
+        check(&Default::default(), "20:00 - 09:00", Some(("20:00", "09:00", "UTC")));
+        assert!(quiet_hours("20:00", &paris()).is_err());
+
+        let mut madrid = paris();
+        move_to("Europe/Madrid", &mut madrid).unwrap();
+        assert_eq!(
+            madrid.quiet_hours,
+            Some(QuietHours::parse("21:00", "08:00", "Europe/Madrid").unwrap())
+        );
+        check(&madrid, "22:00-07:00", Some(("22:00", "07:00", "Europe/Madrid")));
+        madrid.quiet_hours = None;
+        assert_eq!(madrid.zone().name(), "Europe/Madrid", "days stay by that clock");
+        assert_eq!(move_to("Mars/X", &mut madrid), Err(QuietError::Zone));
     }
 }

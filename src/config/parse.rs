@@ -140,6 +140,10 @@ pub(super) fn shutdown_grace(text: &str) -> Result<Duration, String> {
     span(text, Duration::ZERO..=SPAN_MAX)
 }
 
+pub(super) fn queue_timeout(text: &str) -> Result<Duration, String> {
+    span(text, Duration::from_millis(100)..=Duration::from_secs(60))
+}
+
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "json" => Ok(LogFormat::Json),

@@ -151,6 +151,13 @@ pub const TABLE: &[Setting] = &[
         "use 0s to 10m, for example `25s`",
     ),
     setting(
+        "QUEUE_TIMEOUT",
+        "queue-timeout",
+        Fallback::Is("1400ms"),
+        "How long a call to the queue may take. What is not surely kept by then is answered 503, to be sent again.",
+        "use 100ms to 1m, less than senders wait for their answer, for example `1400ms`",
+    ),
+    setting(
         "WEB_THREADS",
         "web-threads",
         Fallback::From("one per core; 1 on SQLite"),

@@ -83,6 +83,7 @@ pub(super) fn stand_ins(simulator: &Simulator) -> anyhow::Result<StandIns> {
         sendgrid: at("sendgrid")?,
         resend: at("resend")?,
         green_api: at("green-api")?,
+        files: None,
     })
 }
 

@@ -14,6 +14,7 @@
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use jobs::House;
 use providers::{Event, News};
 use queue::Receipt;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use uuid::Uuid;
 
 use super::endpoints::Known;
 use super::poster::Poster;
-use super::replies::{self, House};
+use super::replies;
 
 /// Spoken to whoever calls, or told to the model.
 const UNDECIDED: &str = "This is not possible at the moment.";
@@ -82,7 +83,7 @@ impl Answer {
 fn to_twilio(event: &Event, house: Option<&House>) -> Answer {
     match event.news {
         News::Report(_) | News::Call(_) => Answer::Nothing,
-        _ => Answer::Twiml(house.and_then(|house| house.reply(event))),
+        _ => Answer::Twiml(house.and_then(|house| replies::reply(house, event))),
     }
 }
 

@@ -43,6 +43,21 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Problem> {
         })
 }
 
+/// Receives a body for nobody, as long as it would have been received for somebody. None of it is kept.
+pub(super) async fn throw_away(body: Body) {
+    let all = async {
+        let (mut chunks, mut length) = (body.into_data_stream(), 0);
+        while let Some(Ok(chunk)) = chunks.next().await {
+            length += chunk.len();
+            if length > THROWN_AWAY_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // One that comes too slowly is refused as it would be otherwise.
+    drop(tokio::time::timeout(BODY_WITHIN, all).await);
+}
+
 impl Types {
     /// Refuses what is said to be of another type.
     ///

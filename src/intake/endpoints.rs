@@ -8,13 +8,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use domain::{EndpointId, TenantId};
+use jobs::House;
 use store::{Store, StoreError};
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::check::Check;
 use super::poster::Poster;
-use super::replies::House;
 
 /// How long an endpoint is used without asking again.
 const FRESH_FOR: Duration = Duration::from_secs(10);

@@ -111,11 +111,15 @@ async fn accept(
     body: Body,
     correlation: Uuid,
 ) -> Result<Taken, Problem> {
-    let known = find(intake, provider, endpoint, head).await;
-    // The body is read in any case: a client that is still sending would not see an early answer.
-    let body = body::read(body).await;
-    let known = known?;
-    let body = body?;
+    let known = match find(intake, provider, endpoint, head).await {
+        Ok(known) => known,
+        Err(problem) => {
+            // A client that is still sending would not see an early answer.
+            body::throw_away(body).await;
+            return Err(problem);
+        }
+    };
+    let body = body::read(body).await?;
     types(known.poster).check(&head.headers)?;
     match &known.check {
         Check::Email(verifier) => {

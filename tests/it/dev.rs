@@ -36,7 +36,9 @@ impl Dev {
         command
             .current_dir(home.path())
             .env_clear()
-            .env("PORT", port.to_string());
+            .env("PORT", port.to_string())
+            // A disk that stands still is no fault.
+            .env("QUEUE_TIMEOUT", "30s");
         let program = Program::start(&mut command);
         program.wait_for("Ctrl-C ends it").await;
         let http = Client::builder().no_proxy().timeout(LIMIT).build().unwrap();

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod app;
+mod attachments;
+mod audit;
 mod bulk;
 mod cli;
 mod clock;
@@ -9,11 +11,14 @@ mod crash;
 mod dead_letters;
 mod dev;
 mod documents;
+mod excerpts;
 mod frozen;
 #[cfg(feature = "services")]
 mod health;
 mod interactions;
+mod keys;
 mod logs;
+mod members;
 mod once;
 mod one_webhook;
 mod otp;

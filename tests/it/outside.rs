@@ -24,8 +24,10 @@ const SMTP_USER: &str = "desk";
 const SMTP_PASSWORD: &str = "an-invented-password";
 const SENDGRID_KEY: &str = "SG.an-invented-key";
 const RESEND_KEY: &str = "re_an_invented_key";
-const GREEN_INSTANCE: u64 = 7_103_000_001;
+pub(crate) const GREEN_INSTANCE: u64 = 7_103_000_001;
 const GREEN_TOKEN: &str = "an-invented-green-token";
+const RESEND_SECRET: &str = "whsec_YW4taW52ZW50ZWQtd2ViaG9vay1zZWNyZXQ=";
+const GREEN_WEBHOOK_TOKEN: &str = "an-invented-webhook-token";
 
 /// A running installation and the world outside it.
 pub(crate) struct Sending {
@@ -42,6 +44,15 @@ impl Sending {
 
     /// The same, set up further.
     pub(crate) async fn with(combination: Combination, further: impl FnOnce(Setup) -> Setup) -> Self {
+        Self::furnished(combination, None, further).await
+    }
+
+    /// The same; files of mails lie at this URL, whatever server is named.
+    pub(crate) async fn with_files(combination: Combination, files: &str) -> Self {
+        Self::furnished(combination, Some(files), |setup| setup).await
+    }
+
+    async fn furnished(combination: Combination, files: Option<&str>, further: impl FnOnce(Setup) -> Setup) -> Self {
         let accounts = vec![
             Account::Twilio(TwilioAccount::new(SID, TOKEN)),
             Account::Smtp(SmtpAccount::new(SMTP_USER, SMTP_PASSWORD)),
@@ -63,7 +74,7 @@ impl Sending {
         let base = simulator.url();
         let stand_ins = json!({
             "twilio": format!("{base}/twilio"), "sendgrid": format!("{base}/sendgrid"),
-            "resend": format!("{base}/resend"), "green_api": format!("{base}/green-api"),
+            "resend": format!("{base}/resend"), "green_api": format!("{base}/green-api"), "files": files,
         });
         let setup = TestApp::on(combination).with("RELAIS_STAND_INS", stand_ins.to_string());
         let app = further(setup).start().await;
@@ -157,10 +168,14 @@ impl Sending {
 
     /// The same, and Twilio reaches us: with what becomes of messages, and with what telephones write.
     pub(crate) async fn reached(combination: Combination) -> Self {
+        Self::reached_with(combination, None, |setup| setup).await
+    }
+
+    async fn reached_with(combination: Combination, files: Option<&str>, further: impl FnOnce(Setup) -> Setup) -> Self {
         let port = free_port().to_string();
         let public_url = format!("http://127.0.0.1:{port}");
-        let further = |setup: Setup| setup.with("PORT", port).with("PUBLIC_URL", public_url);
-        let mut sending = Self::with(combination, further).await;
+        let further = |setup: Setup| further(setup.with("PORT", port).with("PUBLIC_URL", public_url));
+        let mut sending = Self::furnished(combination, files, further).await;
         let create = |secret| {
             let tenant = &sending.app.tenant;
             let of_twilio = ["endpoint", "create", "--tenant", tenant, "--provider", "twilio"];
@@ -177,6 +192,56 @@ impl Sending {
         let twilio = sending.good("twilio");
         sending.route("sms", &[&twilio]);
         sending
+    }
+
+    /// The same, and everybody else who can tell reaches us too: with what becomes of messages, and Green-API with what
+    /// telephones write. Its processes log all that they have to say.
+    pub(crate) async fn heard(combination: Combination) -> Self {
+        Self::heard_with_files(combination, None).await
+    }
+
+    /// The same; files of mails lie at this URL, whatever server is named.
+    pub(crate) async fn heard_with_files(combination: Combination, files: Option<&str>) -> Self {
+        let sending = Self::reached_with(combination, files, |setup| setup.with("RUST_LOG", "debug")).await;
+        let hears = |provider: &str, secret: &str| {
+            let of_provider = [
+                "endpoint",
+                "create",
+                "--tenant",
+                &sending.app.tenant,
+                "--provider",
+                provider,
+            ];
+            let made = sending.app.relais(&[&of_provider[..], &["--secret", secret]].concat());
+            let id = made["id"].as_str().unwrap();
+            Some(format!("{}/webhooks/{provider}/{id}", sending.app.public_url()))
+        };
+        let mut smtp = SmtpAccount::new(SMTP_USER, SMTP_PASSWORD);
+        smtp.events_url = Some(format!("{}{}", sending.app.public_url(), sending.app.webhook()));
+        smtp.events_secret = sending.app.secret.as_str().into();
+        let mut sendgrid = SendGridAccount::new("sendgrid", SENDGRID_KEY);
+        sendgrid.events_url = hears("sendgrid", &sendgrid.key.public_key());
+        let mut resend = ResendAccount::new("resend", RESEND_KEY);
+        resend.webhook_url = hears("resend", RESEND_SECRET);
+        resend.webhook_secret = RESEND_SECRET.into();
+        let mut green_api = GreenApiAccount::new(GREEN_INSTANCE, GREEN_TOKEN, OURS);
+        green_api.webhook_url = hears("green_api", GREEN_WEBHOOK_TOKEN);
+        green_api.webhook_token = GREEN_WEBHOOK_TOKEN.into();
+        for account in [
+            Account::Smtp(smtp),
+            Account::SendGrid(sendgrid),
+            Account::Resend(resend),
+            Account::GreenApi(green_api),
+        ] {
+            sending.simulator.put_account(account).unwrap();
+        }
+        sending
+    }
+
+    /// Waits until everything was told outside, and all jobs have ended.
+    pub(crate) async fn settle(&self) {
+        self.simulator.settled(LIMIT).await.unwrap();
+        self.app.wait_until_idle().await;
     }
 
     /// The endpoint that Twilio posts to, where it [reaches](Self::reached) us.

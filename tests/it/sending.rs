@@ -206,6 +206,46 @@ async fn a_recipient_who_wants_no_more_gets_no_more(combination: Combination) {
     );
 }
 
+on_every_combination!(whom_the_tenant_suppresses_gets_nothing_until_that_is_lifted);
+
+async fn whom_the_tenant_suppresses_gets_nothing_until_that_is_lifted(combination: Combination) {
+    let sending = Sending::by_twilio(combination).await;
+    let whom = json!({ "channel": "sms", "to": ANA });
+    for added in [true, false] {
+        let answer = sending.post("/v1/suppressions", None, &whom).await;
+        assert_eq!(
+            (answer.status, &answer.body["added"]),
+            (StatusCode::CREATED, &json!(added)),
+            "{answer:?}"
+        );
+    }
+    let list = async |filter: &str| sending.app.ask(&format!("/v1/suppressions{filter}")).await["items"].clone();
+    let all = list("").await;
+    let listed = (&all[0]["channel"], &all[0]["to"], &all[0]["reason"], &all[0]["source"]);
+    assert_eq!(
+        listed,
+        (&json!("sms"), &json!(ANA), &json!("manual"), &json!("api")),
+        "{all}"
+    );
+    assert_eq!(list("?reason=stop").await, json!([]));
+
+    let stopped = sending.send(None, &sms("Hello")).await;
+    sending.wait_for_status(&stopped, &["failed"]).await;
+    assert_eq!(sending.message(&stopped).await["error_code"], "manual");
+    assert!(sending.events(&stopped).await.contains(&"suppressed".to_owned()));
+    assert_eq!(sending.simulator.ledger().effects().len(), 0);
+
+    let lifted = sending.post("/v1/suppressions/lift", None, &whom).await;
+    assert_eq!(
+        lifted.body,
+        json!({ "lifted": ["manual"], "remaining": [] }),
+        "{lifted:?}"
+    );
+    assert_eq!(list("").await, json!([]));
+    sending.send(None, &sms("Hello again")).await;
+    assert_eq!(only(&sending.wait_for_effects(1).await).text.expose(), "Hello again");
+}
+
 on_every_combination!(mail_and_whatsapp_go_by_every_provider_that_carries_them);
 
 async fn mail_and_whatsapp_go_by_every_provider_that_carries_them(combination: Combination) {
@@ -258,6 +298,17 @@ async fn a_mail_that_may_have_gone_waits_for_a_person_who_sends_it_again(combina
         .wait_until("it waits for a person", async || sending.app.queues().dead == 1)
         .await;
     assert_eq!(sending.message(&id).await["status"], "unknown");
+    for (status, expected) in [("unknown", json!([id])), ("queued", json!([]))] {
+        let listed = sending.app.ask(&format!("/v1/messages?status={status}")).await;
+        let ids: Value = listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| &item["id"])
+            .cloned()
+            .collect();
+        assert_eq!(ids, expected, "{status}");
+    }
     assert_eq!(
         sending.simulator.ledger().effects().len(),
         1,
@@ -265,6 +316,14 @@ async fn a_mail_that_may_have_gone_waits_for_a_person_who_sends_it_again(combina
     );
 
     let dead = sending.app.relais(&["dead", "list"]);
+    sending.app.worker(0).wait_for("Job is dead.").await;
+    let output = sending.app.worker(0).output();
+    let line = output.lines().find(|line| line.contains("Job is dead.")).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(
+        (&line["job.id"], &line["tenant"]),
+        (&dead["items"][0]["id"], &json!(sending.app.tenant))
+    );
     sending
         .app
         .relais(&["dead", "retry", dead["items"][0]["id"].as_str().unwrap()]);
@@ -366,8 +425,20 @@ async fn a_template_is_written_in_versions_and_languages_and_rendered_strictly(c
     assert_eq!(shown.body["text"], "Salut Ana", "{shown:?}");
     let missing = sending.post(preview, None, &json!({ "language": "fr" })).await;
     assert_eq!(missing.body["code"], "variable_missing", "{missing:?}");
-    let body = json!({ "channel": "sms", "to": ANA, "language": "fr", "template": { "name": "greeting", "version": 1 },
-        "variables": { "name": "Ana" } });
+    let mut body = json!({ "channel": "sms", "to": ANA, "language": "fr", "template": { "name": "greeting", "version": 1 },
+        "variables": { "nam": "Ana" } });
+    let missing = sending.post("/v1/messages", None, &body).await;
+    let told = (missing.status, &missing.body["code"]);
+    assert_eq!(
+        told,
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("variable_missing")),
+        "{missing:?}"
+    );
+    assert!(
+        missing.body["detail"].as_str().unwrap().contains("`name`"),
+        "{missing:?}"
+    );
+    body["variables"] = json!({ "name": "Ana" });
     let id = sending.send(None, &body).await;
     assert_eq!(only(&sending.wait_for_effects(1).await).text.expose(), "Bonjour Ana");
     assert_eq!(sending.message(&id).await["template"], "greeting/1");

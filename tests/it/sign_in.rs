@@ -1,7 +1,14 @@
 //! Coming in by a link in a mail, and what it is worth afterwards.
 
+use chrono::{TimeDelta, Utc};
+use domain::sign_in::LINK_LIFETIME;
+use domain::{EmailAddress, SignInLinkId, TenantId, Token, TokenKind};
+use jobs::SendEmail;
+use jobs::sending::links::{Link, letter, token_keys};
+use queue::Origin;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::app::{Answer, Combination, TestApp, answer, on_every_combination};
 use crate::outside::Sending;
@@ -47,6 +54,80 @@ async fn link(sending: &Sending, mails_before: usize) -> String {
     token_in(mail.text.expose())
 }
 
+/// A genuine link of Ben's that was asked for too long ago.
+async fn expired(app: &TestApp) -> String {
+    let ben = EmailAddress::parse("ben@example.com").unwrap();
+    let long_ago = Utc::now() - LINK_LIFETIME - TimeDelta::seconds(1);
+    let store = app.store().await;
+    let made = store.make_sign_in_links(&ben, None, Uuid::new_v4(), long_ago).await;
+    let [link] = &made.unwrap()[..] else {
+        panic!("Ben works for one tenant")
+    };
+    let token = Token {
+        kind: TokenKind::SignIn,
+        tenant: link.tenant,
+        id: link.id.0,
+        generation: 0,
+        expires_at: link.expires_at,
+    };
+    let keys = token_keys(app.client().keyring());
+    token.sign(&keys[0]).expose().to_owned()
+}
+
+on_every_combination!(a_link_that_two_processes_are_given_at_once_lets_in_once);
+
+async fn a_link_that_two_processes_are_given_at_once_lets_in_once(combination: Combination) {
+    let sending = with_ben(combination).await;
+    let (app, other) = (&sending.app, sending.app.start_web().await);
+    let token = link(&sending, 0).await;
+    let body = json!({ "token": token });
+    let asks = (0..20).map(|number| {
+        let path = "/v1/sign-in/redeem";
+        let request = match number % 2 {
+            0 => app.ask_with(Method::POST, path),
+            _ => app.ask_other(&other, Method::POST, path),
+        };
+        answer(request.json(&body))
+    });
+    let answers = futures_util::future::join_all(asks).await;
+    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(StatusCode::OK), count(StatusCode::GONE)), (1, 19), "{answers:?}");
+    let refused: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status == StatusCode::GONE)
+        .collect();
+    assert!(refused.iter().all(|answer| answer.body == refused[0].body));
+    let let_in = answers.iter().find(|answer| answer.status == StatusCode::OK).unwrap();
+    let session = let_in.body["token"].as_str().unwrap();
+    let me = app.ask_other(&other, Method::GET, "/v1/me").bearer_auth(session);
+    assert_eq!(answer(me).await.status, StatusCode::OK, "in at both");
+    let signed_in = app.ask("/v1/audit?action=signed_in").await;
+    assert_eq!(signed_in["items"].as_array().unwrap().len(), 1, "{signed_in}");
+}
+
+on_every_combination!(a_link_that_expired_before_its_mail_could_leave_is_not_sent);
+
+async fn a_link_that_expired_before_its_mail_could_leave_is_not_sent(combination: Combination) {
+    let sending = with_ben(combination).await;
+    let app = &sending.app;
+    let tenant: TenantId = app.tenant.parse().unwrap();
+    let ben = EmailAddress::parse("ben@example.com").unwrap();
+    let late = Link::sign_in(SignInLinkId(Uuid::new_v4()), Utc::now());
+    let letter = letter(&app.store().await, tenant, late, &ben, None).await;
+    let letter = letter.unwrap().unwrap();
+    let (id, origin) = (
+        letter.message.id.to_string(),
+        Origin {
+            tenant: tenant.0,
+            correlation: Uuid::new_v4(),
+        },
+    );
+    app.client().add(&SendEmail::new(letter), origin).await.unwrap();
+    sending.wait_for_status(&id, &["failed"]).await;
+    sending.settle().await;
+    assert_eq!(sending.simulator.ledger().effects().len(), 0);
+}
+
 on_every_combination!(a_magic_link_lets_in_once_and_says_no_more_than_that);
 
 async fn a_magic_link_lets_in_once_and_says_no_more_than_that(combination: Combination) {
@@ -62,9 +143,13 @@ async fn a_magic_link_lets_in_once_and_says_no_more_than_that(combination: Combi
     );
 
     let altered = token.replacen(&token[3..4], if &token[3..4] == "0" { "1" } else { "0" }, 1);
+    let expired = expired(app).await;
     let theirs = app.relais(&["tenant", "create", "Other"])["id"].clone();
     let other = post(app, "/v1/sign-in/redeem", &json!({ "token": token, "tenant": theirs })).await;
-    let mut refused = vec![redeem(app, &altered).await, redeem(app, "nonsense").await, other];
+    let mut refused = vec![other];
+    for token in [&altered, &expired, "nonsense"] {
+        refused.push(redeem(app, token).await);
+    }
     let (left, right) = tokio::join!(redeem(app, &token), redeem(app, &token));
     let (let_in, again): (Vec<_>, Vec<_>) = [left, right]
         .into_iter()

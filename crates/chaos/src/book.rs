@@ -37,6 +37,8 @@ pub(crate) enum What {
     Event(Event),
     /// To send a message.
     Send(Send),
+    /// To take note of what somebody wrote.
+    Inbound(Inbound),
 }
 
 /// An event. Its message and its time, which no other event of the message has, tell which one it is in the store.
@@ -53,14 +55,21 @@ impl What {
     pub(crate) const fn event(&self) -> Option<&Event> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Send(_) => None,
+            Self::Send(_) | Self::Inbound(_) => None,
         }
     }
 
     pub(crate) const fn send(&self) -> Option<&Send> {
         match self {
-            Self::Event(_) => None,
+            Self::Event(_) | Self::Inbound(_) => None,
             Self::Send(send) => Some(send),
+        }
+    }
+
+    pub(crate) const fn inbound(&self) -> Option<Inbound> {
+        match self {
+            Self::Event(_) | Self::Send(_) => None,
+            Self::Inbound(inbound) => Some(*inbound),
         }
     }
 }
@@ -85,6 +94,31 @@ pub(crate) enum Way {
     NewForm,
     /// Added to the queue as a kind that only workers of the next version know.
     NewKind,
+}
+
+/// A text that somebody wrote to us: one of a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Inbound {
+    pub(crate) conversation: u32,
+    /// Its place in the conversation. It is posted when the one before was promised.
+    pub(crate) number: u32,
+}
+
+impl Inbound {
+    /// What the provider calls it, which tells it from others in the store.
+    pub(crate) fn sid(self) -> String {
+        format!("SM{:016x}{:016x}", self.conversation, self.number)
+    }
+
+    /// Who wrote it.
+    pub(crate) fn from(self) -> String {
+        format!("+1202555{:04}", 100 + self.conversation)
+    }
+
+    /// What it says: one changes the mind of the one before.
+    pub(crate) const fn text(self) -> &'static str {
+        if self.number.is_multiple_of(2) { "STOP" } else { "START" }
+    }
 }
 
 /// A message to be sent. Its mark stands in what the recipient reads.

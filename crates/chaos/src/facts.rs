@@ -28,7 +28,9 @@ pub(crate) struct Facts {
     pub(crate) messages: HashMap<String, Counters>,
     /// Of each person: the score, and the sum of all points given.
     pub(crate) scores: HashMap<String, (i64, i64)>,
-    /// How many interactions there are.
+    /// Of each text that somebody wrote, by the provider's name for it: when it was recorded.
+    pub(crate) texts: HashMap<String, Vec<Millis>>,
+    /// How many interactions events made.
     pub(crate) interactions: i64,
     /// Messages that were to be sent.
     pub(crate) sends: HashMap<Uuid, Outgoing>,
@@ -119,7 +121,18 @@ impl Facts {
         ) {
             facts.sends.insert(outgoing.id, outgoing);
         }
-        let counted = all!(db, (i64,), "SELECT CAST(COUNT(*) AS BIGINT) FROM interactions");
+        for (sid, recorded_at) in all!(
+            db,
+            (String, Millis),
+            "SELECT external_id, created_at FROM inbound_messages WHERE provider = 'twilio'"
+        ) {
+            facts.texts.entry(sid).or_default().push(recorded_at);
+        }
+        let counted = all!(
+            db,
+            (i64,),
+            "SELECT CAST(COUNT(*) AS BIGINT) FROM interactions WHERE reason <> 'reply'"
+        );
         facts.interactions = counted.first().map_or(0, |(count,)| *count);
         db.close().await;
         Ok(facts)

@@ -1,7 +1,9 @@
 //! Compares what was promised with what the providers and the store say: pure, so that it can be shown to find faults.
 
 mod events;
+mod limits;
 mod sends;
+mod texts;
 mod times;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,9 +15,12 @@ use uuid::Uuid;
 use crate::book::{Millis, Pages, What, Wish, Yes};
 use crate::facts::Facts;
 use crate::kept::{Kept, Whereabouts};
+use crate::limits::Seen;
 use crate::storm::Happened;
 use events::Events;
+pub(crate) use limits::Limits;
 use sends::Sends;
+use texts::Texts;
 use times::{Recovery, recoveries};
 
 /// Examples of what went wrong that are shown.
@@ -35,6 +40,8 @@ pub(crate) struct Evidence {
     pub(crate) findings: Vec<String>,
     /// Whether every job came to an end.
     pub(crate) drained: bool,
+    /// What was seen of an account that was limited.
+    pub(crate) limited: Option<Seen>,
     /// Whether a dead letter is a fault.
     pub(crate) no_dead: bool,
 }
@@ -44,6 +51,9 @@ pub(crate) struct Evidence {
 pub(crate) struct Verdict {
     pub(crate) events: Events,
     pub(crate) sends: Sends,
+    pub(crate) texts: Texts,
+    /// Of an account that was limited.
+    pub(crate) limits: Option<Limits>,
     /// Asked for and never promised, although callers went on asking after all faults had ended.
     pub(crate) never_promised: u64,
     /// Turned down for good: a caller would not come back.
@@ -95,6 +105,8 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     let mut verdict = Verdict {
         events: events::judge(evidence, &mut wrong),
         sends: sends::judge(evidence, &mut wrong),
+        texts: texts::judge(evidence, &mut wrong),
+        limits: evidence.limited.as_ref().map(|seen| limits::judge(seen, &mut wrong)),
         never_promised: count(&|wish| wish.promised_at.is_none() && wish.refused.is_none()),
         turned_down: count(&|wish| wish.refused.is_some()),
         promised_twice: count(&|wish| wish.new > 1 || wish.changed),
@@ -119,13 +131,15 @@ impl Verdict {
         let wrong = [
             self.events.wrong(),
             self.sends.wrong(),
+            self.texts.wrong(),
+            self.limits.as_ref().map_or(0, |limits| limits.broken),
             self.never_promised,
             self.turned_down,
             self.promised_twice,
             self.false_2xx,
         ];
         let dead: u64 = self.dead_letters.values().sum();
-        let promised = self.events.promised > 0;
+        let promised = self.events.promised + self.sends.promised + self.texts.promised > 0;
         wrong.iter().all(|count| *count == 0)
             && self.drained
             && self.findings.is_empty()

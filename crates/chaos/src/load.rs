@@ -4,27 +4,28 @@
 //! that got it may ask again all the same: duplicates are a part of the load, and so are events that come out of order.
 
 mod course;
+mod requests;
+mod rows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use providers::email::sign;
 use queue::{Client, Clock, Origin, QueueError, Receipt};
+use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use seal::Keyring;
-use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::book::{Book, Event, Promise, Send, Way, What, now};
+use crate::book::{Book, Event, Promise, Way, What, now};
 use crate::ground::Ground;
 use crate::site::Reach;
 use crate::versions::Foreign;
+use course::Course;
 pub(crate) use course::mark_in;
-use course::{Course, body_of};
 
 /// Who reports the events.
 pub(crate) const PROVIDER: &str = "chaos";
@@ -151,39 +152,8 @@ impl Load {
                 Way::OldForm | Way::NewForm | Way::NewKind => self.add(event).await,
             },
             What::Send(send) => self.post("message", self.message(send)).await,
+            What::Inbound(inbound) => self.post("text", self.inbound(*inbound)).await,
         }
-    }
-
-    fn webhook(&self, event: &Event) -> RequestBuilder {
-        let at = chrono::DateTime::from_timestamp_millis(event.occurred_at).unwrap_or_default();
-        let mut body = json!({
-            "provider": PROVIDER, "external_id": event.message, "event": event.kind.as_str(),
-            "person_id": event.person, "occurred_at": at,
-        });
-        if event.way == Way::Named {
-            body["event_id"] = json!(format!("{}-{}", event.message, event.occurred_at));
-        }
-        let body = body.to_string();
-        let timestamp = (now() / 1000).to_string();
-        let signature = sign(
-            &SecretString::from(self.reach.secret.as_str()),
-            &timestamp,
-            body.as_bytes(),
-        );
-        let url = format!("{}/webhooks/email/{}", self.reach.base, self.reach.endpoint);
-        let request = self.http.post(url).header("Content-Type", "application/json");
-        let request = request
-            .header("X-Timestamp", timestamp)
-            .header("X-Signature", signature);
-        request.body(body)
-    }
-
-    fn message(&self, send: &Send) -> RequestBuilder {
-        let request = self.http.post(format!("{}/v1/messages", self.reach.base));
-        let request = request
-            .bearer_auth(&self.reach.api_key)
-            .header("Idempotency-Key", &send.mark);
-        request.json(&body_of(send))
     }
 
     async fn post(&self, what: &str, request: RequestBuilder) -> Answer {
@@ -191,9 +161,11 @@ impl Load {
         let heard = async {
             let response = request.send().await?;
             let status = response.status();
-            Ok::<_, reqwest::Error>((status, read(response).await?))
+            let named = promise_in_headers(response.headers());
+            let body = read(response).await?;
+            Ok::<_, reqwest::Error>((status, promise(&body).or(named)))
         };
-        let (status, body) = match heard.await {
+        let (status, promise) = match heard.await {
             Ok(heard) => heard,
             Err(error) => {
                 let how = if error.is_timeout() {
@@ -207,11 +179,11 @@ impl Load {
         };
         self.book.answered(format!("{what}: {}", status.as_u16()));
         match status {
-            StatusCode::ACCEPTED => {
-                let promise = promise(&body);
+            // Twilio is answered with 200 and a document of its own.
+            StatusCode::ACCEPTED | StatusCode::OK => {
                 self.book
                     .yes(asked_at, promise.is_some_and(|promise| !promise.duplicate));
-                promise.map_or(Answer::Refused(202), Answer::Promised)
+                promise.map_or(Answer::Refused(status.as_u16()), Answer::Promised)
             }
             StatusCode::TOO_MANY_REQUESTS => Answer::NotNow,
             _ if status.is_server_error() => Answer::NotNow,
@@ -260,6 +232,16 @@ enum Answer {
 async fn read(response: Response) -> Result<Value, reqwest::Error> {
     let bytes = response.bytes().await?;
     Ok(serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// Where an answer's body is not ours.
+fn promise_in_headers(headers: &HeaderMap) -> Option<Promise> {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    Some(Promise {
+        job: text("x-relais-job")?.parse().ok()?,
+        duplicate: text("x-relais-duplicate")?.parse().ok()?,
+        id: None,
+    })
 }
 
 fn promise(body: &Value) -> Option<Promise> {

@@ -7,6 +7,7 @@ mod fleet;
 mod ground;
 mod judge;
 mod kept;
+mod limits;
 mod load;
 mod plan;
 mod postgres;
@@ -65,7 +66,8 @@ struct Run {
     /// Decides what is done and asked for. Drawn and printed when not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// How long faults and load go on; with `--plan outage`, how long each part is away.
+    /// How long faults and load go on; with `--plan outage`, how long each part is away; with
+    /// `--plan limits` it takes what it takes.
     #[arg(long, default_value_t = 5.0)]
     minutes: f64,
     /// What the installation stands on.
@@ -80,6 +82,13 @@ struct Run {
     /// Messages to be sent each second.
     #[arg(long, default_value_t = 4.0)]
     sends: f64,
+    /// With `--plan limits`, how many messages are sent under a limit on calls at once; one worker is killed for every
+    /// 2,000.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=500_000))]
+    messages: u32,
+    /// With `--plan order`, how many people write ten texts each.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=9_000))]
+    conversations: u32,
     /// Worker processes.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=32))]
     workers: u8,
@@ -156,13 +165,26 @@ async fn all(run: &Run, seed: u64) -> anyhow::Result<Verdict> {
         sends: run.sends,
     };
     let course = async {
-        tokio::select! {
-            raged = rage(&site, run.backend, &plan, &diary) => raged?,
-            () = load.run(seed, rates) => {}
-        }
-        finish(&site, &load, Duration::from_secs_f64(run.drain_minutes * 60.0)).await
+        let limited = match run.plan {
+            Style::Limits => Some(limits::course(&site, &load, seed, run.messages).await?),
+            Style::Order => {
+                let talks = load.converse(seed, run.conversations, plan.length);
+                let (raged, ()) = tokio::join!(rage(&site, run.backend, &plan, &diary), talks);
+                raged?;
+                None
+            }
+            Style::Storm | Style::Outage | Style::Deploy => {
+                tokio::select! {
+                    raged = rage(&site, run.backend, &plan, &diary) => raged?,
+                    () = load.run(seed, rates) => {}
+                }
+                None
+            }
+        };
+        let within = Duration::from_secs_f64(run.drain_minutes * 60.0);
+        Ok::<_, anyhow::Error>((limited, finish(&site, &load, within).await?))
     };
-    let drained = tokio::select! {
+    let (limited, drained) = tokio::select! {
         drained = course => drained?,
         () = site.fleet.watch() => anyhow::bail!("nobody looks after the processes any more"),
     };
@@ -176,6 +198,7 @@ async fn all(run: &Run, seed: u64) -> anyhow::Result<Verdict> {
         tenant: site.reach.tenant,
         findings: site.fleet.findings(),
         drained,
+        limited,
         no_dead: run.plan == Style::Deploy,
     };
     Ok(judge::judge(&evidence))

@@ -33,6 +33,10 @@ pub(crate) enum Style {
     Outage,
     /// Workers of two versions take turns.
     Deploy,
+    /// An account is limited: to so many calls at once while workers are killed, then to so many a second.
+    Limits,
+    /// People write several texts in a row, while workers are killed and the store fails.
+    Order,
 }
 
 /// One thing that is done.
@@ -71,11 +75,20 @@ impl Plan {
             Style::Storm => Self::storm(backend, seed, length),
             Style::Outage => Self::outage(backend, length),
             Style::Deploy => Self::deploy(seed, length),
+            // What happens there follows from how far it is, not from the time.
+            Style::Limits => Self {
+                lanes: Vec::new(),
+                length,
+            },
+            Style::Order => Self::dealt([workers(), ground(backend)], seed, length),
         }
     }
 
     fn storm(backend: Backend, seed: u64, length: Duration) -> Self {
-        let decks = [processes(), ground(backend), providers()];
+        Self::dealt([processes(), ground(backend), providers()], seed, length)
+    }
+
+    fn dealt<const LANES: usize>(decks: [Vec<Card>; LANES], seed: u64, length: Duration) -> Self {
         let lanes = decks.into_iter().zip(0..).map(|(deck, lane)| {
             // Lanes have dice of their own: a card more in one changes nothing in the others.
             let dice = StdRng::seed_from_u64(seed.wrapping_mul(31).wrapping_add(lane));
@@ -152,6 +165,10 @@ fn processes() -> Vec<Card> {
         (Fault::FormerVersion, 50..=100),
         (Fault::NextVersion, 50..=100),
     ]
+}
+
+fn workers() -> Vec<Card> {
+    vec![(Fault::WorkerKilled, 5..=30)]
 }
 
 fn ground(backend: Backend) -> Vec<Card> {

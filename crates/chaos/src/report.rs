@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::judge::Verdict;
+use crate::judge::{Limits, Verdict};
 
 /// One line for programs.
 pub(crate) fn summary(about: &Value, verdict: &Verdict) -> Value {
@@ -60,6 +60,20 @@ pub(crate) fn lines(about: &Value, verdict: &Verdict) -> String {
         "failed, dead, unfinished",
         format!("{}, {}, {}", sends.failed, sends.dead, sends.unfinished),
     );
+    let texts = &verdict.texts;
+    if texts.asked > 0 {
+        let _ = writeln!(text, "texts, in {} conversations", texts.conversations);
+        let all = [texts.asked, texts.promised, texts.recorded].map(|count| count.to_string());
+        row(&mut text, "asked, accepted, recorded", all.join(", "));
+        row(&mut text, "lost", texts.lost.to_string());
+        row(&mut text, "recorded twice", texts.recorded_twice.to_string());
+        row(&mut text, "out of order", texts.out_of_order.to_string());
+        let rest = format!("{}, {}", texts.dead, texts.unfinished);
+        row(&mut text, "dead, unfinished", rest);
+    }
+    if let Some(limits) = &verdict.limits {
+        of_limits(&mut text, limits);
+    }
     let _ = writeln!(text, "promises");
     row(&mut text, "false 2xx", verdict.false_2xx.to_string());
     row(&mut text, "promised twice", verdict.promised_twice.to_string());
@@ -98,4 +112,32 @@ pub(crate) fn lines(about: &Value, verdict: &Verdict) -> String {
     }
     let _ = writeln!(text, "{}", if verdict.good { "good" } else { "NOT GOOD" });
     text
+}
+
+fn of_limits(text: &mut String, limits: &Limits) {
+    // Writing to a text cannot fail.
+    let _ = writeln!(text, "limits");
+    let (most, may) = (limits.most_at_once, limits.at_once);
+    let _ = writeln!(text, "  {:<30}{most} of {may}", "calls at once, of allowed");
+    let full_again = limits
+        .full_again_ms
+        .iter()
+        .map(|took| took.map_or_else(|| "too late".to_owned(), |took| took.to_string()));
+    let full_again = full_again.collect::<Vec<_>>().join(", ");
+    let _ = writeln!(text, "  {:<30}{full_again}", "full again after kills (ms)");
+    for rate in &limits.rates {
+        let held = rate
+            .held_after_ms
+            .map_or_else(|| "never".to_owned(), |took| format!("{took} ms"));
+        let _ = writeln!(
+            text,
+            "  {:<30}in a second {} (may {}), in ten {} (may {}), used {:.1} %, held after {held}",
+            format!("{} a second", rate.per_second),
+            rate.most_in_a_second,
+            rate.may_in_a_second,
+            rate.most_in_ten,
+            rate.may_in_ten,
+            rate.share * 100.0,
+        );
+    }
 }

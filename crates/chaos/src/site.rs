@@ -1,12 +1,13 @@
 //! Sets an installation up: a tenant, an endpoint, accounts at the played providers, and the processes.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use seal::Keyring;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use simulator::{Account, Limits, ResendAccount, Script, SendGridAccount, Settings, Simulator, TwilioAccount};
 use testkit::process::free_port;
@@ -15,11 +16,13 @@ use crate::fleet::{Fleet, Launch};
 use crate::ground::Ground;
 use crate::plan::Backend;
 
-const SID: &str = "AC00000000000000000000000000000001";
+pub(crate) const SID: &str = "AC00000000000000000000000000000001";
 const TOKEN: &str = "an-invented-token-0001";
 const SENDGRID_KEY: &str = "SG.an-invented-key";
 const RESEND_KEY: &str = "re_an_invented_key";
-const OURS: &str = "+15005550006";
+/// What the played Resend calls its account.
+const RESEND_ACCOUNT: &str = "resend";
+pub(crate) const OURS: &str = "+15005550006";
 
 /// How long `web` may take to listen.
 const UP_WITHIN: Duration = Duration::from_secs(60);
@@ -34,6 +37,7 @@ pub(crate) struct Site {
     pub(crate) ground: Ground,
     pub(crate) simulator: Simulator,
     pub(crate) reach: Reach,
+    relais: Relais,
 }
 
 /// What a caller has to know.
@@ -43,6 +47,12 @@ pub(crate) struct Reach {
     pub(crate) tenant: uuid::Uuid,
     pub(crate) endpoint: String,
     pub(crate) secret: String,
+    /// Where people's texts are posted to.
+    pub(crate) replies: String,
+    /// What they are signed with.
+    pub(crate) token: SecretString,
+    /// What jobs count under that send by Resend.
+    pub(crate) account: String,
     pub(crate) api_key: String,
     pub(crate) keys: String,
 }
@@ -69,11 +79,12 @@ impl Site {
             accounts: vec![
                 Account::Twilio(TwilioAccount::new(SID, TOKEN)),
                 Account::SendGrid(SendGridAccount::new("sendgrid", SENDGRID_KEY)),
-                Account::Resend(ResendAccount::new("resend", RESEND_KEY)),
+                Account::Resend(ResendAccount::new(RESEND_ACCOUNT, RESEND_KEY)),
             ],
             script: Script::silent(),
             limits: Limits {
                 messages: MESSAGES_MAX,
+                starts: MESSAGES_MAX,
                 ..Limits::default()
             },
             ..Settings::default()
@@ -83,8 +94,8 @@ impl Site {
         let mut direct = ground.settings(true);
         direct.push(("RELAIS_KEYS", keys.clone()));
         let relais = Relais {
-            program: &wanted.relais,
-            settings: &direct,
+            program: wanted.relais.clone(),
+            settings: direct,
         };
         let reach = furnish(&relais, &keys)?;
         let mut settings = ground.settings(false);
@@ -101,7 +112,26 @@ impl Site {
             ground,
             simulator,
             reach,
+            relais,
         })
+    }
+
+    /// What the account allows from now on: the arguments of `relais limits set` or, if there are none, `remove`.
+    ///
+    /// # Errors
+    /// When the command is refused.
+    pub(crate) async fn limit(&self, allowed: &[&str]) -> anyhow::Result<()> {
+        let what = if allowed.is_empty() { "remove" } else { "set" };
+        let command = ["limits", what, &self.reach.account, "--queue", "default"];
+        // It answers soon; what else this program does goes on beside it.
+        tokio::task::block_in_place(|| self.relais.run(&[&command[..], allowed].concat()))?;
+        Ok(())
+    }
+
+    /// How hard the account is used.
+    pub(crate) fn load<T>(&self, look: impl FnOnce(&simulator::Load) -> T) -> Option<T> {
+        let load = |ledger: &simulator::Ledger| ledger.load(simulator::Provider::Resend, RESEND_ACCOUNT).map(look);
+        self.simulator.look(load)
     }
 }
 
@@ -114,6 +144,7 @@ fn serving(reach: &Reach, simulator: &Simulator) -> Vec<(&'static str, String)> 
     vec![
         ("RELAIS_KEYS", reach.keys.clone()),
         ("HOST", "127.0.0.1".to_owned()),
+        ("PUBLIC_URL", reach.base.clone()),
         ("PORT", port.to_owned()),
         ("RELAIS_QUEUES", "urgent=4,default=16,bulk=4".to_owned()),
         ("RELAIS_STAND_INS", stand_ins.to_string()),
@@ -125,15 +156,16 @@ fn serving(reach: &Reach, simulator: &Simulator) -> Vec<(&'static str, String)> 
 }
 
 /// The program's commands, by which everything is made.
-struct Relais<'a> {
-    program: &'a Path,
-    settings: &'a [(&'static str, String)],
+#[derive(Debug)]
+struct Relais {
+    program: PathBuf,
+    settings: Vec<(&'static str, String)>,
 }
 
-impl Relais<'_> {
+impl Relais {
     fn run(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let settings = self.settings.iter().map(|(name, value)| (*name, value));
-        let mut command = Command::new(self.program);
+        let mut command = Command::new(&self.program);
         let output = command
             .args(arguments)
             .arg("--json")
@@ -162,15 +194,27 @@ impl Relais<'_> {
     }
 }
 
-fn furnish(relais: &Relais<'_>, keys: &str) -> anyhow::Result<Reach> {
+fn furnish(relais: &Relais, keys: &str) -> anyhow::Result<Reach> {
     relais.run(&["migrate"])?;
     let tenant = relais.run(&["tenant", "create", "Acme"])?;
     let id = text(&tenant, "id")?;
     let endpoint = relais.run(&["endpoint", "create", "--tenant", &id, "--provider", "email"])?;
+    let to_twilio = [
+        "endpoint",
+        "create",
+        "--tenant",
+        &id,
+        "--provider",
+        "twilio",
+        "--secret",
+        TOKEN,
+    ];
+    let replies = relais.run(&to_twilio)?;
     let twilio = relais.credential(&id, "twilio", &json!({ "account_sid": SID, "auth_token": TOKEN }))?;
     let resend = relais.credential(&id, "resend", &json!({ "api_key": RESEND_KEY }))?;
     let sendgrid = relais.credential(&id, "sendgrid", &json!({ "api_key": SENDGRID_KEY }))?;
     relais.route(&id, "sms", &[twilio])?;
+    let account = format!("resend:{resend}");
     relais.route(&id, "email", &[resend, sendgrid])?;
     let senders = ["--from-sms", OURS, "--from-email", "Desk <desk@example.com>"];
     relais.run(&[&["tenant", "set", &id][..], &senders].concat())?;
@@ -179,6 +223,9 @@ fn furnish(relais: &Relais<'_>, keys: &str) -> anyhow::Result<Reach> {
         tenant: id.parse()?,
         endpoint: text(&endpoint, "id")?,
         secret: text(&endpoint, "secret")?,
+        replies: text(&replies, "id")?,
+        token: TOKEN.into(),
+        account,
         api_key: text(&tenant, "api_key")?,
         keys: keys.to_owned(),
     })

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -17,6 +18,9 @@ use crate::fleet::Role;
 use crate::plan::{Backend, Plan, Planned};
 use crate::site::Site;
 use crate::versions::Version;
+
+/// How long the run's own calls to Redis may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// What Redis allows when nobody has filled it.
 const REDIS_CLIENTS_USUAL: u32 = 10_000;
@@ -240,7 +244,11 @@ impl Storm<'_> {
             anyhow::bail!("there is no Redis to fill");
         };
         let client = redis::Client::open(redis.direct.as_str())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
+        // On a machine that is busy with the run an answer may take longer than the usual half second.
+        let patient = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(ANSWER_WITHIN))
+            .set_response_timeout(Some(ANSWER_WITHIN));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&patient).await?;
         allow_clients(&mut connection, 1).await?;
         redis.wire.drop_connections();
         let span = self.lasting().await;

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::ids::{ApiKeyId, UserId};
 
@@ -58,16 +57,6 @@ impl Actor {
         match self {
             Self::User(id) => Some(*id),
             Self::System | Self::Operator(_) | Self::Key(_) => None,
-        }
-    }
-
-    /// The id of the key or of the user; whoever is at the command line, and the system, have none.
-    #[must_use]
-    pub const fn id(&self) -> Option<Uuid> {
-        match self {
-            Self::Key(id) => Some(id.0),
-            Self::User(id) => Some(id.0),
-            Self::System | Self::Operator(_) => None,
         }
     }
 }
@@ -196,6 +185,7 @@ impl Author {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use uuid::Uuid;
 
     #[test]
     fn an_actor_is_one_word_and_comes_back_from_it() {

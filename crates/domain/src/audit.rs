@@ -33,8 +33,8 @@ stored! {
         CredentialDeleted = "credential_deleted",
         /// Credentials were read in the clear.
         CredentialOpened = "credential_opened",
-        /// A dead letter was opened.
-        DeadLetterShown = "dead_letter_shown",
+        /// What a job or dead letter is about was shown in clear.
+        PayloadShown = "payload_shown",
         /// The payload of a dead letter was changed.
         DeadLetterEdited = "dead_letter_edited",
         /// A dead letter was run again.
@@ -43,6 +43,8 @@ stored! {
         DeadLetterDeleted = "dead_letter_deleted",
         /// Dead letters were written to a file.
         DeadLettersExported = "dead_letters_exported",
+        /// Dead letters were taken in from a file.
+        DeadLettersImported = "dead_letters_imported",
         /// Something was begun with many dead letters, or changed about it.
         DeadLettersActedOn = "dead_letters_acted_on",
         /// Somebody wanted what their role does not allow.

@@ -83,6 +83,12 @@ impl MessageId {
     pub fn of_request(tenant: TenantId, request: &str) -> Self {
         Self(derive("message-request", tenant.0, &[request]))
     }
+
+    /// The id of a message that relais sends for this reason: a code, a link, a confirmation. No key of a caller makes the same.
+    #[must_use]
+    pub fn of_ours(tenant: TenantId, reason: &str) -> Self {
+        Self(derive("message-ours", tenant.0, &[reason]))
+    }
 }
 
 impl EndpointId {

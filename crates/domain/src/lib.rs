@@ -5,6 +5,7 @@ mod stored;
 mod words;
 
 pub mod actor;
+pub mod api_key;
 pub mod audit;
 pub mod bulk;
 pub mod channel;
@@ -29,6 +30,7 @@ pub mod suppression;
 pub mod token;
 
 pub use actor::{Actor, Author, OperatorName, Origin};
+pub use api_key::ApiKeyFault;
 pub use audit::AuditAction;
 pub use bulk::{BulkAct, BulkNext, BulkProgress, BulkState};
 pub use channel::{Channel, Language};
@@ -40,7 +42,7 @@ pub use ids::{
     InteractionId, InvitationId, MessageId, SessionId, SignInLinkId, TenantId, UserId,
 };
 pub use inbound::InboundRecord;
-pub use masking::{EmailAddress, PersonalText};
+pub use masking::{EmailAddress, Masker, PersonalText};
 pub use member::{MemberRefusal, Notify, NotifyError};
 pub use otp::{Challenge, Code, CodeError, CodeKey, Verdict};
 pub use outgoing::{

@@ -4,8 +4,11 @@
 //! they hold. Reading the value takes `expose()`, a word to search for in review. Serde is transparent: they live in
 //! payloads, which are sealed at rest.
 
+mod masker;
+
 use std::fmt;
 
+pub use masker::Masker;
 use serde::{Deserialize, Serialize};
 
 /// The longest address there is: 64 bytes of local part, `@`, 255 of domain.
@@ -61,12 +64,34 @@ impl EmailAddress {
         &self.0
     }
 
-    /// The form in which two spellings of one mailbox are the same: lower case. The standard lets a server tell
+    /// The form in which all spellings of one mailbox are the same: a local part without quotes that it does not need (RFC 5322),
+    /// a domain in its ASCII form (UTS #46) without the root's dot, and all in lower case. The standard lets a server tell
     /// `Ada@` from `ada@`; no mail service people use does.
     #[must_use]
     pub fn expose_folded(&self) -> String {
-        self.0.to_lowercase()
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
+        let local = unquoted(local).unwrap_or_else(|| local.to_owned());
+        let ascii = idna::domain_to_ascii(domain).ok().filter(|ascii| !ascii.is_empty());
+        let domain = ascii.as_deref().unwrap_or(domain);
+        format!("{local}@{}", domain.strip_suffix('.').unwrap_or(domain)).to_lowercase()
     }
+}
+
+/// What stands between quotes that need not be there: the same without them is a dot-atom (RFC 5322, 3.2.3).
+fn unquoted(local: &str) -> Option<String> {
+    let quoted = local.strip_prefix('"')?.strip_suffix('"')?;
+    let (mut plain, mut is_escaped) = (String::with_capacity(quoted.len()), false);
+    for c in quoted.chars() {
+        is_escaped = c == '\\' && !is_escaped;
+        if !is_escaped {
+            plain.push(c);
+        }
+    }
+    let is_atom = |atom: &str| {
+        let is_text = |c: char| c.is_alphanumeric() || !c.is_ascii() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+        !atom.is_empty() && atom.chars().all(is_text)
+    };
+    plain.split('.').all(is_atom).then_some(plain)
 }
 
 impl TryFrom<String> for EmailAddress {
@@ -192,6 +217,32 @@ mod tests {
             .to_string();
         assert!(error.contains("contains an @"), "{error}");
         assert!(!error.contains("private"), "{error}");
+    }
+
+    #[test]
+    fn every_spelling_of_a_mailbox_is_folded_into_one() {
+        for spelling in [
+            "victim@example.com",
+            "VICTIM@Example.com",
+            "victim@ｅxample.com",
+            "victim@example。com",
+            "victim@exam\u{ad}ple.com",
+            "victim@example.com.",
+            "\"victim\"@example.com",
+            "\"vi\\ctim\"@example.com",
+        ] {
+            let folded = EmailAddress::parse(spelling).unwrap().expose_folded();
+            assert_eq!(folded, "victim@example.com", "{spelling:?}");
+        }
+        for (other, folded) in [
+            ("ana@exämple.com", "ana@xn--exmple-cua.com"),
+            ("\"a b\"@example.com", "\"a b\"@example.com"),
+            ("\"a@b\"@example.com", "\"a@b\"@example.com"),
+            ("\"\"@example.com", "\"\"@example.com"),
+            ("ana@[192.0.2.1]", "ana@[192.0.2.1]"),
+        ] {
+            assert_eq!(EmailAddress::parse(other).unwrap().expose_folded(), folded);
+        }
     }
 
     #[test]

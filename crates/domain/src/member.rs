@@ -1,7 +1,7 @@
 //! Members of a tenant: who may change them, and how they are told what they have to do.
 
 use crate::channel::Channel;
-use crate::masking::EmailAddress;
+use crate::masking::{EmailAddress, PersonalText};
 use crate::outgoing::{Recipient, RecipientError};
 use crate::role::Role;
 
@@ -32,6 +32,26 @@ pub fn may_change(by: Role, from: Option<Role>, to: Option<Role>, other_owners: 
         return Err(MemberRefusal::LastOwner);
     }
     Ok(())
+}
+
+/// The longest name of a member, in characters.
+pub const NAME_CHARACTERS_MAX: usize = 200;
+
+/// A name that cannot be one. Does not repeat it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a member's name has 1 to {NAME_CHARACTERS_MAX} characters")]
+pub struct NameError;
+
+/// What a tenant calls a member.
+///
+/// # Errors
+/// [`NameError`] when it is empty or too long.
+pub fn name(text: String) -> Result<PersonalText, NameError> {
+    if (1..=NAME_CHARACTERS_MAX).contains(&text.chars().count()) {
+        Ok(PersonalText::new(text))
+    } else {
+        Err(NameError)
+    }
 }
 
 /// How a member is told what they have to do.
@@ -140,6 +160,18 @@ mod tests {
                 expected,
                 "{by}: {from:?} to {to:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_name_is_neither_empty_nor_a_page() {
+        for (characters, fits) in [
+            (0, false),
+            (1, true),
+            (NAME_CHARACTERS_MAX, true),
+            (NAME_CHARACTERS_MAX + 1, false),
+        ] {
+            assert_eq!(name("é".repeat(characters)).is_ok(), fits, "{characters}");
         }
     }
 

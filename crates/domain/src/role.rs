@@ -25,8 +25,6 @@ stored! {
         SendMessages = "send_messages",
         /// Read contacts, leads and their scores.
         ReadLeads = "read_leads",
-        /// Change contacts and leads.
-        WriteLeads = "write_leads",
         /// Read everybody's interactions.
         ReadInteractions = "read_interactions",
         /// Create interactions, and write those that one created or that are one's own work.
@@ -53,14 +51,8 @@ stored! {
         WriteKeys = "write_keys",
         /// See which accounts at providers there are, as much of them as may be shown.
         ReadCredentials = "read_credentials",
-        /// Change how the tenant wants to send, and be told.
-        WriteSettings = "write_settings",
         /// Read who did what.
         ReadAudit = "read_audit",
-        /// Export what is known of a person, and erase it.
-        ErasePeople = "erase_people",
-        /// Remove the tenant with all it has.
-        RemoveTenant = "remove_tenant",
     }
 }
 
@@ -76,7 +68,6 @@ impl Act {
             | Self::WriteOwnInteractions
             | Self::ReadMembers => Role::Member,
             Self::SendMessages
-            | Self::WriteLeads
             | Self::WriteInteractions
             | Self::ReadTemplates
             | Self::ReadSuppressions
@@ -86,10 +77,8 @@ impl Act {
             | Self::ReadKeys
             | Self::WriteKeys
             | Self::ReadCredentials
-            | Self::WriteSettings
-            | Self::ReadAudit
-            | Self::ErasePeople => Role::Admin,
-            Self::GrantOwner | Self::RemoveTenant => Role::Owner,
+            | Self::ReadAudit => Role::Admin,
+            Self::GrantOwner => Role::Owner,
         }
     }
 }
@@ -135,7 +124,6 @@ mod tests {
             Role::Sales,
             &[
                 Act::SendMessages,
-                Act::WriteLeads,
                 Act::WriteInteractions,
                 Act::ReadTemplates,
                 Act::ReadSuppressions,
@@ -150,12 +138,10 @@ mod tests {
                 Act::ReadKeys,
                 Act::WriteKeys,
                 Act::ReadCredentials,
-                Act::WriteSettings,
                 Act::ReadAudit,
-                Act::ErasePeople,
             ],
         ),
-        (Role::Owner, &[Act::GrantOwner, Act::RemoveTenant]),
+        (Role::Owner, &[Act::GrantOwner]),
     ];
 
     #[test]

@@ -39,7 +39,8 @@ impl BaseUrl {
     }
 
     /// The URL of what lies there under `path`. Each part is one part, whatever is in it.
-    pub(crate) fn join<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
+    #[must_use]
+    pub fn join<'a>(&self, path: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{Method, RequestBuilder, redirect, retry};
 use url::Url;
 
+use crate::excerpt::Asked;
 use crate::send_error::{Class, Failure, SendError};
 use crate::wait;
 
@@ -32,12 +33,12 @@ pub struct HttpClient(reqwest::Client);
 pub struct HttpUnavailable(#[source] reqwest::Error);
 
 /// What a provider answered.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     /// Empty when it did not come whole, or was longer than is read: then the status alone has to tell.
     pub(crate) body: Vec<u8>,
+    asked: Asked,
 }
 
 impl HttpClient {
@@ -74,14 +75,19 @@ impl HttpClient {
     }
 }
 
-/// Makes one call.
+/// Makes one call. `route` is its path, with names in place of whatever is of one account.
 ///
 /// # Errors
 /// Without an answer: [`Failure::Unreachable`] when no connection came about, so that no byte of the request went out,
 /// else [`Failure::Unclear`].
-pub(crate) async fn call(request: RequestBuilder) -> Result<Answer, SendError> {
-    let mut response = request.send().await.map_err(|error| lost(&error))?;
+pub(crate) async fn call(request: RequestBuilder, route: &str) -> Result<Answer, SendError> {
+    let (client, request) = request.build_split();
+    let request = request.map_err(|error| lost(&error))?;
+    let asked = Asked::of(&request, route);
+    let sent = client.execute(request).await;
+    let mut response = sent.map_err(|error| lost(&error).about(asked.unanswered()))?;
     let mut answer = Answer {
+        asked,
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
         body: Vec::new(),
@@ -143,6 +149,11 @@ impl Answer {
             ),
         };
         SendError::new(failure, format!("http_{}", self.status.as_u16()), detail).not_before(self.asked(now))
+    }
+
+    /// The error that this answer means, with what may be kept of the call.
+    pub(crate) fn blamed(&self, error: SendError) -> SendError {
+        error.about(self.asked.answered(self.status, &self.headers, &self.body))
     }
 
     /// The moment from which on the provider takes requests again, if it named one.

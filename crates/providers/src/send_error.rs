@@ -5,6 +5,8 @@ use std::fmt;
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
 
+use crate::excerpt::Excerpt;
+
 /// What an answer, or the lack of one, means for a message.
 ///
 /// Only [`Unclear`](Self::Unclear) leaves open whether the message was sent. After all others it surely was not.
@@ -45,7 +47,8 @@ pub enum Class {
 
 /// Why a message was not sent, or may not have been.
 ///
-/// It shows a code and a fixed sentence, and never what the provider wrote: providers repeat numbers and addresses.
+/// It shows a code and a fixed sentence, and never what the provider wrote: providers repeat numbers and addresses. What
+/// may be kept of that is its [`excerpt`](Self::excerpt).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail} ({code})")]
 pub struct SendError {
@@ -58,6 +61,8 @@ pub struct SendError {
     /// The earliest moment at which trying again is welcome, if the provider named one. Only when it was
     /// [`RateLimited`](Failure::RateLimited) or [`Deferred`](Failure::Deferred).
     pub until: Option<DateTime<Utc>>,
+    /// The call, if one was made.
+    pub excerpt: Option<Box<Excerpt>>,
 }
 
 /// What a documented code means: one row of a provider's table.
@@ -86,6 +91,7 @@ impl SendError {
             code: code.into(),
             detail,
             until: None,
+            excerpt: None,
         }
     }
 
@@ -97,6 +103,14 @@ impl SendError {
     /// The answer is not one that the provider's documentation has. The message may have been sent.
     pub(crate) fn unreadable_answer() -> Self {
         Self::new(Failure::Unclear, "answer", "the provider's answer could not be read")
+    }
+
+    /// With the call that it is about.
+    pub(crate) fn about(self, call: Excerpt) -> Self {
+        Self {
+            excerpt: Some(Box::new(call)),
+            ..self
+        }
     }
 
     /// With the moment from which on another try is welcome, where one makes sense.

@@ -67,6 +67,8 @@ pub struct StandIns {
     pub resend: Option<BaseUrl>,
     pub twilio: Option<BaseUrl>,
     pub green_api: Option<BaseUrl>,
+    /// For every server that the files of mails lie on: its name is the first part of the path.
+    pub files: Option<BaseUrl>,
 }
 
 impl Sender {

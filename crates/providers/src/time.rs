@@ -17,7 +17,9 @@ pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
         from_unix_seconds(text.parse().ok()?)
     } else {
         let instant = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
-        YEARS.contains(&instant.year()).then_some(instant)
+        // A leap second at the end of a year belongs to the next one for everybody who does not know it.
+        let year = DateTime::from_timestamp_millis(instant.timestamp_millis())?.year();
+        YEARS.contains(&year).then_some(instant)
     }
 }
 
@@ -122,6 +124,7 @@ mod tests {
             "2026-13-02T03:04:05Z",
             "1969-12-31T23:59:59Z",
             "+10000-01-01T00:00:00Z",
+            "9999-12-31T23:59:60Z",
         ];
         for text in odd {
             assert_eq!(parse(text), None, "{text}");

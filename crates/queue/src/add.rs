@@ -12,8 +12,9 @@ use tokio::task::JoinSet;
 use crate::backend::{Added, BATCH_MAX, Backend, NewJob, QueueError};
 use crate::clock::Clock;
 
-/// How long an add may take; the caller is told "unavailable" then, and may ask again with the same key.
-pub const ADD_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How much longer than a call an add may take before its caller is told "unavailable", and may ask again with the same
+/// key: a connection that went silent is thrown away first.
+const MARGIN: Duration = Duration::from_millis(100);
 
 /// How many jobs may wait for an add to begin; more are refused at once, so that memory stays bounded.
 const WAITING_MAX: usize = 16 * BATCH_MAX;
@@ -26,24 +27,28 @@ type Answer = oneshot::Sender<Result<Added, QueueError>>;
 
 /// Collects adds. Its task runs on the runtime it was made on, and ends when the last clone is gone.
 #[derive(Clone, Debug)]
-pub(crate) struct Adder(mpsc::Sender<(NewJob, Answer)>);
+pub(crate) struct Adder {
+    sender: mpsc::Sender<(NewJob, Answer)>,
+    limit: Duration,
+}
 
 impl Adder {
     pub(crate) fn start(backend: Arc<dyn Backend>, clock: Clock) -> Self {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let limit = backend.call_limit() + MARGIN;
         tokio::spawn(collect(backend, clock, receiver));
-        Self(sender)
+        Self { sender, limit }
     }
 
     /// Returns once the job is durably kept, or surely known to be a duplicate.
     pub(crate) async fn add(&self, job: NewJob) -> Result<Added, QueueError> {
         let (sender, answer) = oneshot::channel();
-        self.0.try_send((job, sender)).map_err(|error| match error {
+        self.sender.try_send((job, sender)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => QueueError::Unavailable("too many jobs wait to be added".into()),
             mpsc::error::TrySendError::Closed(_) => QueueError::Unavailable("this process is shutting down".into()),
         })?;
         // Counted from here: whoever came while every flight hangs has waited for one of them already.
-        match tokio::time::timeout(ADD_TIMEOUT, answer).await {
+        match tokio::time::timeout(self.limit, answer).await {
             Ok(answered) => {
                 answered.unwrap_or_else(|_| Err(QueueError::Unavailable("this process is shutting down".into())))
             }
@@ -76,7 +81,8 @@ async fn collect(backend: Arc<dyn Backend>, clock: Clock, mut receiver: mpsc::Re
 
 async fn fly(backend: Arc<dyn Backend>, clock: Clock, waiting: Vec<(NewJob, Answer)>) {
     let (jobs, answers): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-    let result = tokio::time::timeout(ADD_TIMEOUT, backend.add(&jobs, clock.now())).await;
+    let limit = backend.call_limit() + MARGIN;
+    let result = tokio::time::timeout(limit, backend.add(&jobs, clock.now())).await;
     let result = result.unwrap_or_else(|_| Err(QueueError::Unavailable("no answer in time".into())));
     // A caller that went away meanwhile does not need its answer; its job is kept all the same.
     match result {

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::backend::Outcome;
 use crate::held::Held;
-use crate::run::{Runner, decide_panicked};
+use crate::run::{Ended, Runner, decide_panicked};
 
 /// The source of claimed jobs for one apalis worker.
 pub struct Source(mpsc::UnboundedReceiver<Arc<Held>>);
@@ -97,7 +97,7 @@ pub struct SettlingService<S>(S);
 
 impl<S> Service<Task<Arc<Held>>> for SettlingService<S>
 where
-    S: Service<Task<Arc<Held>>, Response = Outcome>,
+    S: Service<Task<Arc<Held>>, Response = Ended>,
     S::Error: Into<BoxDynError>,
     S::Future: Send + 'static,
 {
@@ -114,22 +114,22 @@ where
         let run = self.0.call(task);
         Box::pin(async move {
             // An error can only come from a layer in between; the job goes back uncharged.
-            held.finish(run.await.unwrap_or(Outcome::Release));
+            held.finish(run.await.unwrap_or_else(|_| Outcome::Release.into()));
             Ok(())
         })
     }
 }
 
 /// Runs one claimed job in a task of its own: its panic is contained, it can be stopped, and it may use another core.
-pub async fn run<C: Send + Sync + 'static>(runner: Arc<Runner<C>>, held: Arc<Held>) -> Outcome {
+pub async fn run<C: Send + Sync + 'static>(runner: Arc<Runner<C>>, held: Arc<Held>) -> Ended {
     let task = tokio::spawn({
         let (runner, held) = (Arc::clone(&runner), Arc::clone(&held));
         async move { runner.run(held.claimed()).await }
     });
     held.started(task.abort_handle());
     match task.await {
-        Ok(outcome) => outcome,
-        Err(error) if error.is_panic() => decide_panicked(&runner, held.claimed()),
-        Err(_) => held.stopped(),
+        Ok(ended) => ended,
+        Err(error) if error.is_panic() => decide_panicked(&runner, held.claimed()).into(),
+        Err(_) => held.stopped().into(),
     }
 }

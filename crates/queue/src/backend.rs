@@ -32,6 +32,7 @@ mod look;
 mod run;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -43,7 +44,10 @@ use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
 pub use around::{Cancelled, Counter, Finding, FindingLevel, Flights, Purged, Worker};
-pub use look::{Counts, DeadFilter, DeadGroup, Failure, GROUPS_MAX, Kept, ListRequest, NewDead, Page, State, Sweep};
+pub use look::{
+    Counts, DeadFilter, DeadGroup, EXCERPT_BYTES_MAX, Excerpt, Failure, GROUPS_MAX, Kept, ListRequest, NewDead, Page,
+    State, Sweep,
+};
 pub use run::{ClaimRequest, Claimed, Claims, Outcome, Reason, Settle, Ticket};
 
 /// How many crashes make a job dead with reason `poison`.
@@ -98,12 +102,21 @@ pub enum Added {
     Duplicate,
 }
 
+/// How long a call may take before it counts as failed, unless somebody says otherwise: a sender that must be told to try
+/// again shall hear it within two seconds.
+pub const CALL_LIMIT: Duration = Duration::from_millis(1_400);
+
 /// A store of jobs. Every call is atomic and bounded by its batch; every call may be repeated after an unclear answer.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
     /// How many calls to keep under way; more would only wait for each other.
     fn flights(&self) -> Flights {
         Flights { adds: 2, steps: 2 }
+    }
+
+    /// How long a call may take before it counts as failed.
+    fn call_limit(&self) -> Duration {
+        CALL_LIMIT
     }
 
     /// Keeps jobs durably; the answers are in the order of `jobs`. Ids may occur twice in one call.

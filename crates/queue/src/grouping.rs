@@ -9,7 +9,7 @@ use crate::backend::{Kept, Reason, State};
 use crate::envelope::kind_of;
 
 /// The most characters of an error that tell it from others.
-const CHARS_MAX: usize = 200;
+pub(crate) const CHARS_MAX: usize = 200;
 
 /// From so many digits and letters a to f on, a word with a digit in it is an id.
 const HEX_ID_MIN: usize = 8;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::backend::{Claimed, Outcome, Reason, Settle};
 use crate::clock::day;
 use crate::envelope::Envelope;
+use crate::run::Ended;
 use crate::slots::Slots;
 
 /// Why a run is being stopped from outside.
@@ -97,7 +98,7 @@ impl Held {
     }
 
     /// Hands the outcome over; only the first call counts.
-    pub(crate) fn finish(&self, outcome: Outcome) {
+    pub(crate) fn finish(&self, ended: impl Into<Ended>) {
         if self.finished.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -106,7 +107,7 @@ impl Held {
         let kind = envelope.map_or_else(|| "unreadable".to_owned(), |envelope| envelope.kind.to_owned());
         let added_on = envelope.map_or(0, |envelope| day(envelope.created_at));
         let correlation = envelope.map_or(Uuid::nil(), |envelope| envelope.correlation);
-        let settle = claimed.ended(added_on, outcome);
+        let settle = claimed.ended(added_on, ended);
         // Nobody listens only once the pump is gone; the lease will end by itself then.
         drop(self.done.send(Finished {
             settle,

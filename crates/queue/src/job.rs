@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde::de::DeserializeOwned;
 use sha1::{Digest as _, Sha1};
 use uuid::Uuid;
 
+use crate::backend::Excerpt;
 use crate::backoff::Backoff;
 use crate::flow::AfterDeath;
 
@@ -72,10 +74,12 @@ pub struct Policy {
     pub expires: Option<Duration>,
 }
 
-/// A claimed job is its worker's for this long, renewed at every third of it.
+/// A claimed job is its worker's for this long, renewed at every third of it. Within this time of a worker's death its jobs
+/// run elsewhere: leases are taken for two seconds less, which is until that is noticed and has been waited for.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// What must be left of a lease when a job's time-out strikes: time to write down how it ended.
+/// What must be left of a lease when a job's time-out strikes: time to write down how it ended, and what leases are taken for
+/// less.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
 /// The longest that `RetryAfter` is honoured; a provider that asks for more is asked again then.
@@ -134,6 +138,31 @@ pub struct Attempt {
     pub number: u16,
     /// The id that follows a request from intake to provider.
     pub correlation: Uuid,
+    /// What the run notes about its calls.
+    pub notes: Notes,
+}
+
+/// What a run notes about a call that went wrong. It is kept beside the run's error, if the run ends with one. A clone is
+/// the same.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Arc<Mutex<Option<Excerpt>>>);
+
+impl Notes {
+    /// Notes a call. The last one that was noted is kept.
+    pub fn note(&self, excerpt: Excerpt) {
+        *self.lock() = Some(excerpt.cut());
+    }
+
+    /// What was noted last.
+    #[must_use]
+    pub fn take(&self) -> Option<Excerpt> {
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Excerpt>> {
+        // A value is put there as a whole or not at all.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Why a run did not end well, and what to do about it. `?` on any error gives [`JobError::Retry`].

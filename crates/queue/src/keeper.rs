@@ -18,6 +18,12 @@ const TICK: Duration = Duration::from_secs(1);
 /// Every so many ticks all lanes are looked at although nobody said that there is work, in case a wake-up was lost.
 const LOOK_EVERY: u32 = 5;
 
+/// How long a lease is taken for: two ticks less than a whole one, or a tenth if that is shorter. So what a worker held when
+/// it died has its room free for others, and after its back-off runs elsewhere, within one lease of its death.
+pub(crate) fn taken(lease: Duration) -> Duration {
+    lease - (2 * TICK).min(lease / 10)
+}
+
 pub(crate) async fn keep(shared: Arc<Shared>, mode: watch::Receiver<Mode>) {
     let mut tick: u32 = 0;
     loop {
@@ -159,4 +165,17 @@ fn stop(shared: &Shared, why: Stop, which: impl Fn(&Held) -> bool) {
         .filter(|held| which(held))
         .collect();
     held.iter().for_each(|held| held.stop(why));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LEASE;
+    use crate::backend::CRASH_BACKOFF;
+
+    #[test]
+    fn what_a_dead_worker_held_is_noticed_and_has_waited_within_one_lease() {
+        assert!(taken(LEASE) + TICK + CRASH_BACKOFF.first <= LEASE);
+        assert_eq!(taken(Duration::from_secs(1)), Duration::from_millis(900));
+    }
 }

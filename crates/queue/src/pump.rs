@@ -92,8 +92,9 @@ impl Shared {
         self.holdings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When a lease ends that is taken or renewed now.
     pub(crate) fn until(&self) -> Millis {
-        self.clock.now() + millis(self.settings.lease)
+        self.clock.now() + millis(keeper::taken(self.settings.lease))
     }
 
     /// Tells the keeper that a job is due at `at`.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use seal::{Keyring, OpenError};
 use tracing::Instrument as _;
 
-use crate::backend::{Claimed, Outcome, Reason};
+use crate::backend::{Claimed, Excerpt, Outcome, Reason};
 use crate::clock::{Clock, Millis, millis};
 use crate::envelope::Envelope;
-use crate::job::{Attempt, JobError, Policy, RETRY_AFTER_MAX};
+use crate::job::{Attempt, JobError, Notes, Policy, RETRY_AFTER_MAX};
 use crate::pauses::{Pauses, Scope};
 use crate::registry::{Registry, Run};
 
@@ -27,9 +27,26 @@ pub struct Runner<C> {
     pub pauses: Pauses,
 }
 
+/// How a run ended, and what it noted.
+#[derive(Debug)]
+pub struct Ended {
+    /// What that means for the job.
+    pub outcome: Outcome,
+    /// The call that went wrong, if it told of one.
+    pub excerpt: Option<Excerpt>,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        let excerpt = None;
+        Self { outcome, excerpt }
+    }
+}
+
 /// A run that is ready to begin.
 struct Started {
     run: Run,
+    notes: Notes,
     policy: Policy,
     span: tracing::Span,
 }
@@ -37,14 +54,22 @@ struct Started {
 impl<C: Send + Sync + 'static> Runner<C> {
     /// Runs a claimed job to its end. Never panics for what a handler does only if it is spawned: a handler's panic is the
     /// panic of this future.
-    pub async fn run(&self, claimed: &Claimed) -> Outcome {
-        let Started { run, policy, span } = match self.start(claimed) {
+    pub async fn run(&self, claimed: &Claimed) -> Ended {
+        let Started {
+            run,
+            notes,
+            policy,
+            span,
+        } = match self.start(claimed) {
             Ok(started) => started,
-            Err(outcome) => return outcome,
+            Err(outcome) => return outcome.into(),
         };
         let answer = tokio::time::timeout(policy.timeout, run.instrument(span)).await;
         let answer = answer.unwrap_or_else(|_| Err(JobError::Retry(timed_out(policy.timeout).into())));
-        decide(answer, &policy, claimed.attempts, self.clock.now(), rand::random())
+        Ended {
+            outcome: decide(answer, &policy, claimed.attempts, self.clock.now(), rand::random()),
+            excerpt: notes.take(),
+        }
     }
 
     /// Whether this process can run what was parked behind a gate: it has the kind or the key that was wanting, or the
@@ -92,10 +117,12 @@ impl<C: Send + Sync + 'static> Runner<C> {
             job.id = %claimed.id, job.kind = kind.name, attempt = attempt.number,
             tenant = %claimed.tenant, correlation = %attempt.correlation
         );
+        let notes = attempt.notes.clone();
         let run = (kind.start)(&payload, Arc::clone(&self.ctx), attempt)
             .map_err(|why| dead(Reason::Unreadable, &format!("the payload does not parse: {why}")))?;
         Ok(Started {
             run,
+            notes,
             policy: kind.policy,
             span,
         })
@@ -108,6 +135,7 @@ fn attempt(claimed: &Claimed, envelope: &Envelope<'_>) -> Attempt {
         tenant: claimed.tenant,
         number: claimed.attempts.saturating_add(1),
         correlation: envelope.correlation,
+        notes: Notes::default(),
     }
 }
 

@@ -232,8 +232,11 @@ fn tell(shared: &Shared, finished: &Finished, held: bool) {
     };
     if !held {
         shared.tally.add(queue, kind, "stale", 1);
-        tracing::warn!(parent: span(),
-            "A finish was refused: the lease had ended and the job was taken back. It had no effect on the queue.");
+        span().in_scope(|| {
+            tracing::warn!(
+                "A finish was refused: the lease had ended and the job was taken back. It had no effect on the queue."
+            );
+        });
         return;
     }
     let counted = match &settle.outcome {
@@ -247,23 +250,23 @@ fn tell(shared: &Shared, finished: &Finished, held: bool) {
             ..
         } => {
             let wait_ms = run_at - shared.clock.now();
-            tracing::warn!(parent: span(), wait_ms, %error, "Job failed; it will run again.");
+            span().in_scope(|| tracing::warn!(wait_ms, %error, "Job failed; it will run again."));
             "retried"
         }
         Outcome::Later {
             run_at, error: None, ..
         } => {
             let wait_ms = run_at - shared.clock.now();
-            tracing::info!(parent: span(), wait_ms, "Job put off without a charge.");
+            span().in_scope(|| tracing::info!(wait_ms, "Job put off without a charge."));
             "snoozed"
         }
         Outcome::Dead { reason, error } => {
             let error = error.as_deref().unwrap_or_default();
-            tracing::error!(parent: span(), reason = reason.name(), error, "Job is dead.");
+            span().in_scope(|| tracing::error!(reason = reason.name(), error, "Job is dead."));
             "dead"
         }
         Outcome::Park { gate } => {
-            tracing::warn!(parent: span(), %gate, "Job parked until a worker can run it.");
+            span().in_scope(|| tracing::warn!(%gate, "Job parked until a worker can run it."));
             "parked"
         }
         Outcome::Release => "released",

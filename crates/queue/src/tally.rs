@@ -10,7 +10,11 @@ use crate::job::Queue;
 
 /// The counters of one process since they were last handed over.
 #[derive(Debug, Default)]
-pub(crate) struct Tally(Mutex<HashMap<Counter, u64>>);
+pub(crate) struct Tally {
+    counts: Mutex<HashMap<Counter, u64>>,
+    /// Held by who hands over, so that whoever finds nothing to hand over knows that nothing is under way either.
+    turn: tokio::sync::Mutex<()>,
+}
 
 impl Tally {
     pub(crate) fn add(&self, queue: Queue, kind: &str, name: &str, by: u64) {
@@ -26,6 +30,7 @@ impl Tally {
 
     /// Hands the counts over; on an error they stay for the next time.
     pub(crate) async fn hand_over(&self, backend: &dyn Backend) -> Result<(), QueueError> {
+        let _turn = self.turn.lock().await;
         let counts: Vec<_> = self.lock().drain().collect();
         if counts.is_empty() {
             return Ok(());
@@ -41,6 +46,6 @@ impl Tally {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Counter, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -173,6 +173,12 @@ impl Simulator {
         self.world.look(|state| look(&state.ledger))
     }
 
+    /// How long it has been running: the clock that [`Load::starts`](crate::Load::starts) go by.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.world.elapsed()
+    }
+
     /// Waits until `reached` holds, looking whenever something happened.
     ///
     /// # Errors

@@ -140,8 +140,13 @@ impl World {
     }
 
     /// Counts a call as under way until the guard is dropped.
+    /// How long it has been running.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     pub(crate) fn begin_call(self: &Arc<Self>, provider: Provider, account: &str) -> Busy {
-        let at = self.started.elapsed();
+        let at = self.elapsed();
         let epoch = self.change(|state| {
             state.ledger.begin(provider, account, at);
             state.epoch

@@ -41,6 +41,8 @@ pub struct NewAttempt {
     /// Send it although it is unclear whether an earlier attempt did. For codes, which say the same twice; for an operator
     /// who decided so.
     pub although_unclear: bool,
+    /// Send it although its recipient said STOP. For what confirms that, and for what they ask for afterwards.
+    pub although_stopped: bool,
 }
 
 /// What [`Store::begin_attempt`] found.
@@ -187,7 +189,10 @@ async fn begin(
     }
     if let Some(hash) = &known.recipient_hash {
         let standing = suppressions::standing(tx, tenant, known.channel, hash).await?;
-        if let Some((reason, since)) = standing.into_iter().next() {
+        let mut against = standing
+            .into_iter()
+            .filter(|(reason, _)| !(new.although_stopped && *reason == Suppression::Stop));
+        if let Some((reason, since)) = against.next() {
             return Ok(AttemptBegun::Suppressed { reason, since });
         }
     }

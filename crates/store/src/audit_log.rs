@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{Actor, AuditAction, AuditId, Author, Origin, TenantId};
 use serde_json::Value;
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::db::{Db, Tx};
@@ -61,10 +61,10 @@ pub struct AuditFilter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// Where a list of entries begins: those of one tenant, or the installation's own.
-macro_rules! audit_log_list {
+/// The statement of a list: of one tenant's entries, or of the installation's own.
+macro_rules! list {
     ($tenant:expr, $filter:expr, $after:expr, $limit:expr) => {{
-        let mut query = QueryBuilder::new(
+        let mut query = sqlx::QueryBuilder::new(
             "SELECT id, tenant_id, at, actor, action, target, origin, before, after FROM audit_log WHERE ",
         );
         match $tenant {
@@ -90,6 +90,8 @@ macro_rules! audit_log_list {
         query
     }};
 }
+#[cfg(test)]
+pub(crate) use list;
 
 /// The statement that writes an entry down, unless it is written already.
 macro_rules! insert {
@@ -164,7 +166,7 @@ impl Store {
     ) -> Result<Page<AuditEntry>, StoreError> {
         let tenant = tenant.map(|tenant| tenant.0);
         let rows: Vec<Row> = on!(self.db.reader(), pool => {
-            let mut query = audit_log_list!(tenant, filter, after, limit);
+            let mut query = list!(tenant, filter, after, limit);
             query.build_query_as().fetch_all(pool).await
         })?;
         let entries: Result<Vec<_>, _> = rows.into_iter().map(AuditEntry::try_from).collect();

@@ -8,7 +8,6 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::audit_log::{self, NewAuditEntry};
-use crate::db::Tx;
 use crate::tenants::{context, new_id};
 use crate::{Store, StoreError, time};
 
@@ -167,9 +166,15 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        let Some(before) = preview_within(&mut tx, tenant, id).await? else {
-            return Ok(false);
-        };
+        // Of two that rotate at once, the later one sees what the first one left.
+        tx.serialise_on(id.0).await?;
+        let before: Option<String> = on!(tx.connection(), connection =>
+            sqlx::query_scalar("SELECT preview FROM credentials WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .fetch_optional(connection)
+                .await)?;
+        let Some(before) = before else { return Ok(false) };
         on!(tx.connection(), connection =>
             sqlx::query(
                 "UPDATE credentials SET previous = clear, clear = $3, preview = $4, rotated_at = $5
@@ -230,16 +235,13 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let mut tx = self.db.begin().await?;
-        let Some(before) = preview_within(&mut tx, tenant, id).await? else {
-            return Ok(false);
-        };
-        on!(tx.connection(), connection =>
-            sqlx::query("DELETE FROM credentials WHERE tenant_id = $1 AND id = $2")
+        let before: Option<String> = on!(tx.connection(), connection =>
+            sqlx::query_scalar("DELETE FROM credentials WHERE tenant_id = $1 AND id = $2 RETURNING preview")
                 .bind(tenant.0)
                 .bind(id.0)
-                .execute(connection)
-                .await
-                .map(|_| ()))?;
+                .fetch_optional(connection)
+                .await)?;
+        let Some(before) = before else { return Ok(false) };
         let entry = NewAuditEntry::of(tenant, author, AuditAction::CredentialDeleted, id);
         audit_log::write(&mut tx, &entry.changed(json!({ "preview": before }), None), now).await?;
         tx.commit().await?;
@@ -302,14 +304,4 @@ impl Store {
         self.keyring
             .seal(&context("credential.clear", id.0), clear.expose_secret().as_bytes())
     }
-}
-
-/// What may be shown of credentials that are about to change.
-async fn preview_within(tx: &mut Tx, tenant: TenantId, id: CredentialId) -> Result<Option<String>, StoreError> {
-    Ok(on!(tx.connection(), connection =>
-        sqlx::query_scalar("SELECT preview FROM credentials WHERE tenant_id = $1 AND id = $2")
-            .bind(tenant.0)
-            .bind(id.0)
-            .fetch_optional(connection)
-            .await)?)
 }

@@ -70,6 +70,16 @@ impl Store {
             .collect()
     }
 
+    /// Removes the edits of one dead letter: they hold what its payload held, and go with its tenant.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn forget_edits_of(&self, job: Uuid) -> Result<(), StoreError> {
+        on!(self.db.writer(), pool =>
+            sqlx::query("DELETE FROM dead_letter_edits WHERE job_id = $1").bind(job).execute(pool).await.map(|_| ()))?;
+        Ok(())
+    }
+
     /// Removes edits that were made before; answers how many.
     ///
     /// # Errors

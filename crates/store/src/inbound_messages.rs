@@ -1,7 +1,9 @@
 //! Messages that came in.
 
 use chrono::{DateTime, Utc};
-use domain::{Channel, ContactId, InboundId, InboundRecord, Intent, InteractionId, MessageId, PersonalText, TenantId};
+use domain::{
+    Channel, ContactId, InboundId, InboundRecord, Intent, InteractionId, Language, MessageId, PersonalText, TenantId,
+};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
@@ -39,6 +41,17 @@ pub struct InboundMessage {
     pub occurred_at: DateTime<Utc>,
     /// When it was written down here.
     pub created_at: DateTime<Utc>,
+}
+
+/// Who wrote a message that came in, as far as an answer to them needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The tenant's own id of the person, if there is one.
+    pub person_id: Option<String>,
+    /// The tenant's own id of the organisation, if it is one.
+    pub organisation_id: Option<String>,
+    /// The language of our message that was answered.
+    pub language: Option<Language>,
 }
 
 pub(crate) const SELECT: &str =
@@ -104,6 +117,33 @@ impl Store {
         }))
     }
 
+    /// Who wrote a message that came in; `None` if it is not there.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn writer(&self, tenant: TenantId, inbound: InboundId) -> Result<Option<Writer>, StoreError> {
+        let row: Option<(String, Option<String>, Option<String>)> = on!(self.db.reader(), pool =>
+            sqlx::query_as(
+                "SELECT contact.kind, contact.external_id, message.language
+                 FROM inbound_messages inbound
+                 JOIN contacts contact ON contact.tenant_id = inbound.tenant_id AND contact.id = inbound.contact_id
+                 LEFT JOIN messages message ON message.tenant_id = inbound.tenant_id AND message.id = inbound.answers
+                 WHERE inbound.tenant_id = $1 AND inbound.id = $2")
+                .bind(tenant.0)
+                .bind(inbound.0)
+                .fetch_optional(pool)
+                .await)?;
+        let Some((kind, external_id, language)) = row else {
+            return Ok(None);
+        };
+        let is_person = kind == "person";
+        Ok(Some(Writer {
+            organisation_id: external_id.clone().filter(|_| !is_person),
+            person_id: external_id.filter(|_| is_person),
+            language: language.map(|code| word(&code, "an unknown language")).transpose()?,
+        }))
+    }
+
     fn open_inbound(&self, row: Row) -> Result<InboundMessage, StoreError> {
         let open =
             |column, sealed| Ok::<_, StoreError>(text(&self.keyring, column, row.id, sealed)?.map(PersonalText::new));
@@ -156,7 +196,7 @@ impl Store {
                 .bind(new.intent.as_str())
                 .bind(new.answers.map(|id| id.0))
                 .bind(new.interaction.0)
-                .bind(record.occurred_at.timestamp_millis())
+                .bind(time::happened(record.occurred_at, now).timestamp_millis())
                 .bind(now.timestamp_millis())
                 .execute(connection)
                 .await

@@ -56,7 +56,7 @@ pub enum InteractionCreated {
 
 /// Somebody who writes.
 #[derive(Debug, Clone, Copy)]
-pub struct Writer<'a> {
+pub struct Editor<'a> {
     /// Who.
     pub actor: &'a Actor,
     /// Their role in the tenant.
@@ -89,7 +89,7 @@ pub enum InteractionWritten<T> {
     AssigneeUnknown,
 }
 
-impl Writer<'_> {
+impl Editor<'_> {
     fn may(self, act: InteractionAct, on: &Interaction) -> bool {
         let standing = Standing {
             role: self.role,
@@ -224,7 +224,7 @@ impl Store {
         &self,
         tenant: TenantId,
         id: InteractionId,
-        by: Writer<'_>,
+        by: Editor<'_>,
         edit: InteractionEdit,
         expected: Option<u64>,
         now: DateTime<Utc>,
@@ -279,7 +279,7 @@ impl Store {
         &self,
         tenant: TenantId,
         id: InteractionId,
-        by: Writer<'_>,
+        by: Editor<'_>,
         expected: Option<u64>,
     ) -> Result<InteractionWritten<()>, StoreError> {
         let mut tx = self.db.begin().await?;
@@ -310,7 +310,7 @@ impl Store {
         tx: &mut Tx,
         tenant: TenantId,
         id: InteractionId,
-        by: Writer<'_>,
+        by: Editor<'_>,
         act: InteractionAct,
         expected: Option<u64>,
     ) -> Result<InteractionWritten<Interaction>, StoreError> {

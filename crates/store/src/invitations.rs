@@ -1,16 +1,15 @@
-//! Invitations to become a member. What an invitation is accepted by is computed and lies nowhere; accepting is told with
-//! the [sessions](crate::sessions).
+//! Invitations to become a member. What an invitation is accepted by is computed and lies nowhere; how one is accepted
+//! stands in [`redeem`](crate::redeem).
 
 use chrono::{DateTime, Utc};
 use domain::sign_in::INVITATION_LIFETIME;
 use domain::{Actor, AuditAction, Author, EmailAddress, InvitationId, Role, TenantId};
 use serde_json::json;
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::audit_log::{self, NewAuditEntry};
 use crate::messages::{text, word};
-use crate::page::push_newest_after;
 use crate::tenants::{context, new_id};
 use crate::{Cursor, Page, Store, StoreError, time};
 
@@ -35,9 +34,20 @@ pub struct Invitation {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-const COLUMNS: &str =
-    "SELECT id, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at FROM invitations
-     WHERE tenant_id = ";
+/// The statement of a list, the newest first.
+macro_rules! list {
+    ($tenant:expr, $after:expr, $limit:expr) => {{
+        let mut query = sqlx::QueryBuilder::new(
+            "SELECT id, email, role, invited_by, created_at, expires_at, accepted_at, revoked_at FROM invitations
+             WHERE tenant_id = ",
+        );
+        query.push_bind($tenant.0);
+        $crate::page::push_newest_after!(query, "invitations", $after, $limit);
+        query
+    }};
+}
+#[cfg(test)]
+pub(crate) use list;
 
 impl Store {
     /// Invites somebody. An invitation of theirs that is open ends. Whether `author` may give the role is for the caller to
@@ -112,9 +122,7 @@ impl Store {
         limit: u32,
     ) -> Result<Page<Invitation>, StoreError> {
         let rows: Vec<Row> = on!(self.db.reader(), pool => {
-            let mut query = QueryBuilder::new(COLUMNS);
-            query.push_bind(tenant.0);
-            push_newest_after!(query, "invitations", after, limit);
+            let mut query = list!(tenant, after, limit);
             query.build_query_as().fetch_all(pool).await
         })?;
         let invitations: Result<Vec<_>, _> = rows.into_iter().map(|row| self.open_invitation(row)).collect();

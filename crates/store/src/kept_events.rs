@@ -56,7 +56,7 @@ impl Store {
                 .bind(tenant.0)
                 .bind(&event.provider)
                 .bind(&event.word)
-                .bind(event.occurred_at.timestamp_millis())
+                .bind(time::happened(event.occurred_at, now).timestamp_millis())
                 .bind(now.timestamp_millis())
                 .bind(&content)
                 .execute(pool)

@@ -4,6 +4,7 @@
 mod db;
 
 mod absorb;
+mod api_key_changes;
 mod api_keys;
 mod attempts;
 mod audit_log;
@@ -29,6 +30,7 @@ mod interactions;
 mod invitations;
 mod kept_events;
 mod leads;
+mod member_rows;
 mod members;
 mod message_events;
 mod message_names;
@@ -42,6 +44,7 @@ mod recipient_hash;
 mod record_email_event;
 mod record_inbound;
 mod record_report;
+mod redeem;
 mod reminders;
 mod routes;
 mod sessions;
@@ -55,7 +58,8 @@ mod time;
 #[cfg(test)]
 mod plans;
 
-pub use api_keys::{ApiKey, ApiKeyRequest, NewApiKey};
+pub use api_key_changes::{ApiKeyRequest, NewApiKey};
+pub use api_keys::ApiKey;
 pub use attempts::{Attempt, AttemptBegun, NewAttempt};
 pub use audit_log::{AuditEntry, AuditFilter, NewAuditEntry};
 pub use begin_message::MessageBegun;
@@ -69,11 +73,11 @@ pub use dead_letter_edits::DeadLetterEdit;
 pub use delivery_daily::{DAYS_MAX, DeliveryRate};
 pub use endpoints::Endpoint;
 pub use error::StoreError;
-pub use inbound_messages::InboundMessage;
+pub use inbound_messages::{InboundMessage, Writer};
 pub use interaction_assign::{ASSIGNED_AT_ONCE_MAX, Assigned, Which};
 pub use interaction_changes::InteractionChange;
 pub use interaction_writes::{
-    InteractionCreated, InteractionDraft, InteractionEdit, InteractionWritten, WithWhom, Writer,
+    Editor, InteractionCreated, InteractionDraft, InteractionEdit, InteractionWritten, WithWhom,
 };
 pub use interactions::{Holder, InboxFilter, Interaction, Planned};
 pub use invitations::Invitation;

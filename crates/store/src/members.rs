@@ -10,14 +10,12 @@ use domain::{
     AuditAction, Author, EmailAddress, Language, MemberRefusal, Notify, PersonalText, Recipient, Role, TenantId, UserId,
 };
 use serde_json::{Value, json};
-use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::audit_log::{self, NewAuditEntry};
 use crate::db::Tx;
-use crate::messages::{text, word};
-use crate::tenants::{context, new_id};
-use crate::{Cursor, Page, Store, StoreError, interaction_assign, time};
+use crate::member_rows::{ONE, Row, list};
+use crate::{Cursor, Page, Store, StoreError, interaction_assign};
 
 /// What whoever changes a membership waits for.
 pub(crate) const USERS: Uuid = Uuid::from_u128(0x7c0f_2b1e_93d4_4e0a_b6a5_52e1_1a15_0002);
@@ -80,19 +78,6 @@ pub enum MemberChanged {
     Missing,
 }
 
-/// What a list of members, or one of them, is read by.
-macro_rules! members_of {
-    ($tenant:expr) => {{
-        let mut query = QueryBuilder::new(
-            "SELECT membership.tenant_id, membership.user_id, membership.role, membership.name, membership.notify_channel,
-                 membership.notify_address, membership.language, membership.created_at, users.email
-             FROM memberships membership JOIN users ON users.id = membership.user_id WHERE membership.tenant_id = ",
-        );
-        query.push_bind($tenant.0);
-        query
-    }};
-}
-
 impl Store {
     /// Makes somebody a member. `by` is the role of who does it.
     ///
@@ -124,11 +109,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sealed`] when what is known of them was sealed under a key that is not in the keyring.
     pub async fn member(&self, tenant: TenantId, user: UserId) -> Result<Option<Member>, StoreError> {
-        let row: Option<Row> = on!(self.db.reader(), pool => {
-            let mut query = members_of!(tenant);
-            query.push(" AND membership.user_id = ").push_bind(user.0);
-            query.build_query_as().fetch_optional(pool).await
-        })?;
+        let row: Option<Row> = on!(self.db.reader(), pool =>
+            sqlx::query_as(ONE).bind(tenant.0).bind(user.0).fetch_optional(pool).await)?;
         row.map(|row| self.open_member(row)).transpose()
     }
 
@@ -143,13 +125,7 @@ impl Store {
         limit: u32,
     ) -> Result<Page<Member>, StoreError> {
         let rows: Vec<Row> = on!(self.db.reader(), pool => {
-            let mut query = members_of!(tenant);
-            if let Some(cursor) = after {
-                query.push(" AND (membership.created_at, membership.user_id) < (");
-                query.push_bind(cursor.at.timestamp_millis()).push(", ").push_bind(cursor.id).push(")");
-            }
-            query.push(" ORDER BY membership.created_at DESC, membership.user_id DESC LIMIT ");
-            query.push_bind(crate::page::rows_for(limit));
+            let mut query = list!(tenant, after, limit);
             query.build_query_as().fetch_all(pool).await
         })?;
         let members: Result<Vec<_>, _> = rows.into_iter().map(|row| self.open_member(row)).collect();
@@ -236,161 +212,6 @@ impl Store {
     pub(crate) async fn address_hash_of_user(&self, email: &EmailAddress) -> Result<Vec<u8>, StoreError> {
         self.users_hash("address", &email.expose_folded()).await
     }
-
-    /// Adds a membership, and the person if they are new. The transaction has [`USERS`].
-    pub(crate) async fn insert_member(
-        &self,
-        tx: &mut Tx,
-        tenant: TenantId,
-        new: &NewMember,
-        hash: &[u8],
-        now: DateTime<Utc>,
-    ) -> Result<Member, StoreError> {
-        let user = self.find_or_make_user(tx, &new.email, hash, now).await?;
-        let member = Member {
-            user,
-            role: new.role,
-            email: new.email.clone(),
-            name: new.name.clone(),
-            notify: new.notify.clone(),
-            language: new.language,
-            created_at: time::stored(now),
-        };
-        let sealed = self.seal_member(tenant, &member);
-        on!(tx.connection(), connection =>
-            sqlx::query(
-                "INSERT INTO memberships
-                     (tenant_id, user_id, role, name, notify_channel, notify_address, language, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
-                .bind(tenant.0)
-                .bind(user.0)
-                .bind(member.role.as_str())
-                .bind(&sealed.name)
-                .bind(member.notify.word())
-                .bind(&sealed.address)
-                .bind(member.language.map(Language::as_str))
-                .bind(now.timestamp_millis())
-                .execute(connection)
-                .await
-                .map(|_| ()))
-        .map_err(|error| match error.into() {
-            StoreError::Conflict(_) => StoreError::Conflict("they are a member already"),
-            other => other,
-        })?;
-        Ok(member)
-    }
-
-    async fn find_or_make_user(
-        &self,
-        tx: &mut Tx,
-        email: &EmailAddress,
-        hash: &[u8],
-        now: DateTime<Utc>,
-    ) -> Result<UserId, StoreError> {
-        let known: Option<Uuid> = on!(tx.connection(), connection =>
-            sqlx::query_scalar("SELECT id FROM users WHERE email_hash = $1").bind(hash).fetch_optional(connection).await)?;
-        if let Some(id) = known {
-            return Ok(UserId(id));
-        }
-        let id = new_id(now);
-        let sealed = self.keyring.seal(&context("user.email", id), email.expose().as_bytes());
-        on!(tx.connection(), connection =>
-            sqlx::query("INSERT INTO users (id, email_hash, email, created_at) VALUES ($1, $2, $3, $4)")
-                .bind(id)
-                .bind(hash)
-                .bind(&sealed)
-                .bind(now.timestamp_millis())
-                .execute(connection)
-                .await
-                .map(|_| ()))?;
-        Ok(UserId(id))
-    }
-
-    async fn update_member(&self, tx: &mut Tx, tenant: TenantId, member: &Member) -> Result<(), StoreError> {
-        let sealed = self.seal_member(tenant, member);
-        on!(tx.connection(), connection =>
-            sqlx::query(
-                "UPDATE memberships SET role = $3, name = $4, notify_channel = $5, notify_address = $6, language = $7
-                 WHERE tenant_id = $1 AND user_id = $2")
-                .bind(tenant.0)
-                .bind(member.user.0)
-                .bind(member.role.as_str())
-                .bind(&sealed.name)
-                .bind(member.notify.word())
-                .bind(&sealed.address)
-                .bind(member.language.map(Language::as_str))
-                .execute(connection)
-                .await
-                .map(|_| ()))?;
-        Ok(())
-    }
-
-    async fn member_within(&self, tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Option<Member>, StoreError> {
-        let row: Option<Row> = on!(tx.connection(), connection => {
-            let mut query = members_of!(tenant);
-            query.push(" AND membership.user_id = ").push_bind(user.0);
-            query.build_query_as().fetch_optional(connection).await
-        })?;
-        row.map(|row| self.open_member(row)).transpose()
-    }
-
-    fn seal_member(&self, tenant: TenantId, member: &Member) -> Sealed {
-        let row = membership(tenant, member.user);
-        let seal = |column, text: &str| self.keyring.seal(&context(column, row), text.as_bytes());
-        Sealed {
-            name: member.name.as_ref().map(|name| seal("membership.name", name.expose())),
-            address: member
-                .notify
-                .address()
-                .map(|address| seal("membership.notify_address", address.expose())),
-        }
-    }
-
-    fn open_member(&self, row: Row) -> Result<Member, StoreError> {
-        let (tenant, user) = (TenantId(row.tenant_id), UserId(row.user_id));
-        let bound_to = membership(tenant, user);
-        let email = text(&self.keyring, "user.email", user.0, Some(row.email))?
-            .and_then(|email| EmailAddress::parse(&email).ok())
-            .ok_or(StoreError::Corrupt("a person's address".into()))?;
-        let address = text(&self.keyring, "membership.notify_address", bound_to, row.notify_address)?;
-        Ok(Member {
-            user,
-            role: word(&row.role, "an unknown role")?,
-            email,
-            name: text(&self.keyring, "membership.name", bound_to, row.name)?.map(PersonalText::new),
-            notify: Notify::parse(&row.notify_channel, address.as_deref())
-                .map_err(|_| StoreError::Corrupt("how a member is told".into()))?,
-            language: row
-                .language
-                .as_deref()
-                .map(|language| word(language, "an unknown language"))
-                .transpose()?,
-            created_at: time::at(row.created_at)?,
-        })
-    }
-}
-
-struct Sealed {
-    name: Option<Vec<u8>>,
-    address: Option<Vec<u8>>,
-}
-
-#[derive(FromRow)]
-struct Row {
-    tenant_id: Uuid,
-    user_id: Uuid,
-    role: String,
-    name: Option<Vec<u8>>,
-    notify_channel: String,
-    notify_address: Option<Vec<u8>>,
-    language: Option<String>,
-    created_at: i64,
-    email: Vec<u8>,
-}
-
-/// What a membership's sealed columns are bound to.
-pub(crate) fn membership(tenant: TenantId, user: UserId) -> Uuid {
-    Uuid::new_v5(&tenant.0, user.0.as_bytes())
 }
 
 /// As much of a member as the audit log shows.

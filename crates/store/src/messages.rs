@@ -68,6 +68,8 @@ pub struct MessageFilter {
     pub provider: Option<String>,
     /// Only those that came exactly this far.
     pub status: Option<Status>,
+    /// Only those of which nobody knows whether they went, or only the others.
+    pub unclear: Option<bool>,
 }
 
 #[derive(FromRow)]
@@ -120,6 +122,11 @@ macro_rules! list {
         }
         if let Some(status) = $filter.status {
             query.push(" AND message.status = ").push_bind(status.as_str());
+        }
+        if let Some(unclear) = $filter.unclear {
+            query
+                .push(" AND (COALESCE(message.attempt_state, '') = 'unclear') = ")
+                .push_bind(unclear);
         }
         $crate::page::push_newest_after!(query, "message", $after, $limit);
         query

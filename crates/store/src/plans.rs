@@ -2,56 +2,17 @@
 //! whole big table, or sort what an index has sorted already.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
+mod interactions;
+
 use chrono::DateTime;
-use domain::interaction::{DueWindow, InteractionStatus};
-use domain::{Channel, ContactId, MessageId, Status, Suppression, TenantId, UserId};
+use domain::{AuditAction, Channel, ContactId, MessageId, Status, Suppression, TenantId};
 use sqlx::{AssertSqlSafe, Execute as _, QueryBuilder};
 use uuid::Uuid;
 
-use crate::{ConnectOptions, Cursor, Db, Holder, InboxFilter, MessageFilter, Planned, SuppressionFilter};
+use crate::{AuditFilter, ConnectOptions, Cursor, Db, MessageFilter, SuppressionFilter};
 
 const TENANT: TenantId = TenantId(Uuid::from_u128(1));
-
-/// Every way to narrow the inbox.
-fn inboxes() -> Vec<(&'static str, InboxFilter)> {
-    let at = |millis| DateTime::from_timestamp_millis(millis);
-    let window = |from, before| Planned::Within(DueWindow { from, before });
-    let plans = [
-        None,
-        Some(window(None, at(9))),
-        Some(window(at(3), at(9))),
-        Some(window(at(3), None)),
-        Some(Planned::Not),
-    ];
-    let mut inboxes = Vec::new();
-    for planned in plans {
-        for holder in [
-            None,
-            Some(Holder::Nobody),
-            Some(Holder::User(UserId(Uuid::from_u128(7)))),
-        ] {
-            for status in [None, Some(InteractionStatus::Todo)] {
-                for question in [None, Some("one".to_owned()), Some("one two".to_owned())] {
-                    let name: &'static str = match (planned, holder, question.is_some()) {
-                        (.., true) => "inbox, searched",
-                        (None, None, _) => "inbox",
-                        (None, Some(_), _) => "inbox of somebody",
-                        (Some(Planned::Within(_)), ..) => "inbox of a window",
-                        (Some(Planned::Not), ..) => "inbox of what is not planned",
-                    };
-                    let filter = InboxFilter {
-                        status,
-                        holder,
-                        planned,
-                        question,
-                    };
-                    inboxes.push((name, filter));
-                }
-            }
-        }
-    }
-    inboxes
-}
 
 /// (what it is for, its text) of each list in each form that a caller can ask for.
 macro_rules! lists {
@@ -82,6 +43,7 @@ macro_rules! lists {
             ("members to remind", crate::reminders::ASSIGNEES.to_owned()),
             ("whose name it is", crate::message_names::OWNERS[0].to_owned()),
             ("whose name it was", crate::message_names::OWNERS[1].to_owned()),
+            ("when links were asked for", crate::sign_in_links::TRIES.to_owned()),
         ];
         let mut add = |name: &'static str, mut query: QueryBuilder<$dialect>| {
             lists.push((name, query.build().sql().as_str().to_owned()));
@@ -92,6 +54,7 @@ macro_rules! lists {
             let opened = MessageFilter {
                 status: Some(Status::Opened),
                 provider: None,
+                unclear: Some(false),
             };
             add(
                 "messages of a status",
@@ -125,32 +88,31 @@ macro_rules! lists {
                 crate::inbound_messages::list!(TENANT, Some(ContactId(Uuid::from_u128(3))), after, 50),
             );
             add("bulk actions", crate::bulk_actions::list!(after, 50));
-            for (name, filter) in inboxes() {
-                let hashes: Vec<Vec<u8>> = match &filter.question {
-                    Some(question) => question.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
-                    None => Vec::new(),
-                };
-                let inbox = crate::interactions::inbox!(TENANT, &filter, &hashes, None, after, 50);
-                add(name, inbox);
+            for (name, filter) in interactions::inboxes() {
+                let hashes = interactions::hashes(&filter);
+                add(
+                    name,
+                    crate::interactions::inbox!(TENANT, &filter, &hashes, None, after, 50),
+                );
+            }
+            add("members", crate::member_rows::list!(TENANT, after, 50));
+            add("invitations", crate::invitations::list!(TENANT, after, 50));
+            add("keys", crate::api_keys::list!(TENANT, after, 50));
+            let (all, some) = (
+                AuditFilter::default(),
+                AuditFilter {
+                    action: Some(AuditAction::PermissionRefused),
+                    since: DateTime::from_timestamp_millis(1),
+                    until: DateTime::from_timestamp_millis(9),
+                },
+            );
+            for tenant in [None, Some(TENANT.0)] {
+                add("who did what", crate::audit_log::list!(tenant, all, after, 50));
+                add("who did one thing", crate::audit_log::list!(tenant, some, after, 50));
             }
         }
         lists
     }};
-}
-
-/// As many interactions as on Postgres, although SQLite plans without looking at them unless it was told to.
-async fn fill_sqlite(writer: &sqlx::SqlitePool) {
-    sqlx::raw_sql(
-        "INSERT INTO tenants SELECT randomblob(16), 'a', x'', 0;
-         INSERT INTO contacts SELECT id, x'0c', 'person', 'p', NULL, 0 FROM tenants;
-         INSERT INTO interactions (id, tenant_id, contact_id, status, reason, next_action_at, creator, created_at, updated_at)
-             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
-             SELECT randomblob(16), tenant_id, contacts.id, CASE n % 3 WHEN 0 THEN 'todo' WHEN 1 THEN 'in_progress' ELSE 'done' END,
-                    'reply', CASE WHEN n % 5 > 0 THEN n END, 'system', n, n FROM contacts, numbers",
-    )
-    .execute(writer)
-    .await
-    .unwrap();
 }
 
 #[tokio::test]
@@ -159,8 +121,11 @@ async fn no_list_reads_a_whole_table_on_sqlite() {
     let db = Db::connect(file.url(), &ConnectOptions::default()).await.unwrap();
     crate::migrate(&db).await.unwrap();
     let Db::Sqlite { writer, .. } = &db else { unreachable!() };
-    fill_sqlite(writer).await;
-    for (name, list) in lists!(sqlx::Sqlite) {
+    accounts::fill_sqlite(writer).await;
+    interactions::fill_sqlite(writer).await;
+    let steps = crate::sign_in_links::FORGET.iter().chain(&crate::tenants::THIN);
+    let steps = steps.map(|step| ("what goes in steps", (*step).to_owned()));
+    for (name, list) in lists!(sqlx::Sqlite).into_iter().chain(steps) {
         let statement = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {list}"));
         let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(writer).await.unwrap();
         let plan = steps.into_iter().map(|step| step.3).collect::<Vec<_>>().join("\n");
@@ -176,27 +141,11 @@ async fn no_list_reads_a_whole_table_on_postgres() {
     let db = Db::connect(database.url(), &ConnectOptions::default()).await.unwrap();
     crate::migrate(&db).await.unwrap();
     let Db::Postgres(pool) = &db else { unreachable!() };
-    // Big enough for a planner to care: five tenants with 3,000 messages and 20,000 interactions each.
+    // Big enough for a planner to care: five tenants with 3,000 messages each.
     sqlx::raw_sql(
         "INSERT INTO tenants SELECT lpad(to_hex(t), 32, '0')::uuid, 't' || t, '', 0 FROM generate_series(1, 5) t;
          INSERT INTO contacts SELECT id, md5('c' || n)::uuid, 'person', 'p' || n, NULL, n
              FROM tenants, generate_series(1, 3000) n;
-         INSERT INTO users SELECT md5('u' || n)::uuid, sha256(n::text::bytea), '', n FROM generate_series(1, 20) n;
-         INSERT INTO memberships SELECT t.id, u.id, 'sales', NULL, 'none', NULL, NULL, 0 FROM tenants t, users u;
-         INSERT INTO interactions
-                 (id, tenant_id, contact_id, status, reason, assignee, next_action_at, creator, created_at, updated_at)
-             SELECT md5('i' || name || n)::uuid, id, md5('c' || (n % 3000 + 1))::uuid,
-                 (ARRAY['todo', 'in_progress', 'done'])[n % 3 + 1], 'email_opened',
-                 CASE WHEN n % 4 > 0 THEN md5('u' || (n % 20 + 1))::uuid END, CASE WHEN n % 5 > 0 THEN n END, 'system', n, n
-             FROM tenants, generate_series(1, 20000) n;
-         INSERT INTO interaction_changes
-             SELECT tenant_id, id, v, 0, 'system', 'status', NULL, NULL FROM interactions, generate_series(1, 2) v
-             WHERE created_at <= 3000;
-         INSERT INTO interaction_words
-             SELECT tenant_id, substring(sha256((w || '-' || created_at % (w * 50))::bytea) FROM 1 FOR 16), created_at, id
-             FROM interactions, generate_series(1, 4) w;
-         INSERT INTO reminders (tenant_id, interaction_id, due_at, assignee)
-             SELECT tenant_id, id, 0, assignee FROM interactions WHERE assignee IS NOT NULL AND created_at <= 6000;
          INSERT INTO messages (tenant_id, id, channel, provider, external_id, contact_id, status, created_at)
              SELECT id, md5('m' || n)::uuid, 'email', 'sendgrid', n, md5('c' || n)::uuid,
                     (ARRAY['sent', 'opened', 'clicked'])[n % 3 + 1], n
@@ -233,6 +182,8 @@ async fn no_list_reads_a_whole_table_on_postgres() {
     .execute(pool)
     .await
     .unwrap();
+    accounts::fill_postgres(pool).await;
+    interactions::fill_postgres(pool).await;
     for (name, list) in lists!(sqlx::Postgres) {
         // Planned for any value, as a statement prepared once is: the values are not looked at.
         let statement = format!("SET plan_cache_mode = force_generic_plan; PREPARE list AS {list}");

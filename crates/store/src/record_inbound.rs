@@ -128,7 +128,7 @@ impl Store {
             hash: &hash,
             recipient: sender.as_ref(),
             source: "reply",
-            at: time::stored(record.occurred_at),
+            at: time::happened(record.occurred_at, now),
         };
         let suppressed = Suppression::after_reply(intent);
         if let Some(reason) = suppressed {
@@ -202,7 +202,7 @@ async fn find_whose(
         }
         None => None,
     };
-    let since = record.occurred_at - ANSWERED_WITHIN;
+    let since = time::happened(record.occurred_at, now) - ANSWERED_WITHIN;
     let answers = match named {
         Some(message) => Some(message),
         None => latest_to(tx, tenant, hash, Some(record.channel), since).await?,

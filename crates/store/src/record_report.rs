@@ -140,7 +140,7 @@ impl Store {
             id: event,
             message,
             kind: report.kind,
-            occurred_at: report.occurred_at,
+            occurred_at: time::happened(report.occurred_at, now),
             error_code: report.error_code.as_deref(),
             report: Some(report),
             recipient_hash: hash.as_deref(),
@@ -156,7 +156,7 @@ impl Store {
         }
         let known_hash = settled.as_ref().and_then(|(_, known)| known.recipient_hash.as_deref());
         if let Some(hash) = hash.as_deref().or(known_hash) {
-            applied.suppressed = self.hear(tx, tenant, report, hash).await?;
+            applied.suppressed = self.hear(tx, tenant, report, hash, now).await?;
             if let Some((message, known)) = &settled
                 && known_hash.is_none()
                 && known.progress.events.is_some()
@@ -251,7 +251,7 @@ impl Store {
         applied: &mut ReportApplied,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let occurred_at = time::stored(report.occurred_at);
+        let occurred_at = time::happened(report.occurred_at, now);
         let progress = known.progress.after_event(report.kind, report.by_machine, occurred_at);
         // Only people warm up, and only by mail: a text message's receipts say that a handset showed it.
         let counted = report.kind.counted();
@@ -297,13 +297,14 @@ impl Store {
         tenant: TenantId,
         report: &ReportRecord,
         hash: &[u8],
+        now: DateTime<Utc>,
     ) -> Result<Option<Suppression>, StoreError> {
         let said = Said {
             channel: report.channel,
             hash,
             recipient: report.recipient.as_ref(),
             source: &report.provider,
-            at: time::stored(report.occurred_at),
+            at: time::happened(report.occurred_at, now),
         };
         if let Some(lift) = report.kind.lift() {
             self.say_lifted(tx, tenant, &said, lift).await?;

@@ -154,13 +154,17 @@ impl Store {
     }
 }
 
+/// The latest tries of a subject.
+pub(crate) const TRIES: &str = "SELECT at FROM sign_in_tries WHERE subject = $1 ORDER BY at DESC LIMIT $2";
+
 /// Who has an address, by tenant; of one of them if it is named.
 const MEMBERSHIPS: &str = "SELECT membership.tenant_id, membership.user_id, membership.language, users.email
      FROM users JOIN memberships membership ON membership.user_id = users.id
      WHERE users.email_hash = $1 AND ($2 IS NULL OR membership.tenant_id = $2)
      ORDER BY membership.created_at, membership.tenant_id LIMIT $3";
 
-const FORGET: [&str; 4] = [
+/// What forgets, of what ended before `$1`, at most `$2` rows.
+pub(crate) const FORGET: [&str; 4] = [
     "DELETE FROM sign_in_links WHERE (tenant_id, id) IN
          (SELECT tenant_id, id FROM sign_in_links WHERE expires_at < $1 LIMIT $2)",
     "DELETE FROM sign_in_tries WHERE id IN (SELECT id FROM sign_in_tries WHERE at < $1 LIMIT $2)",
@@ -181,7 +185,7 @@ struct Row {
 async fn tried_at(tx: &mut Tx, subject: &[u8], most: usize) -> Result<Vec<DateTime<Utc>>, StoreError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let times: Vec<i64> = on!(tx.connection(), connection =>
-        sqlx::query_scalar("SELECT at FROM sign_in_tries WHERE subject = $1 ORDER BY at DESC LIMIT $2")
+        sqlx::query_scalar(TRIES)
             .bind(subject)
             .bind(most)
             .fetch_all(connection)

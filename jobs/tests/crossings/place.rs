@@ -137,6 +137,7 @@ impl Place {
             content,
             hops: hops.to_vec(),
             hop: 0,
+            confirms: false,
         }
     }
 
@@ -146,7 +147,7 @@ impl Place {
             sendgrid: at("sendgrid"),
             resend: at("resend"),
             twilio: at("twilio"),
-            green_api: None,
+            ..StandIns::default()
         }
     }
 }

@@ -14,7 +14,7 @@ use queue::backend::{ClaimRequest, Outcome};
 use queue::clock::{Clock, day};
 use queue::envelope::Envelope;
 use queue::sql::{SqlOptions, SqlQueue};
-use queue::{Attempt, Client, Job, JobError, JobId, Queue};
+use queue::{Attempt, Client, Job, JobError, JobId, Notes, Queue};
 use seal::Keyring;
 use store::{ConnectOptions, Db, Store};
 use uuid::Uuid;
@@ -169,6 +169,7 @@ async fn run(ctx: &Ctx, tenant: Uuid, sending: Sending) -> Result<(), JobError> 
         tenant,
         number: 1,
         correlation: Uuid::nil(),
+        notes: Notes::default(),
     };
     match sending.message.channel {
         Channel::Email => SendEmail::new(sending).run(ctx, &attempt).await,

@@ -18,7 +18,7 @@ use queue::clock::{DAY_MS, day};
 #[cfg(feature = "services")]
 use queue::redis::RedisQueue;
 use queue::sql::{SqlOptions, SqlQueue};
-use queue::{Attempt, Backend, Backoff, Client, Clock, Job, JobError, JobId, Origin, Policy, Queue};
+use queue::{Attempt, Backend, Backoff, Client, Clock, Job, JobError, JobId, Notes, Origin, Policy, Queue};
 use seal::Keyring;
 use serde::{Deserialize, Serialize};
 use store::{BulkAction, ConnectOptions, Db, Store};
@@ -272,12 +272,18 @@ impl Scene {
         panic!("it never ends: {:?}", self.action(id).await);
     }
 
-    async fn run(&self, job: ActOnDeadLetters) {
-        let attempt = attempt(&job);
-        match job.run(&self.ctx, &attempt).await {
-            Ok(()) | Err(JobError::Snooze(_)) => {}
-            Err(other) => panic!("{other:?}"),
+    /// Runs a job of an action to its end: again when it is told to try again, as a worker would.
+    pub(crate) async fn run(&self, job: ActOnDeadLetters) {
+        for _ in 0..ActOnDeadLetters::POLICY.attempts {
+            let attempt = attempt(&job);
+            match job.clone().run(&self.ctx, &attempt).await {
+                Ok(()) | Err(JobError::Snooze(_)) => return,
+                // A row may still be locked by a worker that died: until the database notices.
+                Err(JobError::Retry(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
         }
+        panic!("it fails for ever: {job:?}");
     }
 
     /// The letters that failed, with the reason of each.
@@ -327,6 +333,7 @@ fn attempt(job: &ActOnDeadLetters) -> Attempt {
         tenant: Uuid::nil(),
         number: 1,
         correlation: Uuid::nil(),
+        notes: Notes::default(),
     }
 }
 

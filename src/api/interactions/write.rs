@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use domain::interaction::{InteractionStatus, NOTE_CHARS_MAX, TITLE_CHARS_MAX};
 use domain::{Channel, ContactId, PersonalText, Recipient, UserId};
 use serde::{Deserialize, Deserializer};
-use store::{InteractionCreated, InteractionDraft, InteractionEdit, InteractionWritten, WithWhom, Writer};
+use store::{InteractionCreated, InteractionDraft, InteractionEdit, InteractionWritten, WithWhom, Editor};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -193,7 +193,7 @@ pub(in crate::api) async fn remove(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let actor = caller.actor();
-    let writer = Writer {
+    let writer = Editor {
         actor: &actor,
         role: caller.role,
     };
@@ -213,7 +213,7 @@ async fn write(
     expected: Option<u64>,
 ) -> Result<Response, Problem> {
     let actor = caller.actor();
-    let writer = Writer {
+    let writer = Editor {
         actor: &actor,
         role: caller.role,
     };

@@ -102,6 +102,7 @@ impl<'a> Door<'a> {
             content,
             hops,
             hop: 0,
+            confirms: false,
         })?;
         Ok(Admitted { sending, scheduled_at })
     }

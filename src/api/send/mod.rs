@@ -5,8 +5,8 @@
 //! same, or is refused: the fingerprint of what was asked for lies in both places.
 
 mod door;
+mod known;
 mod request;
-mod waiting;
 
 use axum::Json;
 use axum::extract::State;
@@ -25,8 +25,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub(super) use door::{Admitted, Door, length, refused};
+pub(super) use known::{Known, Waiting, find};
 pub(super) use request::{BatchRequest, MessageRequest};
-pub(super) use waiting::{Waiting, find as find_waiting};
 
 use super::Api;
 use super::auth::Caller;
@@ -232,11 +232,8 @@ async fn added(api: &Api, admitted: Admitted, origin: Origin) -> Result<Accepted
     let at = scheduled_at.map_or_else(|| api.queue.clock().now(), |at| at.timestamp_millis());
     let receipt = sending::add(&api.queue, sending, origin, at).await?;
     if receipt.duplicate {
-        // Between the look and the add, or ended and not written down yet.
-        let waiting = find_waiting(api, origin.tenant, message.id).await?;
-        if waiting.is_some_and(|waiting| waiting.fingerprint() != message.fingerprint) {
-            return Err(reused());
-        }
+        // It came between the look and the add.
+        known(api, &message, origin).await?;
     }
     Ok(Accepted {
         id: message.id.0,
@@ -254,16 +251,14 @@ async fn known(api: &Api, message: &OutgoingRecord, origin: Origin) -> Result<Op
         job: job.0,
         duplicate: true,
     };
-    if api.store.message(tenant, message.id).await?.is_some() {
+    match find(api, tenant, message.id).await? {
         // It is there, so this only compares.
-        return match api.store.begin_message(tenant, message, Utc::now()).await? {
+        Some(Known::Stored(_)) => match api.store.begin_message(tenant, message, Utc::now()).await? {
             MessageBegun::OtherRequest => Err(reused()),
             MessageBegun::New | MessageBegun::Known => Ok(Some(accepted(job_id(message, origin.tenant)))),
-        };
-    }
-    match find_waiting(api, origin.tenant, message.id).await? {
-        Some(waiting) if waiting.fingerprint() != message.fingerprint => Err(reused()),
-        Some(waiting) => Ok(Some(accepted(waiting.job))),
+        },
+        Some(Known::Waiting(waiting)) if waiting.fingerprint() != message.fingerprint => Err(reused()),
+        Some(Known::Waiting(waiting)) => Ok(Some(accepted(waiting.job))),
         None => Ok(None),
     }
 }

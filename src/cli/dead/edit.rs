@@ -1,6 +1,7 @@
 //! Other payloads for dead letters.
 
 use anyhow::{Context as _, bail, ensure};
+use domain::AuditAction;
 use queue::JobId;
 use queue::backend::Backend;
 use queue::envelope::{Envelope, seal_payload};
@@ -8,6 +9,7 @@ use seal::Keyring;
 use serde_json::{Value, json};
 
 use crate::cli::answer::Answer;
+use crate::cli::audit::Log;
 use crate::cli::history;
 use crate::cli::payload::{self, Change};
 use crate::config::Settings;
@@ -25,6 +27,11 @@ pub(super) async fn edit(
     let envelope = Envelope::decode(&kept.body).context("its stored form is not one this program ever wrote")?;
     let (body, changes) = replaced(&envelope, id, new, &settings.keyring)?;
     if !changes.is_empty() {
+        let log = Log::of(Some(by.clone()), settings).await?;
+        let paths: Vec<_> = changes.iter().map(Change::path).collect();
+        let what = json!({ "changed": paths });
+        log.about_to(AuditAction::DeadLetterEdited, Some(id.to_string()), Some(what))
+            .await?;
         history::keep(&changes, id, by, settings).await?;
     }
     let changes: Vec<_> = changes

@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use queue::backend::{BATCH_MAX, Backend, Failure, Kept, NewDead, NewJob, Reason, State, cut_error};
+use queue::backend::{BATCH_MAX, Backend, Excerpt, Failure, Kept, NewDead, NewJob, Reason, State, cut_error};
 use queue::envelope::{Envelope, KIND_BYTES_MAX};
 use queue::{AfterDeath, Clock, JobId, Key, Keys, Order, Queue};
 use seal::Keyring;
@@ -40,7 +40,7 @@ pub(super) async fn export(
     let filter = which.filter();
     let mut cursor = None;
     loop {
-        let page = pages::dead(backend, &filter, which.text.as_deref(), BATCH_MAX, cursor).await?;
+        let page = pages::dead(backend, &filter, BATCH_MAX, cursor).await?;
         for listed in page.items {
             // One that was retried meanwhile is no dead letter any more.
             if let Some(kept) = backend
@@ -166,6 +166,18 @@ struct Attempt {
     attempt: u16,
     at: DateTime<Utc>,
     error: String,
+    request: Option<String>,
+    response: Option<String>,
+}
+
+impl Attempt {
+    fn excerpt(&self) -> Option<Excerpt> {
+        let excerpt = Excerpt {
+            request: self.request.clone(),
+            response: self.response.clone(),
+        };
+        (excerpt != Excerpt::default()).then(|| excerpt.cut())
+    }
 }
 
 fn letter(text: &str, keyring: &Keyring) -> anyhow::Result<NewDead> {
@@ -186,6 +198,7 @@ fn letter(text: &str, keyring: &Keyring) -> anyhow::Result<NewDead> {
         attempt: attempt.attempt,
         at: attempt.at.timestamp_millis(),
         error: cut_error(&attempt.error).to_owned(),
+        excerpt: attempt.excerpt(),
     };
     Ok(NewDead {
         job: NewJob {

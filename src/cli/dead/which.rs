@@ -3,7 +3,7 @@
 use ::jobs::bulk::Selection;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use queue::backend::{DeadFilter, DeadGroup, Reason};
+use queue::backend::{DeadFilter, Reason};
 use queue::grouping::GroupId;
 use queue::{Clock, Millis, Queue};
 use uuid::Uuid;
@@ -37,11 +37,10 @@ pub(in crate::cli) struct Which {
     until: Option<Millis>,
     /// Only those with this in their last error, in capitals or not; in a group's, as it is shown.
     #[arg(long)]
-    pub(super) text: Option<String>,
+    text: Option<String>,
 }
 
 impl Which {
-    /// All but the text, which the queue does not look for.
     pub(super) fn filter(&self) -> DeadFilter {
         DeadFilter {
             queue: self.queue.as_deref().and_then(Queue::named),
@@ -51,21 +50,12 @@ impl Which {
             group: self.group,
             since: self.since,
             before: self.until,
-        }
-    }
-
-    /// With the text.
-    pub(super) fn selection(&self) -> Selection {
-        Selection {
-            letters: self.filter(),
             text: self.text.clone(),
         }
     }
 
-    /// Whether the group's error has the text.
-    pub(super) fn has_text(&self, group: &DeadGroup) -> bool {
-        let text = self.text.as_ref().map(|text| text.to_lowercase());
-        text.is_none_or(|text| group.error.to_lowercase().contains(&text))
+    pub(super) fn selection(&self) -> Selection {
+        Selection(self.filter())
     }
 }
 

@@ -1,7 +1,7 @@
 //! `relais tenant remove`.
 //!
 //! First everything that the tenant has in the store, so that nothing of it can begin any more; then its jobs. Those
-//! that wait are taken out of the queue, and dead letters are deleted; those that run are told to stop, which they hear within
+//! that wait are taken out of the queue, and dead letters are deleted with what was edited in them; those that run are told to stop, which they hear within
 //! seconds, and what is left of them is deleted with the dead letters. What they added meanwhile is found by the next round.
 //! Whoever dies in between begins anew: what is gone stays gone.
 
@@ -20,8 +20,8 @@ use crate::connect;
 
 /// Rows that go in one step.
 const ROWS_AT_ONCE: u32 = 1000;
-/// How often the queue is looked at again while jobs still run …
-const ROUNDS_MAX: usize = 60;
+/// How often the queue is looked at again while all that is left still runs …
+const LOOKS_MAX: usize = 60;
 /// … and how long between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -44,7 +44,7 @@ pub(super) async fn run(tenant: TenantId, yes: bool, author: &Author, settings: 
         return Ok(Answer::new(json, words).failed_if(true));
     }
     let existed = remove_rows(&store, tenant, author).await?;
-    let (jobs, left) = remove_jobs(&*backend, tenant).await?;
+    let (jobs, left) = remove_jobs(&store, &*backend, tenant).await?;
     let was = if existed {
         "is gone with all it had"
     } else {
@@ -65,33 +65,33 @@ async fn remove_rows(store: &Store, tenant: TenantId, author: &Author) -> anyhow
     Ok(store.delete_tenant(tenant, author, Utc::now()).await?)
 }
 
-/// How many jobs and dead letters were removed, and how many are left after all rounds.
-async fn remove_jobs(backend: &dyn Backend, tenant: TenantId) -> anyhow::Result<(u64, usize)> {
-    let mut removed = 0;
-    for round in 0.. {
+/// How many jobs and dead letters were removed, and how many are left: they run although they were told to stop.
+async fn remove_jobs(store: &Store, backend: &dyn Backend, tenant: TenantId) -> anyhow::Result<(u64, usize)> {
+    let (mut removed, mut looks_left) = (0, LOOKS_MAX);
+    loop {
+        let before = removed;
         let live = live(backend, tenant).await?;
-        let mut waited = 0;
         for id in &live {
             let cancelled = backend.cancel(*id, Clock::System.now()).await?;
-            waited += u64::from(cancelled == Cancelled::Removed);
+            removed += u64::from(cancelled == Cancelled::Removed);
         }
         let dead = dead(backend, tenant).await?;
         for id in &dead {
+            // First what only the letter leads to.
+            store.forget_edits_of(id.0).await?;
             removed += u64::from(backend.delete_dead(*id).await?);
         }
         if live.is_empty() && dead.is_empty() {
-            break;
+            return Ok((removed, 0));
         }
-        removed += waited;
-        // Only what runs is still there.
-        if dead.is_empty() && waited == 0 {
-            if round >= ROUNDS_MAX {
-                return Ok((removed, live.len()));
+        if removed == before {
+            if looks_left == 0 {
+                return Ok((removed, live.len() + dead.len()));
             }
+            looks_left -= 1;
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
-    Ok((removed, 0))
 }
 
 /// Some of the tenant's jobs that have not ended; none if there are none.

@@ -40,6 +40,7 @@ fn facts(state: State) -> Facts {
             attempt: 2,
             at: 1,
             error: "the database is away".into(),
+            excerpt: None,
         }],
     };
     Facts {

@@ -5,6 +5,7 @@
 //! hopes. A test that leaves a job behind without saying so ([`TestApp::leaves`]) fails at its end.
 
 mod event;
+mod kept;
 mod place;
 mod process;
 
@@ -22,6 +23,7 @@ use store::{ConnectOptions, Db, Store};
 use testkit::process::Program;
 
 pub(crate) use event::{Event, PROVIDER, Signed};
+pub(crate) use kept::Found;
 #[cfg(feature = "services")]
 pub(crate) use place::Part;
 use place::Place;
@@ -32,6 +34,9 @@ use process::Environment;
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
 /// What senders reach the installation as: through a proxy, so not by the address that it listens on.
 const PUBLIC_URL: &str = "https://hooks.example.com";
+/// How long a call to the queue may take. A disk shared with others stands still for seconds now and then; relais then
+/// answers 503 as it should, and a test that is not about a queue that is away cannot tell it from a fault.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How many requests are under way at once when many are posted.
@@ -68,6 +73,12 @@ pub(crate) struct TestApp {
     #[cfg(feature = "services")]
     wire: Option<testkit::Proxy>,
     place: Place,
+}
+
+/// A process beside the first `web`.
+pub(crate) struct OtherWeb {
+    _program: Program,
+    base: String,
 }
 
 /// What a request was answered.
@@ -112,7 +123,8 @@ impl Setup {
     pub(crate) async fn start(self) -> TestApp {
         let place = Place::fresh(self.combination).await;
         let keys = ("RELAIS_KEYS", Keyring::generate("k1"));
-        let commanding = Environment::new(place.settings()).with([keys]);
+        let patience = ("QUEUE_TIMEOUT", format!("{}s", PATIENCE.as_secs()));
+        let commanding = Environment::new(place.settings()).with([keys, patience]);
         let serving = commanding
             .with([
                 ("HOST", "127.0.0.1".to_owned()),
@@ -124,7 +136,10 @@ impl Setup {
         let (wire, serving) = match self.part {
             Some(part) => {
                 let (wire, setting) = place.behind_a_wire(part).await;
-                (Some(wire), serving.with([setting]))
+                (
+                    Some(wire),
+                    serving.with([setting, ("QUEUE_TIMEOUT", "1400ms".to_owned())]),
+                )
             }
             None => (None, serving),
         };
@@ -187,6 +202,21 @@ impl TestApp {
         self.serving.start("clock")
     }
 
+    /// Starts another `web` beside the first one; it ends when its program is dropped.
+    pub(crate) async fn start_web(&self) -> OtherWeb {
+        let program = self.serving.start("web");
+        let base = address(&program.wait_for("Listening.").await);
+        OtherWeb {
+            _program: program,
+            base,
+        }
+    }
+
+    /// A request to another `web`, not sent yet.
+    pub(crate) fn ask_other(&self, web: &OtherWeb, method: reqwest::Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", web.base))
+    }
+
     pub(crate) fn web(&self) -> &Program {
         &self.web
     }
@@ -232,6 +262,13 @@ impl TestApp {
     /// What `relais …` prints with `--json`; it must succeed.
     pub(crate) fn relais(&self, arguments: &[&str]) -> Value {
         self.commanding.json(arguments)
+    }
+
+    /// What a command that ends well says in words.
+    pub(crate) fn relais_words(&self, arguments: &[&str]) -> String {
+        let output = self.commanding.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// How a command ends that is to be refused, and what it says on standard error.

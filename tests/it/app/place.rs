@@ -60,8 +60,8 @@ pub(crate) use on_every_combination;
 
 /// Fresh databases of a combination, gone when this is dropped.
 pub(super) struct Place {
-    database_url: String,
-    redis: Option<(String, String)>,
+    pub(super) database_url: String,
+    pub(super) redis: Option<(String, String)>,
     _kept: Vec<Box<dyn Any>>,
 }
 
@@ -123,9 +123,17 @@ impl Place {
     pub(super) fn queue(&self) -> Arc<dyn Backend> {
         #[cfg(feature = "services")]
         if let Some((url, prefix)) = &self.redis {
-            return Arc::new(RedisQueue::connect(url, prefix).unwrap());
+            return Arc::new(
+                RedisQueue::connect(url, prefix)
+                    .unwrap()
+                    .with_call_limit(super::PATIENCE),
+            );
         }
-        Arc::new(SqlQueue::connect(&self.database_url, &SqlOptions::default()).unwrap())
+        let patient = SqlOptions {
+            call_limit: super::PATIENCE,
+            ..SqlOptions::default()
+        };
+        Arc::new(SqlQueue::connect(&self.database_url, &patient).unwrap())
     }
 }
 

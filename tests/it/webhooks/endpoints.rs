@@ -121,6 +121,8 @@ async fn a_secret_is_made_where_the_provider_takes_one_and_works_at_once() {
     }
     let twilio = create(&app, "twilio", &["--secret", "t"]);
     assert!(text(&twilio["url"]).ends_with("#rc=5&rp=5xx,ct,rt"), "{twilio}");
+    let printed = app.relais_words(&["endpoint", "rotate", text(&twilio["id"]), "--secret", "t"]);
+    assert!(printed.contains("ends before the `#`"), "{printed}");
     assert!(
         status(&app, &signed(&app, "twilio", &path(&twilio), "t"))
             .await

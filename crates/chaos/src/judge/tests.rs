@@ -3,7 +3,7 @@
 use domain::EmailEvent;
 
 use super::*;
-use crate::book::{Class, Event, Send, Way};
+use crate::book::{Class, Event, Inbound, Send, Way};
 use crate::facts::{Counters, Outgoing};
 use crate::fault::{Fault, Part};
 
@@ -11,6 +11,15 @@ const TENANT: Uuid = Uuid::from_u128(1);
 const MESSAGE: Uuid = Uuid::from_u128(2);
 const JOB: Uuid = Uuid::from_u128(3);
 const MARK: &str = "wish-00000001";
+
+const TEXTS: [Inbound; 2] = [text(0), text(1)];
+
+const fn text(number: u32) -> Inbound {
+    Inbound {
+        conversation: 7,
+        number,
+    }
+}
 
 fn opened() -> Event {
     Event {
@@ -48,13 +57,19 @@ fn as_it_should_be(class: Class) -> Evidence {
     };
     Evidence {
         pages: Pages {
-            wishes: vec![promised(What::Event(opened())), promised(What::Send(send))],
+            wishes: vec![
+                promised(What::Event(opened())),
+                promised(What::Send(send)),
+                promised(What::Inbound(TEXTS[0])),
+                promised(What::Inbound(TEXTS[1])),
+            ],
             ..Pages::default()
         },
         facts: Facts {
             events: [(opened().key(), vec![2_500])].into(),
             messages: [("m-1".to_owned(), counters)].into(),
             scores: [("ana".to_owned(), (3, 3))].into(),
+            texts: [(TEXTS[0].sid(), vec![2_100]), (TEXTS[1].sid(), vec![2_200])].into(),
             interactions: 1,
             sends: [(MESSAGE, Outgoing::new("accepted", Some("sent")))].into(),
         },
@@ -64,6 +79,7 @@ fn as_it_should_be(class: Class) -> Evidence {
         tenant: TENANT,
         findings: Vec::new(),
         drained: true,
+        limited: None,
         no_dead: false,
     }
 }
@@ -140,6 +156,16 @@ fn a_message_that_is_lost_sent_twice_or_denied_is_found() {
     check("left and denied", outgoing("failed", Some("not_sent")), |v| {
         v.sends.denied
     });
+}
+
+#[test]
+fn a_text_that_is_lost_recorded_twice_or_out_of_order_is_found() {
+    let first = |e: &mut Evidence, at: Vec<Millis>| {
+        e.facts.texts.insert(TEXTS[0].sid(), at);
+    };
+    check("no row", |e| first(e, Vec::new()), |v| v.texts.lost);
+    check("two rows", |e| first(e, vec![2_100, 2_100]), |v| v.texts.recorded_twice);
+    check("after the next", |e| first(e, vec![2_201]), |v| v.texts.out_of_order);
 }
 
 #[test]

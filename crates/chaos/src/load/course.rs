@@ -106,6 +106,15 @@ impl Drawn {
     }
 }
 
+/// The message of this number, by Resend.
+pub(super) fn by_resend(number: u32) -> Send {
+    Send {
+        mark: format!("{MARK}{number:08}"),
+        class: Class::Idempotent,
+        id: None,
+    }
+}
+
 /// What marks begin with, and how long they are.
 const MARK: &str = "wish-";
 const MARK_BYTES: usize = MARK.len() + 8;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::PersonalText;
+use serde_json::Value;
 
 use crate::event::{
     Button, Call, Channel, DeliveryReport, DeliveryStatus, Event, InboundMessage, Media, News, Origin, Permanence,
@@ -17,6 +18,9 @@ const GROUP: &str = "@g.us";
 
 /// The notification that tells how far a message of ours came.
 pub(super) const STATUS: &str = "outgoingMessageStatus";
+
+/// The notification that repeats a message which we sent.
+const OURS: &str = "outgoingAPIMessageReceived";
 
 pub(super) fn read(body: &[u8], received_at: DateTime<Utc>) -> Result<Event, Unreadable> {
     of_fields(&json::object(body)?, body, received_at)
@@ -34,17 +38,27 @@ pub(super) fn of_fields(fields: &Object, body: &[u8], received_at: DateTime<Utc>
         kind: Some(kind),
         occurred_at: fields.unix("timestamp").unwrap_or(received_at),
         account: instance,
-        raw: String::from_utf8_lossy(body).into_owned(),
+        raw: kept(kind, fields, body),
     };
     let news = match kind {
         STATUS => report(fields).map(News::Report),
         "incomingMessageReceived" => inbound(fields).map(News::Inbound),
         "incomingCall" => call(fields).map(News::Call),
         "stateInstanceChanged" => state(fields),
-        // `outgoingMessageReceived` and `outgoingAPIMessageReceived` repeat what we or the customer's people wrote.
+        // `outgoingMessageReceived` and [`OURS`] repeat what the customer's people or we wrote.
         _ => None,
     };
     Ok(origin.event(identity, news.unwrap_or(News::Other)))
+}
+
+/// What is kept of the notification: all of it, but for the texts that we sent ourselves. One-time codes are among them.
+fn kept(kind: &str, fields: &Object, body: &[u8]) -> String {
+    if kind != OURS {
+        return String::from_utf8_lossy(body).into_owned();
+    }
+    let mut fields = fields.clone();
+    fields.remove("messageData");
+    Value::Object(fields).to_string()
 }
 
 /// Green-API names messages, not events. A message has one event of each type and status.
@@ -170,5 +184,29 @@ fn number(chat: &str) -> PersonalText {
             PersonalText::new(format!("+{digits}"))
         }
         _ => json::personal(chat),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_we_sent_ourselves_is_not_kept_when_it_is_repeated() {
+        let notification = |kind: &str| {
+            let body = format!(
+                r#"{{"typeWebhook":"{kind}","idMessage":"1","messageData":{{"textMessageData":{{"textMessage":"Your code is 987654"}}}}}}"#
+            );
+            read(body.as_bytes(), DateTime::default()).unwrap().raw
+        };
+        assert_eq!(
+            notification(OURS).expose(),
+            r#"{"idMessage":"1","typeWebhook":"outgoingAPIMessageReceived"}"#
+        );
+        assert!(
+            notification("outgoingMessageReceived").expose().contains("987654"),
+            "people wrote that"
+        );
     }
 }

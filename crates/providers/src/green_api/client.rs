@@ -5,6 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::E164;
 use http::StatusCode;
+use reqwest::RequestBuilder;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use url::Url;
@@ -54,13 +55,17 @@ impl GreenApiClient {
     pub async fn send(&self, message: &OutgoingWhatsapp, now: DateTime<Utc>) -> Result<Sent, SendError> {
         // No preview of links: Green-API would follow them, which counts as a click.
         let body = json!({ "chatId": chat(&message.to), "message": text(message)?, "linkPreview": false });
-        let answer = http_client::call(self.http.post(self.url("sendMessage")).json(&body)).await?;
+        let answer = self
+            .call(self.http.post(self.url("sendMessage")).json(&body), "sendMessage")
+            .await?;
         if !answer.status.is_success() {
-            return Err(error::meaning(&answer, now));
+            return Err(answer.blamed(error::meaning(&answer, now)));
         }
         let fields = read_json::object(&answer.body).unwrap_or_default();
         Ok(Sent {
-            external_id: fields.id("idMessage").ok_or_else(SendError::unreadable_answer)?,
+            external_id: fields
+                .id("idMessage")
+                .ok_or_else(|| answer.blamed(SendError::unreadable_answer()))?,
             status: DeliveryStatus::Queued,
         })
     }
@@ -78,12 +83,12 @@ impl GreenApiClient {
     ) -> Result<Option<Verified<Event>>, SendError> {
         let body = json!({ "chatId": chat(to), "idMessage": external_id });
         let request = self.http.post(self.url("getMessage")).json(&body);
-        let answer = http_client::call(request).await.map_err(SendError::of_reading)?;
+        let answer = self.call(request, "getMessage").await.map_err(SendError::of_reading)?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         check(&answer, now)?;
-        let fields = read_json::object(&answer.body).map_err(|_| unreadable())?;
+        let fields = read_json::object(&answer.body).map_err(|_| answer.blamed(unreadable()))?;
         let event = journal::event(&fields, &answer.body, self.credentials.instance, now);
         Ok(event.map(Verified::vouch))
     }
@@ -101,11 +106,13 @@ impl GreenApiClient {
         let (chat, text) = (chat(&message.to), text(message)?);
         let since = sent_at - CLOCKS_APART;
         // The queue first: what leaves it in between is then in the journal, or on its way there.
-        let queue = self.list(self.url("showMessagesQueue"), now).await?;
+        let queue = self
+            .list("showMessagesQueue", self.url("showMessagesQueue"), now)
+            .await?;
         let mut url = self.url("lastOutgoingMessages");
         let minutes = (now - since).num_minutes().max(0) + 1;
         url.query_pairs_mut().append_pair("minutes", &minutes.to_string());
-        let journal = self.list(url, now).await?;
+        let journal = self.list("lastOutgoingMessages", url, now).await?;
 
         let mut found: Vec<Sent> = Vec::new();
         let journaled = objects(&journal).filter_map(|fields| journal::journaled(fields, &chat, text, since));
@@ -118,12 +125,15 @@ impl GreenApiClient {
         Ok(found)
     }
 
-    async fn list(&self, url: Url, now: DateTime<Utc>) -> Result<Vec<Value>, SendError> {
-        let answer = http_client::call(self.http.get(url))
-            .await
-            .map_err(SendError::of_reading)?;
+    async fn list(&self, method: &str, url: Url, now: DateTime<Utc>) -> Result<Vec<Value>, SendError> {
+        let call = self.call(self.http.get(url), method);
+        let answer = call.await.map_err(SendError::of_reading)?;
         check(&answer, now)?;
-        serde_json::from_slice(&answer.body).map_err(|_| unreadable())
+        serde_json::from_slice(&answer.body).map_err(|_| answer.blamed(unreadable()))
+    }
+
+    async fn call(&self, request: RequestBuilder, method: &str) -> Result<Answer, SendError> {
+        http_client::call(request, &format!("/waInstance{{instance}}/{method}/{{token}}")).await
     }
 
     /// It holds the token, so it must not be shown.
@@ -153,7 +163,7 @@ fn check(answer: &Answer, now: DateTime<Utc>) -> Result<(), SendError> {
     if answer.status.is_success() {
         Ok(())
     } else {
-        Err(error::meaning(answer, now).of_reading())
+        Err(answer.blamed(error::meaning(answer, now).of_reading()))
     }
 }
 

@@ -65,6 +65,22 @@ impl OutgoingEmail {
         bytes > ATTACHMENTS_BYTES_MAX
     }
 
+    /// All that it tells whoever takes it, for whoever masks what they repeat of it.
+    pub(crate) fn told(&self) -> Vec<&str> {
+        let mut told = vec![self.subject.expose()];
+        for mailbox in [Some(&self.from), self.reply_to.as_ref(), Some(&self.to)]
+            .into_iter()
+            .flatten()
+        {
+            told.push(mailbox.address());
+            told.extend(mailbox.name());
+        }
+        told.extend(self.content.text());
+        told.extend(self.content.html());
+        told.extend(self.headers.iter().map(|header| header.value().expose()));
+        told
+    }
+
     pub(crate) fn check_size(&self) -> Result<(), SendError> {
         if self.is_too_large() {
             return Err(SendError::rejected(

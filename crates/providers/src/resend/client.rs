@@ -74,13 +74,15 @@ impl ResendClient {
         let request = self.http.post(self.base.join(["emails"]));
         let request = request.bearer_auth(self.credentials.key.expose_secret());
         let request = request.header(KEY_HEADER, email.id.to_string());
-        let answer = http_client::call(request.json(&mail::Body::of(email))).await?;
+        let answer = http_client::call(request.json(&mail::Body::of(email)), "/emails").await?;
         if !answer.status.is_success() {
-            return Err(error::meaning(&answer, now));
+            return Err(answer.blamed(error::meaning(&answer, now)));
         }
         let body = json::object(&answer.body).unwrap_or_default();
         Ok(Sent {
-            external_id: body.id("id").ok_or_else(SendError::unreadable_answer)?,
+            external_id: body
+                .id("id")
+                .ok_or_else(|| answer.blamed(SendError::unreadable_answer()))?,
             status: DeliveryStatus::Queued,
         })
     }

@@ -85,14 +85,16 @@ impl SendGridClient {
         email.check_size()?;
         let request = self.http.post(self.base.join(["v3", "mail", "send"]));
         let request = request.bearer_auth(self.credentials.key.expose_secret());
-        let answer = http_client::call(request.json(&mail::Body::of(email))).await?;
+        let answer = http_client::call(request.json(&mail::Body::of(email)), "/v3/mail/send").await?;
         if !answer.status.is_success() {
-            return Err(error::meaning(&answer, now));
+            return Err(answer.blamed(error::meaning(&answer, now)));
         }
         // The body is empty (documentation, "Mail Send").
         let id = answer.headers.get(MESSAGE_ID_HEADER).and_then(|id| id.to_str().ok());
         Ok(Sent {
-            external_id: id.and_then(json::usable_id).ok_or_else(SendError::unreadable_answer)?,
+            external_id: id
+                .and_then(json::usable_id)
+                .ok_or_else(|| answer.blamed(SendError::unreadable_answer()))?,
             status: DeliveryStatus::Queued,
         })
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::Masker;
 use lettre::transport::smtp::authentication::Credentials as LettreCredentials;
 use lettre::transport::smtp::client::TlsParameters;
 use lettre::transport::smtp::extension::ClientId;
@@ -15,6 +16,7 @@ use super::session::{Envelope, Server, Session};
 use super::{Dkim, SmtpCredentials, mail};
 use crate::credentials::UnusableCredentials;
 use crate::event::DeliveryStatus;
+use crate::excerpt::Excerpt;
 use crate::outgoing::OutgoingEmail;
 use crate::send_error::SendError;
 use crate::sender::Sent;
@@ -95,7 +97,8 @@ impl SmtpClient {
         let mut session = self.session(by).await?;
         let outcome = session.hand_over(envelope, by).await;
         self.park(session);
-        outcome.map(|()| Sent {
+        outcome.map_err(|error| masked(error, email))?;
+        Ok(Sent {
             external_id: email.message_id(),
             status: DeliveryStatus::Sent,
         })
@@ -135,6 +138,19 @@ impl SmtpClient {
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The error without what the server repeats of the mail.
+fn masked(error: SendError, email: &OutgoingEmail) -> SendError {
+    let Some(excerpt) = error.excerpt.as_deref().cloned() else {
+        return error;
+    };
+    let mut masker = Masker::default();
+    email.told().into_iter().for_each(|value| masker.tell(value));
+    error.about(Excerpt {
+        response: excerpt.response.map(|response| masker.mask(&response)),
+        ..excerpt
+    })
 }
 
 fn server(credentials: &SmtpCredentials) -> Result<Server, UnusableCredentials> {

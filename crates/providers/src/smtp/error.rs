@@ -2,8 +2,10 @@
 
 use std::error::Error as _;
 
+use domain::Masker;
 use lettre::transport::smtp;
 
+use crate::excerpt::{BODY_CHARS_MAX, Excerpt};
 use crate::send_error::{Class, Failure, Meaning, SendError};
 
 /// How far the conversation had come.
@@ -23,11 +25,30 @@ pub(super) enum Stage {
     End,
 }
 
-/// What `error` means at `stage`. Nothing of the server's text is kept: it repeats addresses.
+impl Stage {
+    /// What the server was asked.
+    const fn asked(self) -> &'static str {
+        match self {
+            Self::Greeting => "EHLO",
+            Self::Login => "AUTH",
+            Self::From => "MAIL FROM",
+            Self::Recipient => "RCPT TO",
+            Self::Content => "DATA",
+            Self::End => "DATA and the whole mail",
+        }
+    }
+}
+
+/// What `error` means at `stage`. The server's text repeats addresses; the excerpt of it is masked, and whoever knows the mail
+/// masks it once more.
 pub(super) fn meaning(stage: Stage, error: &smtp::Error) -> SendError {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        return of_reply(stage, code.into(), &text);
+        let (code, said) = (code.into(), Masker::default().mask(&text));
+        return of_reply(stage, code, &text).about(Excerpt {
+            request: stage.asked().to_owned(),
+            response: Some(format!("{code} {said}").chars().take(BODY_CHARS_MAX).collect()),
+        });
     }
     if error.is_client() && stage == Stage::Login {
         let detail = "the server offers no way to log in that we know";
@@ -38,7 +59,7 @@ pub(super) fn meaning(stage: Stage, error: &smtp::Error) -> SendError {
 
 /// No reply that could be understood: it is missing, late or nonsense.
 pub(super) fn lost(stage: Stage, code: &'static str) -> SendError {
-    match stage {
+    let error = match stage {
         Stage::End => SendError::new(
             Failure::Unclear,
             code,
@@ -50,7 +71,11 @@ pub(super) fn lost(stage: Stage, code: &'static str) -> SendError {
             code,
             "the mail server was lost before it had the mail",
         ),
-    }
+    };
+    error.about(Excerpt {
+        request: stage.asked().to_owned(),
+        response: None,
+    })
 }
 
 /// What a reply of 4yz or 5yz means. The first digit decides whether to try again, as RFC 5321 (4.2.1) has it, also where

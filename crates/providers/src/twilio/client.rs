@@ -28,6 +28,10 @@ const CLOCKS_APART: TimeDelta = TimeDelta::seconds(60);
 /// How many messages are asked for at once, and how often.
 const PAGE_SIZE: &str = "100";
 const PAGES_MAX: usize = 5;
+/// The paths of all messages, and of one.
+const MESSAGES: &str = "/2010-04-01/Accounts/{account}/Messages.json";
+const MESSAGE: &str = "/2010-04-01/Accounts/{account}/Messages/{message}.json";
+
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Sends text messages and WhatsApp for one account.
@@ -71,12 +75,12 @@ impl TwilioClient {
     async fn send(&self, message: &Message<'_>, now: DateTime<Utc>) -> Result<Sent, SendError> {
         let request = self.http.post(self.url(["Messages.json"]));
         let request = request.header(http::header::CONTENT_TYPE, FORM).body(message.form());
-        let answer = self.call(request).await?;
+        let answer = self.call(request, MESSAGES).await?;
         if !answer.status.is_success() {
-            return Err(error::meaning(&answer, now));
+            return Err(answer.blamed(error::meaning(&answer, now)));
         }
         let fields = json::object(&answer.body).unwrap_or_default();
-        resource::sent(&fields).ok_or_else(SendError::unreadable_answer)
+        resource::sent(&fields).ok_or_else(|| answer.blamed(SendError::unreadable_answer()))
     }
 
     /// How far a message came, as the event that a status callback would have told. `None` if Twilio does not know it.
@@ -85,13 +89,13 @@ impl TwilioClient {
     /// [`SendError`], in which [`Failure::Unreachable`] stands for no answer.
     pub async fn fetch(&self, external_id: &str, now: DateTime<Utc>) -> Result<Option<Verified<Event>>, SendError> {
         let url = self.url(["Messages", &format!("{external_id}.json")]);
-        let answer = self.read(url).await?;
+        let answer = self.read(url, MESSAGE).await?;
         if answer.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }
         let fields = object(&answer, now)?;
         let raw = String::from_utf8_lossy(&answer.body).into_owned();
-        let event = resource::event(&fields, raw, now).ok_or_else(unreadable)?;
+        let event = resource::event(&fields, raw, now).ok_or_else(|| answer.blamed(unreadable()))?;
         Ok(Some(Verified::vouch(event)))
     }
 
@@ -138,7 +142,7 @@ impl TwilioClient {
         }
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
-            let answer = self.read(url).await?;
+            let answer = self.read(url, MESSAGES).await?;
             let page = object(&answer, now)?;
             let messages: Vec<&Object> = page.list("messages").iter().filter_map(Value::as_object).collect();
             let is_recent = |fields: &&&Object| {
@@ -158,13 +162,15 @@ impl TwilioClient {
         Err(SendError::new(Failure::Unreachable, "pages", detail))
     }
 
-    async fn read(&self, url: Url) -> Result<Answer, SendError> {
-        self.call(self.http.get(url)).await.map_err(SendError::of_reading)
+    async fn read(&self, url: Url, route: &str) -> Result<Answer, SendError> {
+        self.call(self.http.get(url), route)
+            .await
+            .map_err(SendError::of_reading)
     }
 
-    async fn call(&self, request: RequestBuilder) -> Result<Answer, SendError> {
+    async fn call(&self, request: RequestBuilder, route: &str) -> Result<Answer, SendError> {
         let TwilioCredentials { user, password, .. } = &self.credentials;
-        http_client::call(request.basic_auth(user, Some(password.expose_secret()))).await
+        http_client::call(request.basic_auth(user, Some(password.expose_secret())), route).await
     }
 
     fn url<'a>(&'a self, path: impl IntoIterator<Item = &'a str>) -> Url {
@@ -176,9 +182,9 @@ impl TwilioClient {
 /// What a request that only reads was answered.
 fn object(answer: &Answer, now: DateTime<Utc>) -> Result<Object, SendError> {
     if answer.status.is_success() {
-        json::object(&answer.body).map_err(|_| unreadable())
+        json::object(&answer.body).map_err(|_| answer.blamed(unreadable()))
     } else {
-        Err(error::meaning(answer, now).of_reading())
+        Err(answer.blamed(error::meaning(answer, now).of_reading()))
     }
 }
 

@@ -10,8 +10,8 @@ use url::form_urlencoded::Serializer;
 use crate::outgoing::{OutgoingText, OutgoingWhatsapp, TextFrom, WhatsappContent};
 use crate::send_error::{Class, SendError};
 
-/// What is added to the URL of a status callback. Without it Twilio tries once more, and only when no connection came
-/// about; with it, five times, also after an answer of 5xx or none in time (documentation, "Webhooks: Connection
+/// What stands behind the `#` of every URL that Twilio is given. Without it Twilio tries once more, and only when no connection
+/// came about; with it, five times, also after an answer of 5xx or none in time (documentation, "Webhooks: Connection
 /// Overrides").
 pub const CALLBACK_RETRIES: &str = "rc=5&rp=5xx,ct,rt";
 

@@ -6,6 +6,7 @@
 
 mod credentials;
 mod dkim;
+mod excerpts;
 mod faults;
 mod green_api;
 mod http_server;
@@ -119,6 +120,7 @@ fn at(base: BaseUrl) -> StandIns {
         resend: Some(base.clone()),
         twilio: Some(base.clone()),
         green_api: Some(base),
+        files: None,
     }
 }
 

@@ -127,6 +127,36 @@ pub struct Failure {
     pub at: Millis,
     /// What went wrong, cut at [`ERROR_CHARS_MAX`](super::ERROR_CHARS_MAX) characters.
     pub error: String,
+    /// The call that went wrong, if the attempt made one and told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<Excerpt>,
+}
+
+/// What is kept of a call to somebody outside: enough to see what went wrong, nothing personal and no secret. Whoever
+/// makes the call masks it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Excerpt {
+    /// What was asked, cut at [`EXCERPT_BYTES_MAX`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// What was answered, cut at [`EXCERPT_BYTES_MAX`]; `None` = nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<String>,
+}
+
+/// The most bytes that are kept of a request, and of a response.
+pub const EXCERPT_BYTES_MAX: usize = 1_000;
+
+impl Excerpt {
+    /// The part that is kept, without zero bytes, which Postgres refuses.
+    #[must_use]
+    pub fn cut(self) -> Self {
+        let cut = |text: String| text[..text.floor_char_boundary(EXCERPT_BYTES_MAX)].replace('\0', "\u{fffd}");
+        Self {
+            request: self.request.map(cut),
+            response: self.response.map(cut),
+        }
+    }
 }
 
 /// Which live jobs to list.
@@ -159,6 +189,8 @@ pub struct DeadFilter {
     pub since: Option<Millis>,
     /// Only those that died before.
     pub before: Option<Millis>,
+    /// Only those with this in their last error, in capitals or not; of groups, in their error as it is shown.
+    pub text: Option<String>,
 }
 
 /// Dead letters that died of the same thing: same kind, same reason, and the same [stripped](crate::grouping::strip) text

@@ -2,10 +2,12 @@
 
 use uuid::Uuid;
 
+use super::Excerpt;
 use crate::clock::Millis;
 use crate::envelope;
 use crate::flow::Keys;
 use crate::job::{JobId, Queue};
+use crate::run::Ended;
 
 /// Asks for jobs.
 #[derive(Clone, Debug)]
@@ -48,7 +50,8 @@ pub struct Claimed {
 impl Claimed {
     /// How its run ended. `added_on` is the day of its envelope.
     #[must_use]
-    pub fn ended(&self, added_on: i32, outcome: Outcome) -> Settle {
+    pub fn ended(&self, added_on: i32, ended: impl Into<Ended>) -> Settle {
+        let Ended { outcome, excerpt } = ended.into();
         Settle {
             id: self.id,
             tenant: self.tenant,
@@ -62,6 +65,7 @@ impl Claimed {
                 _ => envelope::kind_of(&self.body).into(),
             },
             outcome,
+            excerpt,
         }
     }
 }
@@ -108,6 +112,8 @@ pub struct Settle {
     pub kind: Box<str>,
     /// How it ended.
     pub outcome: Outcome,
+    /// The call that went wrong; kept beside the outcome's error, if it has one.
+    pub excerpt: Option<Excerpt>,
 }
 
 /// The ways a run ends.

@@ -1,5 +1,7 @@
 //! Dead letters by what they died of: buckets, pages, groups; and letters from elsewhere.
 
+mod worded;
+
 use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -12,12 +14,13 @@ use super::link::misunderstood;
 use super::script::{DEAD_ADOPT, DEAD_IMPORT, DEAD_LOOSE, DEAD_PAGE, DEAD_PUT, DEAD_ROWS, DEAD_SIZES};
 use super::stored::{Head, Row, read_failures, read_row, take_reason, time};
 use crate::backend::{
-    BATCH_MAX, DeadFilter, DeadGroup, Failure, GROUPS_MAX, Kept, NewDead, Page, QueueError, Reason, cut_error,
+    BATCH_MAX, DeadFilter, DeadGroup, Excerpt, Failure, GROUPS_MAX, Kept, NewDead, Page, QueueError, Reason, cut_error,
 };
 use crate::clock::{Millis, day};
 use crate::envelope::{HEAD_BYTES_MAX, kind_of};
 use crate::grouping::{GroupId, strip};
 use crate::job::{JobId, Queue};
+use crate::wording::Wording;
 
 /// Letters of more buckets than this are not looked for in each of them, but among all letters.
 const MERGED_MAX: usize = 2_000;
@@ -65,7 +68,9 @@ impl Holds {
     }
 
     fn is_taken(&self, filter: &DeadFilter) -> bool {
-        filter.kind.as_ref().is_none_or(|kind| *kind == self.kind)
+        let may_have = |text: &String| Wording::new(text).may_be_in_stripped(&self.error);
+        filter.text.as_ref().is_none_or(may_have)
+            && filter.kind.as_ref().is_none_or(|kind| *kind == self.kind)
             && filter.reason.is_none_or(|reason| reason == self.reason)
     }
 
@@ -83,6 +88,7 @@ impl Holds {
 }
 
 /// Which part of a list is wanted.
+#[derive(Clone, Copy)]
 struct Span {
     /// Before this place; `None` = from the latest death.
     before: Option<Place>,
@@ -216,7 +222,21 @@ impl RedisQueue {
         }
         self.put_letters(queue, usize::MAX).await?;
         let taken = self.taken(queue, filter).await?;
-        if taken.len() <= MERGED_MAX {
+        match &filter.text {
+            Some(text) => self.look_for(queue, &taken, &Wording::new(text), filter, *span).await,
+            None => self.look_among(queue, &taken, taken.len() <= MERGED_MAX, span).await,
+        }
+    }
+
+    /// The first letters of these buckets, merged from each of them or found among all.
+    async fn look_among(
+        &self,
+        queue: Queue,
+        taken: &[Bucket],
+        is_merged: bool,
+        span: &Span,
+    ) -> Result<Looked, QueueError> {
+        if is_merged {
             let sets: Vec<Vec<u8>> = taken
                 .iter()
                 .map(|bucket| [b":dead:b:", bucket.name.as_slice()].concat())
@@ -226,7 +246,7 @@ impl RedisQueue {
         }
         let found = self.page(queue, &[ALL_LETTERS.to_vec()], span, BATCH_MAX).await?;
         let mut looked = whole(found, BATCH_MAX);
-        let taken: HashSet<Vec<u8>> = taken.into_iter().map(|bucket| bucket.name).collect();
+        let taken: HashSet<&[u8]> = taken.iter().map(|bucket| bucket.name.as_slice()).collect();
         let mut command = redis::cmd("HMGET");
         command.arg(format!("{}:dead:in", self.tag(queue)));
         for (_, id) in &looked.found {
@@ -239,7 +259,7 @@ impl RedisQueue {
                 buckets
                     .next()
                     .and_then(Option::as_ref)
-                    .is_some_and(|name| taken.contains(name))
+                    .is_some_and(|name| taken.contains(name.as_slice()))
             });
         }
         Ok(looked)
@@ -298,32 +318,48 @@ impl RedisQueue {
         Ok(places.iter().filter_map(|((_, id), _)| letters.remove(id)).collect())
     }
 
+    /// Of each of these buckets how many letters died at these times, and when the last of them.
+    async fn sizes(
+        &self,
+        queue: Queue,
+        buckets: &[Bucket],
+        filter: &DeadFilter,
+    ) -> Result<Vec<(u64, String)>, QueueError> {
+        let before = filter
+            .before
+            .map_or_else(|| "+inf".to_owned(), |before| format!("({before}"));
+        let mut sizes = Vec::with_capacity(buckets.len());
+        for buckets in buckets.chunks(BATCH_MAX) {
+            let mut command = DEAD_SIZES.on(self.tag(queue));
+            command.arg(filter.since.unwrap_or(Millis::MIN)).arg(&before);
+            command.arg(buckets.iter().map(|bucket| bucket.name.as_slice()).collect::<Vec<_>>());
+            let part: Vec<(u64, String)> = self.link.run(&DEAD_SIZES, &command).await?;
+            sizes.extend(part);
+        }
+        Ok(sizes)
+    }
+
     /// Sums over the buckets.
     pub(super) async fn group_letters(&self, filter: &DeadFilter) -> Result<Vec<DeadGroup>, QueueError> {
         let mut groups: BTreeMap<GroupId, DeadGroup> = BTreeMap::new();
         for queue in queues(filter) {
             self.put_letters(queue, usize::MAX).await?;
             let buckets = self.taken(queue, filter).await?;
-            for buckets in buckets.chunks(BATCH_MAX) {
-                let mut command = DEAD_SIZES.on(self.tag(queue));
-                let before = filter
-                    .before
-                    .map_or_else(|| "+inf".to_owned(), |before| format!("({before}"));
-                command.arg(filter.since.unwrap_or(Millis::MIN)).arg(before);
-                command.arg(buckets.iter().map(|bucket| bucket.name.as_slice()).collect::<Vec<_>>());
-                let sizes: Vec<(u64, String)> = self.link.run(&DEAD_SIZES, &command).await?;
-                for (bucket, (count, last)) in buckets.iter().zip(sizes) {
-                    if let Some(last_died_at) = time(last.as_bytes()) {
-                        let group = groups
-                            .entry(bucket.holds.group)
-                            .or_insert_with(|| bucket.holds.empty_group());
-                        group.count += count;
-                        group.last_died_at = group.last_died_at.max(last_died_at);
-                    }
+            let sizes = self.sizes(queue, &buckets, filter).await?;
+            for (bucket, (count, last)) in buckets.iter().zip(sizes) {
+                if let Some(last_died_at) = time(last.as_bytes()) {
+                    let group = groups
+                        .entry(bucket.holds.group)
+                        .or_insert_with(|| bucket.holds.empty_group());
+                    group.count += count;
+                    group.last_died_at = group.last_died_at.max(last_died_at);
                 }
             }
         }
         let mut groups: Vec<_> = groups.into_values().collect();
+        if let Some(text) = filter.text.as_deref().map(Wording::new) {
+            groups.retain(|group| text.is_in_group(group));
+        }
         groups.sort_by_key(|group| (std::cmp::Reverse(group.count), group.id));
         groups.truncate(GROUPS_MAX);
         Ok(groups)
@@ -396,6 +432,7 @@ fn value(letter: &NewDead) -> Vec<u8> {
 fn failures(letter: &NewDead) -> String {
     let cut = |failure: &Failure| Failure {
         error: cut_error(&failure.error).to_owned(),
+        excerpt: failure.excerpt.clone().map(Excerpt::cut),
         ..failure.clone()
     };
     if letter.errors.is_empty() {
@@ -414,7 +451,17 @@ fn queues(filter: &DeadFilter) -> impl Iterator<Item = Queue> {
 
 /// Whether the filter asks for more than queue and times, so that buckets are needed to answer.
 fn asks_for_buckets(filter: &DeadFilter) -> bool {
-    filter.tenant.is_some() || filter.kind.is_some() || filter.reason.is_some() || filter.group.is_some()
+    let DeadFilter {
+        queue: _,
+        tenant,
+        kind,
+        reason,
+        group,
+        since: _,
+        before: _,
+        text,
+    } = filter;
+    tenant.is_some() || kind.is_some() || reason.is_some() || group.is_some() || text.is_some()
 }
 
 fn whole(found: Vec<Place>, limit: usize) -> Looked {

@@ -1,6 +1,6 @@
 //! The way to Redis: one shared connection that is made when needed and thrown away when in doubt.
 //!
-//! Nothing here waits for Redis to come back. A call that finds it away fails within [`CALL_TIMEOUT`], and the next one
+//! Nothing here waits for Redis to come back. A call that finds it away fails within its limit, and the next one
 //! tries again, so no process needs a restart after Redis was away. A call is not repeated after an unclear answer: a
 //! claim or a settle that went through unheard would be taken for somebody else's. So that a restart of Redis does not
 //! cost a call either, a connection that was not used for a while is asked for a sign of life first.
@@ -20,11 +20,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::script::Script;
-use crate::backend::QueueError;
-
-/// The longest a call takes, connecting included. Less than [`ADD_TIMEOUT`](crate::ADD_TIMEOUT), so that a silent
-/// connection is thrown away here before the caller gives up.
-const CALL_TIMEOUT: Duration = Duration::from_millis(1200);
+use crate::backend::{CALL_LIMIT, QueueError};
 
 /// The longest one connection attempt takes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -156,6 +152,8 @@ struct Slot {
 pub(super) struct Link {
     server: Server,
     slot: Mutex<Slot>,
+    /// The longest a call takes, connecting included.
+    pub(super) call_limit: Duration,
 }
 
 impl Link {
@@ -164,6 +162,7 @@ impl Link {
         Ok(Self {
             server: Server::parse(url).map_err(failure)?,
             slot: Mutex::default(),
+            call_limit: CALL_LIMIT,
         })
     }
 
@@ -188,14 +187,14 @@ impl Link {
         }
     }
 
-    /// Asks, and waits for the answer no longer than [`CALL_TIMEOUT`].
+    /// Asks, and waits for the answer no longer than a call may take.
     pub(super) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, QueueError> {
         Ok(self.ask(command).await?)
     }
 
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Lost> {
         let mut number = None;
-        let answer = tokio::time::timeout(CALL_TIMEOUT, async {
+        let answer = tokio::time::timeout(self.call_limit, async {
             let (mut connection, used) = self.connection().await?;
             number = Some(used);
             connection.query(command).await
@@ -204,7 +203,7 @@ impl Link {
         let error = match answer {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => Lost::Refused(error),
-            Err(_) => Lost::InTime,
+            Err(_) => Lost::InTime(self.call_limit),
         };
         // An answer may still be on its way, or the other side be gone without a word: the next call starts afresh.
         if let Some(number) = number.filter(|_| error.costs_the_connection()) {
@@ -241,7 +240,7 @@ enum Lost {
     /// An error came back, from Redis or from the way there.
     Refused(RedisError),
     /// Nothing came back in time.
-    InTime,
+    InTime(Duration),
 }
 
 impl Lost {
@@ -253,7 +252,7 @@ impl Lost {
                     || error.is_unrecoverable_error()
                     || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
             }
-            Self::InTime => true,
+            Self::InTime(_) => true,
         }
     }
 }
@@ -262,7 +261,7 @@ impl From<Lost> for QueueError {
     fn from(lost: Lost) -> Self {
         match lost {
             Lost::Refused(error) => failure(error),
-            Lost::InTime => Self::Unavailable(format!("no answer within {} ms", CALL_TIMEOUT.as_millis())),
+            Lost::InTime(limit) => Self::Unavailable(format!("no answer within {} ms", limit.as_millis())),
         }
     }
 }

@@ -24,6 +24,7 @@
 //! | `use:<limit>`, `used` | set, set | ids that run and count under a limit key; the keys of which some do |
 //! | `closed:<lane>:<limit>` | list | tenants whose list is not empty and not on the ring: the key is closed |
 //! | `shut` | sorted set | limit key that has such tenants → when it opens, endless if not by itself |
+//! | `asks` | sorted set | lane after the first with a limit key that it found full → until when it is left one room |
 //! | `errors` | hash | id → failures so far, a JSON list |
 //! | `cancelled` | set | running jobs that somebody cancelled |
 //! | `dead`, `dead:at`, `dead:errors` | hash, sorted set, hash | dead letters, when they died, their failures |
@@ -51,6 +52,8 @@
 //! as may start a job go back to their rings, in the order in which they came. A tenant that gets its first job while
 //! others wait for the key stands behind them. `use` changes where `run` changes, in the same script, so what it counts is
 //! what is under leases. Each lane opens for itself: one that nobody claims from must not hold up the others.
+//! A lane of suspects that finds a key full is left the next room (`asks`), or a crashed job could wait for ever while the
+//! first lane is always faster.
 //!
 //! **Lines.** A job with an order key joins its line when it may start for the first time, and is in a list only as its
 //! head. Whatever ends the head takes it off the line and puts the next into its list; a head that died and holds its
@@ -90,6 +93,7 @@ mod work;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -130,6 +134,13 @@ impl RedisQueue {
         })
     }
 
+    /// With another limit to its calls than [`CALL_LIMIT`](crate::backend::CALL_LIMIT).
+    #[must_use]
+    pub fn with_call_limit(mut self, limit: Duration) -> Self {
+        Arc::get_mut(&mut self.link).expect("nobody listens yet").call_limit = limit;
+        self
+    }
+
     fn tag(&self, queue: Queue) -> &str {
         &self.queues[queue as usize].0
     }
@@ -156,6 +167,10 @@ impl RedisQueue {
 
 #[async_trait]
 impl Backend for RedisQueue {
+    fn call_limit(&self) -> Duration {
+        self.link.call_limit
+    }
+
     async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError> {
         bounded(jobs.len())?;
         let mut answers = vec![Added::Duplicate; jobs.len()];

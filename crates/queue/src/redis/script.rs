@@ -21,6 +21,9 @@ const ROUNDS_MAX: usize = 3;
 /// The same as in `flow.rs`, whose arithmetic the scripts repeat.
 const PAUSE_MAX_US: i64 = 10_000;
 
+/// For how long room is left to a lane that asked for it: twice as long as until it is looked at again.
+pub(super) const ASK_MS: i64 = 10_000;
+
 const PRELUDE: &str = include_str!("lua/prelude.lua");
 const LINES: &str = concat!(include_str!("lua/ready.lua"), include_str!("lua/lines.lua"));
 const BUCKETS: &str = include_str!("lua/buckets.lua");
@@ -58,6 +61,7 @@ impl Script {
              local KNOWN_DAYS, CRASHES_MAX, BATCH_MAX = {KNOWN_DAYS}, {CRASHES_MAX}, {BATCH_MAX}\n\
              local STEP_PROMOTED_MAX, STEP_REOPENED_MAX = {STEP_PROMOTED_MAX}, {STEP_REOPENED_MAX}\n\
              local SWEEP_MAX, ROUNDS_MAX, PAUSE_MAX_US = {SWEEP_MAX}, {ROUNDS_MAX}, {PAUSE_MAX_US}\n\
+             local ASK_MS = {ASK_MS}\n\
              {PRELUDE}{}",
             fragments.concat()
         );

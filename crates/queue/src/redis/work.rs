@@ -11,8 +11,8 @@ use super::link::misunderstood;
 use super::script::{ADD, RENEW, STEP, SWEEP};
 use super::stored::{Head, first_place, line, time};
 use crate::backend::{
-    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, ClaimRequest, Claimed, Claims, Failure, NewJob, Outcome, QueueError,
-    Settle, Sweep, Ticket, cut_error,
+    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, ClaimRequest, Claimed, Claims, Excerpt, Failure, NewJob, Outcome,
+    QueueError, Settle, Sweep, Ticket, cut_error,
 };
 use crate::clock::{Millis, day, millis};
 use crate::flow::Key;
@@ -273,6 +273,7 @@ fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
             attempt: used,
             at: now,
             error,
+            excerpt: settle.excerpt.clone().map(Excerpt::cut),
         })
         .expect("numbers and a text are JSON")
     });

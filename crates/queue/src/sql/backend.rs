@@ -1,6 +1,7 @@
 //! Which part answers which call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -62,6 +63,10 @@ impl SqlQueue {
 
 #[async_trait]
 impl Backend for SqlQueue {
+    fn call_limit(&self) -> Duration {
+        self.call_limit
+    }
+
     async fn add(&self, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, QueueError> {
         each!(self, store => store.add(jobs, now).await)
     }

@@ -121,7 +121,7 @@ pub(super) async fn find(mut connection: Connection<'_>, id: JobId) -> Result<Op
 
 async fn errors(connection: &mut Connection<'_>, id: JobId) -> Result<Vec<crate::backend::Failure>, sqlx::Error> {
     let rows: Vec<ErrorRow> = on!(connection, inner =>
-        sqlx::query_as("SELECT id, attempt, at, error FROM queue_errors WHERE id = $1 ORDER BY number").bind(id.0)
+        sqlx::query_as("SELECT id, attempt, at, error, excerpt FROM queue_errors WHERE id = $1 ORDER BY number").bind(id.0)
             .fetch_all(&mut **inner).await?);
     rows.into_iter().map(ErrorRow::failure).collect()
 }

@@ -10,6 +10,8 @@
 //! **Buckets' rows are locked last** in any transaction, in the order of group, queue and tenant: they are shared by all
 //! that die of the same thing.
 
+mod worded;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sqlx::AssertSqlSafe;
@@ -22,6 +24,7 @@ use crate::backend::{BATCH_MAX, DeadFilter, DeadGroup, Failure, GROUPS_MAX, Kept
 use crate::clock::Millis;
 use crate::envelope::{HEAD_BYTES_MAX, kind_of};
 use crate::grouping::{GroupId, strip};
+use crate::wording::Wording;
 
 /// Letters of more buckets than this are not looked for in each of them, but among all letters.
 const MERGED_MAX: usize = 2_000;
@@ -108,12 +111,14 @@ pub(super) fn asks_for_buckets(filter: &DeadFilter) -> bool {
     let times = DeadFilter {
         since: filter.since,
         before: filter.before,
+        text: filter.text.clone(),
         ..DeadFilter::default()
     };
     *filter != times
 }
 
 /// Where a page begins, and ends.
+#[derive(Clone, Copy)]
 struct Span {
     /// Before this death, and of those at the same time before this id.
     before: (Millis, Uuid),
@@ -142,15 +147,10 @@ pub(super) async fn list(
         limit: limit.clamp(1, BATCH_MAX),
     };
     connection.snapshot().await?;
-    let (letters, next_cursor) = if asks_for_buckets(filter) {
-        let buckets = taken(&mut connection, filter).await?;
-        if buckets.len() <= MERGED_MAX {
-            whole_page(merged(&mut connection, &buckets, &span).await?, &span)
-        } else {
-            among_all(&mut connection, &buckets.into_iter().collect(), span).await?
-        }
-    } else {
-        whole_page(all(&mut connection, &span).await?, &span)
+    let among = Among::of(&mut connection, filter).await?;
+    let (letters, next_cursor) = match &filter.text {
+        Some(text) => worded::page(&mut connection, &among, &Wording::new(text), span).await?,
+        None => among.page(&mut connection, &span).await?,
     };
     let ids: Vec<Uuid> = letters.iter().map(|letter| letter.id).collect();
     let mut errors = last_errors(&mut connection, &ids).await?;
@@ -166,13 +166,55 @@ pub(super) async fn list(
     Ok(Page { items, next_cursor })
 }
 
+/// Among which letters to look.
+enum Among {
+    All,
+    /// Those of these buckets, each by itself.
+    Few(Vec<i64>),
+    /// Those of these buckets, among all.
+    Many(BTreeSet<i64>),
+}
+
+impl Among {
+    async fn of(connection: &mut Connection<'_>, filter: &DeadFilter) -> Result<Self, sqlx::Error> {
+        if !asks_for_buckets(filter) {
+            return Ok(Self::All);
+        }
+        let buckets = taken(connection, filter).await?;
+        Ok(if buckets.len() <= MERGED_MAX {
+            Self::Few(buckets)
+        } else {
+            Self::Many(buckets.into_iter().collect())
+        })
+    }
+
+    fn takes(&self, bucket: Option<i64>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Few(buckets) => bucket.is_some_and(|bucket| buckets.contains(&bucket)),
+            Self::Many(buckets) => bucket.is_some_and(|bucket| buckets.contains(&bucket)),
+        }
+    }
+
+    async fn page(&self, connection: &mut Connection<'_>, span: &Span) -> Result<Paged, sqlx::Error> {
+        Ok(match self {
+            Self::All => whole_page(all(connection, span).await?, span),
+            Self::Few(buckets) => whole_page(merged(connection, buckets, span).await?, span),
+            Self::Many(buckets) => among_all(connection, buckets, *span).await?,
+        })
+    }
+}
+
+/// Letters, and where to go on.
+type Paged = (Vec<DeadRow>, Option<String>);
+
 async fn taken(connection: &mut Connection<'_>, filter: &DeadFilter) -> Result<Vec<i64>, sqlx::Error> {
     let taken = format!("SELECT id FROM queue_dead_buckets WHERE {TAKEN}");
     on!(connection, inner =>
         bind_filter!(sqlx::query_scalar(AssertSqlSafe(taken)), filter).fetch_all(&mut **inner).await)
 }
 
-fn whole_page(letters: Vec<DeadRow>, span: &Span) -> (Vec<DeadRow>, Option<String>) {
+fn whole_page(letters: Vec<DeadRow>, span: &Span) -> Paged {
     let last = letters.last().filter(|_| letters.len() == span.limit);
     let next_cursor = last.map(DeadRow::cursor);
     (letters, next_cursor)
@@ -189,11 +231,7 @@ async fn all(connection: &mut Connection<'_>, span: &Span) -> Result<Vec<DeadRow
 }
 
 /// Looks at [`BATCH_MAX`] letters from the cursor on, and takes those of these buckets.
-async fn among_all(
-    connection: &mut Connection<'_>,
-    buckets: &BTreeSet<i64>,
-    span: Span,
-) -> Result<(Vec<DeadRow>, Option<String>), sqlx::Error> {
+async fn among_all(connection: &mut Connection<'_>, buckets: &BTreeSet<i64>, span: Span) -> Result<Paged, sqlx::Error> {
     let (wanted, span) = (
         span.limit,
         Span {
@@ -258,8 +296,9 @@ pub(super) async fn last_errors(
     connection: &mut Connection<'_>,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Failure>, sqlx::Error> {
-    const POSTGRES: &str = "SELECT id, attempt, at, error FROM queue_errors WHERE id = ANY($1) ORDER BY number";
-    const SQLITE: &str = "SELECT id, attempt, at, error FROM queue_errors
+    const POSTGRES: &str =
+        "SELECT id, attempt, at, error, excerpt FROM queue_errors WHERE id = ANY($1) ORDER BY number";
+    const SQLITE: &str = "SELECT id, attempt, at, error, excerpt FROM queue_errors
         WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY number";
     let rows: Vec<ErrorRow> = match connection {
         Connection::Postgres(inner) => sqlx::query_as(POSTGRES).bind(ids).fetch_all(&mut **inner).await?,
@@ -290,25 +329,31 @@ pub(super) async fn groups(connection: Connection<'_>, filter: &DeadFilter) -> R
         WHERE letters > 0
         GROUP BY grp, kind, reason, error ORDER BY 5 DESC, grp LIMIT $8"
     );
+    let shown_max = i64::try_from(GROUPS_MAX).unwrap_or(i64::MAX);
     let rows: Vec<GroupRow> = on!(connection, inner =>
         bind_filter!(sqlx::query_as(AssertSqlSafe(groups)), filter)
             .bind(filter.since.unwrap_or(Millis::MIN))
             .bind(filter.before.unwrap_or(Millis::MAX))
-            .bind(i64::try_from(GROUPS_MAX).unwrap_or(i64::MAX))
+            // A text is looked for below, in all of them.
+            .bind(filter.text.as_ref().map_or(shown_max, |_| i64::MAX))
             .fetch_all(inner)
             .await?);
-    rows.into_iter()
-        .map(|row| {
-            Ok(DeadGroup {
-                id: GroupId(row.grp),
-                kind: row.kind,
-                reason: rows::reason(&row.reason)?,
-                error: row.error,
-                count: row.letters.unsigned_abs(),
-                last_died_at: row.last_died_at,
-            })
+    let groups = rows.into_iter().map(|row| {
+        Ok(DeadGroup {
+            id: GroupId(row.grp),
+            kind: row.kind,
+            reason: rows::reason(&row.reason)?,
+            error: row.error,
+            count: row.letters.unsigned_abs(),
+            last_died_at: row.last_died_at,
         })
-        .collect()
+    });
+    let mut groups: Vec<DeadGroup> = groups.collect::<Result<_, sqlx::Error>>()?;
+    if let Some(text) = filter.text.as_deref().map(Wording::new) {
+        groups.retain(|group| text.is_in_group(group));
+        groups.truncate(GROUPS_MAX);
+    }
+    Ok(groups)
 }
 
 /// The buckets of loose letters, in the order in which they are locked, each with how many come into it.

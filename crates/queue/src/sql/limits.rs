@@ -1,4 +1,9 @@
 //! A limit key as a claim finds it and leaves it.
+//!
+//! **Suspects first.** Whoever ends a run claims at once for its own lane, so that of a key that is always full another lane
+//! would never see the room. A lane after the first that finds a key full therefore asks for the next room; the lanes before
+//! it leave one then, for [`ASK_MS`] from when they see that there is one: it may be that nobody claims from the lane that
+//! asked.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,6 +14,15 @@ use crate::flow::{Gcra, Key, Limit, LimitState, Rate};
 /// A key that is full is looked at again after this long although nobody said that one of its jobs has ended: the one
 /// who said so may not have seen that jobs wait, as those were being added at that moment.
 const FULL_LOOK_MS: Millis = 1_000;
+
+/// How long a room is left for the lane that asked for it.
+pub(super) const ASK_MS: Millis = 10_000;
+
+/// Asked for, and nobody has seen room since.
+const ASKS_ENDLESSLY: Millis = Millis::MAX;
+
+/// Closed because the room that there is was asked for by a later lane: the end of a job may open it.
+const LEAVES_ROOM: Millis = -1;
 
 /// What is kept about a limit key that has a limit or was cooled.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -100,6 +114,19 @@ pub(super) struct Closed {
     pub(super) opens_at: Millis,
     /// It opens when one of its jobs ends, not by itself.
     pub(super) is_full: bool,
+    /// What room there is is left to a later lane.
+    leaves_room: bool,
+}
+
+impl Closed {
+    /// Until when the lane of this claim asks for the next room; the first one never does.
+    pub(super) fn asks_until(self, crashes: u8) -> Millis {
+        match self {
+            Self { is_full: true, .. } if crashes > 0 => ASKS_ENDLESSLY,
+            Self { leaves_room: true, .. } => LEAVES_ROOM,
+            _ => 0,
+        }
+    }
 }
 
 /// A limit key that a claim looks at, because it has ready jobs and may be open.
@@ -109,6 +136,8 @@ pub(super) struct Turn {
     pub(super) row: LimitRow,
     /// It was found among the keys that are not known to be closed.
     pub(super) marked: bool,
+    /// Until when a later lane asks for the next room; in the past if none does.
+    pub(super) asked_until: Millis,
     /// Its jobs under leases, before this claim.
     pub(super) running: i64,
     /// How many this claim takes.
@@ -116,10 +145,11 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn new(row: LimitRow, marked: bool) -> Self {
+    pub(super) fn new(row: LimitRow, marked: bool, asked_until: Millis) -> Self {
         Self {
             row,
             marked,
+            asked_until,
             running: 0,
             taken: 0,
         }
@@ -133,7 +163,7 @@ impl Turn {
         let rate = self.row.gcra().map_or(i64::MAX, |gcra| {
             i64::try_from(gcra.allows(self.arrival_us(now), now)).unwrap_or(i64::MAX)
         });
-        rate.min(self.room())
+        rate.min(self.room() - self.left_to_later(now))
     }
 
     /// Where the rate goes on after what was taken; `None` if nothing was, or there is no rate.
@@ -153,12 +183,30 @@ impl Turn {
             Some(opens_at) => Some(Closed {
                 opens_at,
                 is_full: false,
+                leaves_room: false,
             }),
-            None => (self.room() == 0).then_some(Closed {
+            None if self.room() == 0 => Some(Closed {
                 opens_at: now + FULL_LOOK_MS,
                 is_full: true,
+                leaves_room: false,
+            }),
+            None => (self.room() == self.left_to_later(now)).then_some(Closed {
+                opens_at: self.asked_until.min(now + ASK_MS),
+                is_full: false,
+                leaves_room: true,
             }),
         }
+    }
+
+    /// Whether there is room for a later lane, which it has to come for in [`ASK_MS`].
+    pub(super) fn offers(&self, now: Millis) -> bool {
+        self.left_to_later(now) > 0 && self.asked_until > now + ASK_MS
+    }
+
+    /// Of the room: what a later lane asked for.
+    fn left_to_later(&self, now: Millis) -> i64 {
+        let is_asked = self.row.has_concurrency() && self.asked_until > now;
+        i64::from(is_asked).min(self.room())
     }
 
     fn room(&self) -> i64 {
@@ -207,7 +255,7 @@ mod tests {
             rate_per_us: a_second.map(|_| 1_000_000),
             ..LimitRow::free("key".to_owned())
         };
-        Turn::new(row, true)
+        Turn::new(row, true, 0)
     }
 
     #[test]
@@ -238,9 +286,36 @@ mod tests {
             Some(Closed {
                 opens_at,
                 is_full: false,
+                leaves_room: false,
             })
         };
         assert_eq!((cooled.closed(NOW), cooled.closed(NOW + 1)), (until(NOW + 1), None));
+    }
+
+    #[test]
+    fn one_room_is_left_to_a_later_lane_that_asks_and_no_longer_than_it_may_come() {
+        let mut asked = turn(Some(3), None);
+        asked.asked_until = ASKS_ENDLESSLY;
+        assert_eq!((asked.allows(NOW), asked.offers(NOW)), (2, true));
+        asked.taken = 2;
+        let left = Closed {
+            opens_at: NOW + ASK_MS,
+            is_full: false,
+            leaves_room: true,
+        };
+        assert_eq!(asked.closed(NOW), Some(left));
+        asked.asked_until = NOW + ASK_MS;
+        assert_eq!((asked.offers(NOW), asked.closed(NOW)), (false, Some(left)));
+        assert_eq!(asked.closed(NOW + ASK_MS), None, "nobody came");
+        asked.taken = 3;
+        assert!(asked.closed(NOW).expect("no room").is_full);
+        asked.asked_until = ASKS_ENDLESSLY;
+        assert!(!asked.offers(NOW), "there is none");
+        let unlimited = Turn {
+            asked_until: ASKS_ENDLESSLY,
+            ..turn(None, None)
+        };
+        assert_eq!(unlimited.allows(NOW), i64::MAX);
     }
 
     #[test]

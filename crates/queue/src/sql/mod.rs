@@ -46,7 +46,7 @@ mod texts;
 
 use std::time::Duration;
 
-use crate::backend::QueueError;
+use crate::backend::{CALL_LIMIT, QueueError};
 use postgres::PostgresQueue;
 use sqlite::SqliteQueue;
 
@@ -63,7 +63,7 @@ impl Default for SqlOptions {
     fn default() -> Self {
         Self {
             connections: 5,
-            call_limit: Duration::from_millis(1_400),
+            call_limit: CALL_LIMIT,
         }
     }
 }
@@ -71,6 +71,7 @@ impl Default for SqlOptions {
 /// The queue in a database that has the tables of `migrations/`.
 pub struct SqlQueue {
     store: Store,
+    call_limit: Duration,
 }
 
 enum Store {
@@ -94,6 +95,9 @@ impl SqlQueue {
                 ));
             }
         };
-        Ok(Self { store })
+        Ok(Self {
+            store,
+            call_limit: options.call_limit,
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::texts::{storable, storable_error};
+use super::texts::{storable, storable_error, storable_excerpt};
 use crate::backend::{Outcome, Settle};
 use crate::clock::Millis;
 use crate::flow::{AfterDeath, Order};
@@ -32,6 +32,12 @@ pub(super) fn error(outcome: &Outcome) -> Option<String> {
         Outcome::Later { error, .. } | Outcome::Dead { error, .. } => error.as_deref().map(storable_error),
         Outcome::Done | Outcome::Park { .. } | Outcome::Release => None,
     }
+}
+
+/// What is kept of the call that went wrong, beside the error.
+pub(super) fn excerpt(settle: &Settle) -> Option<String> {
+    let excerpt = settle.excerpt.as_ref().filter(|_| error(&settle.outcome).is_some())?;
+    storable_excerpt(excerpt)
 }
 
 /// The reason of a death, or the name of a gate.

@@ -34,6 +34,11 @@ pub(super) fn lanes(queue: Queue) -> [i16; CRASHES_MAX as usize] {
     [0, 1, 2].map(|crashes| lane(queue, crashes))
 }
 
+/// The numbers of a queue's lanes after this one.
+pub(super) fn later_lanes(queue: Queue, crashes: u8) -> Vec<i16> {
+    (crashes + 1..CRASHES_MAX).map(|later| lane(queue, later)).collect()
+}
+
 /// What the next claim of a lane starts from.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {

@@ -61,6 +61,7 @@ pub(super) struct ErrorRow {
     attempt: i32,
     at: i64,
     error: String,
+    excerpt: Option<String>,
 }
 
 impl JobRow {
@@ -124,6 +125,8 @@ impl ErrorRow {
             attempt: attempts(self.attempt)?,
             at: self.at,
             error: self.error,
+            // One that cannot be read must not hide the error beside it.
+            excerpt: self.excerpt.and_then(|excerpt| serde_json::from_str(&excerpt).ok()),
         })
     }
 }

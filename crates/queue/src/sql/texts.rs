@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::backend::cut_error;
+use crate::backend::{Excerpt, cut_error};
 use crate::job::Queue;
 use crate::pauses::Scope;
 
@@ -10,6 +10,11 @@ use crate::pauses::Scope;
 /// fail, fail to be settled, and come back.
 pub(super) fn storable_error(error: &str) -> String {
     storable(cut_error(error)).into_owned()
+}
+
+/// A call as it is kept with what went wrong. JSON has no zero bytes.
+pub(super) fn storable_excerpt(excerpt: &Excerpt) -> Option<String> {
+    serde_json::to_string(&excerpt.clone().cut()).ok()
 }
 
 /// The text without zero bytes.

@@ -8,7 +8,7 @@ use queue::grouping::{GroupId, strip};
 use queue::{JobId, Millis, Queue};
 use uuid::Uuid;
 
-use crate::support::fixture::{Fixture, OTHER_TENANT, TENANT};
+use crate::support::fixture::{Fixture, OTHER_TENANT, TENANT, failed};
 
 fn of_kind(kind: &str, job: NewJob) -> NewJob {
     let envelope = Envelope::decode(&job.body).expect("an envelope");
@@ -248,6 +248,101 @@ pub(crate) async fn every_filter_finds_its_letters_latest_first(fixture: &Fixtur
     check(several, |n| n % 2 == 0 && n % 3 == 0 && n % 4 != 0 && n >= 3).await;
 }
 
+pub(crate) async fn a_text_is_looked_for_in_last_errors_in_capitals_or_not(fixture: &Fixture) {
+    let text = |text: &str| DeadFilter {
+        text: Some(text.to_owned()),
+        ..DeadFilter::default()
+    };
+    let mut letters = Vec::new();
+    for error in [
+        "No answer after 1400 ms",
+        "no answer after 1500 ms",
+        "délai DÉPASSÉ: 100 %_",
+    ] {
+        let job = fixture.job(error);
+        letters.push(dead(fixture, job, Reason::Refused, Some(error)).await);
+        fixture.advance(1);
+    }
+    dead(fixture, fixture.job("expired"), Reason::Expired, None).await;
+    // What went wrong before is not what it died of.
+    let claimed = fixture.running("twice").await;
+    fixture
+        .settle(&claimed, failed(fixture.now(), "no answer after 1400 ms"))
+        .await;
+    fixture.sweep().await;
+    let claimed = fixture.claim_one().await;
+    let refused = Outcome::Dead {
+        reason: Reason::Refused,
+        error: Some("refused".into()),
+    };
+    fixture.settle(&claimed, refused).await;
+
+    for (looked_for, expected) in [
+        ("NO ANSWER", vec![letters[1], letters[0]]),
+        ("answer after 1400", vec![letters[0]]),
+        ("dépassé", vec![letters[2]]),
+        ("É", vec![letters[2]]),
+        ("0 %_", vec![letters[2]]),
+        ("%", vec![letters[2]]),
+        ("no_answer", vec![]),
+        ("a\0b", vec![]),
+    ] {
+        assert_eq!(ids(fixture, &text(looked_for)).await, expected, "{looked_for}");
+    }
+    let of_nobody = DeadFilter {
+        tenant: Some(OTHER_TENANT),
+        ..text("answer")
+    };
+    assert_eq!(ids(fixture, &of_nobody).await, []);
+    let later = DeadFilter {
+        since: Some(fixture.now()),
+        ..text("answer")
+    };
+    assert_eq!(ids(fixture, &later).await, []);
+    let shown = |text: DeadFilter| async move { groups(fixture, &text).await.len() };
+    assert_eq!(
+        (shown(text("AFTER <n>")).await, shown(text("1400")).await),
+        (2, 0),
+        "as they are shown"
+    );
+}
+
+pub(crate) async fn a_text_is_found_among_more_letters_than_are_looked_at_for_one_page(fixture: &Fixture) {
+    let died_at = fixture.now();
+    let letter = |number: u32| NewDead {
+        job: fixture.job_of([TENANT, OTHER_TENANT][number as usize % 2], &number.to_string()),
+        reason: Reason::Refused,
+        died_at: died_at + Millis::from(number),
+        attempts: 1,
+        errors: vec![Failure {
+            attempt: 1,
+            at: died_at,
+            error: format!("no answer after {number} ms"),
+            excerpt: None,
+        }],
+    };
+    let letters: Vec<_> = (0..12_000).map(letter).collect();
+    for letters in letters.chunks(250) {
+        fixture.queue.import_dead(letters, fixture.now()).await.unwrap();
+    }
+    let found = async |text: &str, tenant, limit| {
+        let filter = DeadFilter {
+            text: Some(text.to_owned()),
+            tenant,
+            ..DeadFilter::default()
+        };
+        let letters = listed(fixture, &filter, limit).await;
+        letters.iter().map(|kept| kept.id).collect::<Vec<_>>()
+    };
+    let expected = |numbers: &[usize]| numbers.iter().map(|number| letters[*number].job.id).collect::<Vec<_>>();
+    assert_eq!(found("After 17 ms", None, 50).await, expected(&[17]));
+    assert_eq!(found("after 1700", None, 1).await, expected(&[1700]));
+    assert_eq!(found("r 17 MS", Some(TENANT), 50).await, expected(&[]));
+    assert_eq!(found("refused", None, 50).await, expected(&[]));
+    let evens: Vec<_> = (0..12_000).rev().step_by(2).map(|number| number - 1).collect();
+    assert_eq!(found("no answer", Some(TENANT), 700).await, expected(&evens));
+}
+
 pub(crate) async fn a_listed_letter_shows_its_last_error(fixture: &Fixture) {
     let id = dead(fixture, fixture.job("a"), Reason::Attempts, Some("it was not to be")).await;
     dead(fixture, fixture.job("b"), Reason::Expired, None).await;
@@ -308,6 +403,7 @@ pub(crate) async fn letters_from_elsewhere_are_kept_as_they_were(fixture: &Fixtu
                 attempt,
                 at: died_at,
                 error: format!("attempt {attempt}"),
+                excerpt: None,
             })
             .to_vec(),
     };

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use queue::backend::{Claimed, NewJob, Outcome, Reason, State};
-use queue::{Keys, Limit, LimitState, Millis, Queue, Rate};
+use queue::backend::{CRASH_BACKOFF, Claimed, NewJob, Outcome, Reason, State};
+use queue::clock::millis;
+use queue::{JobId, Keys, Limit, LimitState, Millis, Queue, Rate};
 use uuid::Uuid;
 
-use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, TENANT, a_second, at_once, failed};
+use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, TENANT, a_second, at_once, failed, settle};
 
 fn limited_jobs(fixture: &Fixture, count: usize, limit: &str) -> Vec<NewJob> {
     (0..count)
@@ -99,6 +100,71 @@ pub(crate) async fn a_stale_finish_makes_no_room(fixture: &Fixture) {
     assert_eq!(fixture.claim(10).await.len() + fixture.claim_from(1, 10).await.len(), 0);
     assert!(fixture.settle(&held, Outcome::Done).await);
     assert_eq!(fixture.claim(10).await.len() + fixture.claim_from(1, 10).await.len(), 1);
+}
+
+/// A job of a key that crashed once and is ready again, while jobs that did not crash use all that the key allows.
+async fn crashed_under(fixture: &Fixture, key: &str) -> (JobId, Vec<Claimed>) {
+    fixture.set_limit(key, at_once(1)).await;
+    for tenant in [TENANT, OTHER_TENANT] {
+        let jobs = (0..100).map(|number| of_tenant(tenant, fixture, key, &number.to_string()));
+        fixture.add(&jobs.collect::<Vec<_>>()).await;
+    }
+    let crashed = fixture.claim(1).await.remove(0).id;
+    fixture.advance(LEASE_MS + 1);
+    fixture.sweep().await;
+    let running = fixture.claim(1).await;
+    fixture.advance(millis(CRASH_BACKOFF.cap));
+    let claims: Vec<_> = running.iter().map(|claimed| claimed.ticket.claim).collect();
+    let until = fixture.now() + LEASE_MS;
+    fixture.queue.renew(Queue::Default, &claims, until).await.unwrap();
+    fixture.sweep().await;
+    (crashed, running)
+}
+
+/// Whoever settles a job claims the next of its lane in the same call.
+async fn next(fixture: &Fixture, running: &[Claimed]) -> Vec<Claimed> {
+    let settles: Vec<_> = running.iter().map(|claimed| settle(claimed, Outcome::Done)).collect();
+    let finished: Vec<_> = running.iter().map(|claimed| claimed.ticket.claim).collect();
+    let step = fixture.queue.step(&settles, &finished, &fixture.request(0, 1)).await;
+    let (held, claims) = step.unwrap();
+    assert!(held.iter().all(|held| *held));
+    if claims.jobs.is_empty() && claims.more {
+        return fixture.claim(1).await;
+    }
+    claims.jobs
+}
+
+pub(crate) async fn a_crashed_job_gets_its_turn_although_its_key_is_always_full(fixture: &Fixture) {
+    let (crashed, mut running) = crashed_under(fixture, "one").await;
+    let mut rounds = 0;
+    let suspect = loop {
+        if let Some(suspect) = fixture.claim_from(1, 1).await.into_iter().next() {
+            break suspect;
+        }
+        rounds += 1;
+        assert!(rounds < 50, "it waits for ever");
+        fixture.advance(10);
+        running = next(fixture, &running).await;
+    };
+    assert_eq!((suspect.id, rounds, running.len()), (crashed, 1, 0));
+    assert_eq!(next(fixture, &[suspect]).await.len(), 1, "the others go on");
+}
+
+pub(crate) async fn room_is_left_for_a_crashed_job_only_as_long_as_somebody_may_come_for_it(fixture: &Fixture) {
+    let (_, running) = crashed_under(fixture, "one").await;
+    assert_eq!(fixture.claim_from(1, 1).await.len(), 0);
+    assert_eq!(next(fixture, &running).await.len(), 0);
+    let seen = fixture.now();
+    fixture.advance(9_999);
+    assert_eq!(fixture.claim(1).await.len(), 0);
+    fixture.advance(1);
+    let mut running = fixture.claim(1).await;
+    assert_eq!(running.len(), 1, "{} ms after there was room", fixture.now() - seen);
+    for round in 0..10 {
+        fixture.advance(1);
+        running = next(fixture, &running).await;
+        assert_eq!(running.len(), 1, "in round {round}");
+    }
 }
 
 pub(crate) async fn a_concurrency_of_nothing_lets_none_start(fixture: &Fixture) {

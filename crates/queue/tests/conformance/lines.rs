@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use queue::backend::{Cancelled, Claimed, NewJob, Outcome, Reason, State};
+use queue::backend::{Added, Cancelled, Claimed, DeadFilter, NewJob, Outcome, Reason, State};
+use queue::clock::DAY_MS;
 use queue::{AfterDeath, Backend, JobId, Keys, Queue};
 
 use crate::support::fixture::{Fixture, OTHER_TENANT, at_once, failed, settle};
@@ -202,6 +203,41 @@ pub(crate) async fn a_line_that_holds_goes_on_when_its_dead_head_is_removed(fixt
         }
     }
     assert_eq!(run_all(fixture).await, ids[2..]);
+}
+
+/// Whether its key is still known is the backend's choice: it was kept for its seven days.
+pub(crate) async fn the_namesake_of_an_old_dead_head_neither_passes_its_line_nor_breaks_it(fixture: &Fixture) {
+    for (line, is_cancelled) in [("cancelled", true), ("left", false)] {
+        let jobs = ["first", "second"].map(|key| fixture.ordered(line, HOLD, &format!("{line} {key}")));
+        fixture.add(&jobs).await;
+        let head = fixture.claim_one().await;
+        assert!(fixture.settle(&head, dead()).await);
+        fixture.advance(12 * DAY_MS);
+        fixture.purge(0).await;
+        let mut expected = vec![jobs[1].id];
+        if fixture.add_one(&jobs[0]).await == Added::New {
+            let retried = fixture.queue.retry_dead(head.id, None, fixture.now()).await.unwrap();
+            assert!(!retried, "two jobs of one id would be alive");
+            if is_cancelled {
+                let cancelled = fixture.queue.cancel(head.id, fixture.now()).await.unwrap();
+                assert_eq!(cancelled, Cancelled::Removed);
+            } else {
+                expected.push(head.id);
+            }
+        }
+        assert_eq!(fixture.claim(5).await.len(), 0, "the line waits for its dead head");
+        assert_eq!(fixture.kept(jobs[1].id).await.state, State::Behind { head: head.id });
+        let letters = fixture
+            .queue
+            .list_dead(&DeadFilter::default(), None, 10)
+            .await
+            .unwrap()
+            .items;
+        assert_eq!(letters.iter().map(|kept| kept.id).collect::<Vec<_>>(), [head.id]);
+        assert!(fixture.queue.delete_dead(head.id).await.unwrap());
+        assert_eq!(run_all(fixture).await, expected);
+    }
+    assert_eq!(fixture.counts().await, queue::backend::Counts::default());
 }
 
 pub(crate) async fn a_cancelled_head_lets_the_next_follow(fixture: &Fixture) {

@@ -1,6 +1,8 @@
 //! What each way of ending a run does, and costs.
 
-use queue::backend::{ERROR_CHARS_MAX, Failure, Outcome, Reason, State};
+use queue::backend::{
+    Claimed, DeadFilter, ERROR_CHARS_MAX, EXCERPT_BYTES_MAX, Excerpt, Failure, Outcome, Reason, Settle, State,
+};
 use queue::clock::DAY_MS;
 
 use crate::support::fixture::{Fixture, failed, put_off, settle};
@@ -35,10 +37,64 @@ pub(crate) async fn a_failure_costs_an_attempt_and_is_written_down(fixture: &Fix
         [Failure {
             attempt: 1,
             at: fixture.now(),
-            error: "the line was cut".into()
+            error: "the line was cut".into(),
+            excerpt: None,
         }]
     );
     assert_eq!(kept.body, claimed.body);
+}
+
+pub(crate) async fn the_call_that_went_wrong_is_kept_with_its_attempt_into_the_letter_and_out_of_it(fixture: &Fixture) {
+    let long = Excerpt {
+        request: Some("POST /messages".into()),
+        response: Some(format!("503\0{}", "é".repeat(EXCERPT_BYTES_MAX))),
+    };
+    let unanswered = Excerpt {
+        response: None,
+        ..long.clone()
+    };
+    let end = async |claimed: &Claimed, outcome: Outcome, excerpt: &Excerpt| {
+        let excerpt = Some(excerpt.clone());
+        let settles = [Settle {
+            excerpt,
+            ..settle(claimed, outcome)
+        }];
+        assert_eq!(fixture.settle_call(&settles, &[claimed.ticket.claim]).await, [true]);
+    };
+    let claimed = fixture.running("a").await;
+    let id = claimed.id;
+    end(&claimed, failed(fixture.now(), "a fault"), &long).await;
+    fixture.sweep().await;
+    let claimed = fixture.claim_one().await;
+    end(&claimed, put_off(fixture.now()), &long).await;
+    fixture.sweep().await;
+    let claimed = fixture.claim_one().await;
+    let dead = Outcome::Dead {
+        reason: Reason::Refused,
+        error: Some("no answer".into()),
+    };
+    end(&claimed, dead, &unanswered).await;
+
+    let kept = fixture.kept(id).await;
+    let excerpts: Vec<_> = kept.errors.iter().map(|failure| failure.excerpt.clone()).collect();
+    assert_eq!(
+        excerpts,
+        [Some(long.clone().cut()), Some(unanswered.clone())],
+        "and none of the run that was put off"
+    );
+    let cut = excerpts[0]
+        .as_ref()
+        .and_then(|excerpt| excerpt.response.as_ref())
+        .unwrap();
+    assert!(
+        cut.len() <= EXCERPT_BYTES_MAX + "\u{fffd}".len() && !cut.contains('\0'),
+        "{} bytes",
+        cut.len()
+    );
+    let listed = fixture.queue.list_dead(&DeadFilter::default(), None, 1).await.unwrap();
+    assert_eq!(listed.items[0].errors[0].excerpt.as_ref(), Some(&unanswered));
+    assert!(fixture.queue.retry_dead(id, None, fixture.now()).await.unwrap());
+    assert_eq!(fixture.kept(id).await.errors, kept.errors);
 }
 
 pub(crate) async fn every_failure_is_kept_in_order(fixture: &Fixture) {
@@ -53,6 +109,7 @@ pub(crate) async fn every_failure_is_kept_in_order(fixture: &Fixture) {
             attempt,
             at: fixture.now(),
             error,
+            excerpt: None,
         });
         fixture.advance(10);
         fixture.sweep().await;
@@ -127,6 +184,7 @@ pub(crate) async fn dead_keeps_the_reason_the_time_and_every_error(fixture: &Fix
         attempt,
         at,
         error: error.into(),
+        excerpt: None,
     };
     assert_eq!(
         kept.errors,

@@ -66,6 +66,7 @@ fn letter(number: u64, now: Millis) -> NewDead {
             attempt: 1,
             at: died_at,
             error,
+            excerpt: None,
         }],
     }
 }
@@ -154,6 +155,28 @@ async fn look(fixture: Fixture) {
             },
         ),
         (
+            "with a text of one",
+            DeadFilter {
+                text: Some(format!("Answered {}:", LETTERS / 3)),
+                ..any()
+            },
+        ),
+        (
+            "with a text of a tenth, of a tenant",
+            DeadFilter {
+                text: Some("5: failure".into()),
+                tenant,
+                ..any()
+            },
+        ),
+        (
+            "with a text of none",
+            DeadFilter {
+                text: Some("the line was cut".into()),
+                ..any()
+            },
+        ),
+        (
             "of nothing there is",
             DeadFilter {
                 kind: Some("none".into()),
@@ -165,6 +188,7 @@ async fn look(fixture: Fixture) {
         let page = timed(&format!("list {name}"), queue.list_dead(filter, None, 50))
             .await
             .unwrap();
+        println!("{:44} {} letters", "", page.items.len());
         if let Some(cursor) = page.next_cursor.as_deref() {
             drop(
                 timed(

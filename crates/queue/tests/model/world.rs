@@ -36,6 +36,8 @@ pub(crate) struct World {
     ghosts: Vec<Claimed>,
     claims: BTreeSet<i64>,
     added: BTreeSet<JobId>,
+    /// The last lane that found the key full at any time: it may ask for the next room still, and the lanes before leave it.
+    asked: u8,
     /// What came about in this sequence, of what the sequences are there for.
     pub(crate) seen: BTreeSet<&'static str>,
 }
@@ -91,6 +93,7 @@ impl World {
             ghosts: Vec::new(),
             claims: BTreeSet::new(),
             added: BTreeSet::new(),
+            asked: 0,
             seen: BTreeSet::new(),
             fixture,
         }
@@ -202,6 +205,7 @@ impl World {
                 attempt: 1,
                 at: now - DAY_MS,
                 error: format!("refused for the {key}th time"),
+                excerpt: None,
             }],
         };
         let imported = self
@@ -282,10 +286,17 @@ impl World {
         }
         if claims.jobs.len() < want && !claims.more && !paused {
             let left = self.model.jobs.values().filter(|entry| entry.state == State::Ready);
-            let closed = self.model.allows(Queue::Default, &cap, now) == 0;
-            let left = left.filter(|entry| entry.may_start(Queue::Default, lane, now));
-            let left = left.filter(|entry| entry.keys.limit.is_none() || !closed).count();
-            assert_eq!(left, 0, "a claim came back short and said that there was no more");
+            let left: Vec<_> = left
+                .filter(|entry| entry.may_start(Queue::Default, lane, now))
+                .collect();
+            let (under_cap, free): (Vec<_>, Vec<_>) = left.into_iter().partition(|entry| entry.keys.limit.is_some());
+            assert_eq!(free.len(), 0, "a claim came back short and said that there was no more");
+            let room = self.model.room(Queue::Default, &cap);
+            let closed = self.model.allows(Queue::Default, &cap, now) == 0 || (lane < self.asked && room == Some(1));
+            assert!(closed || under_cap.is_empty(), "a claim came back short of an open key");
+            if room == Some(0) && !under_cap.is_empty() {
+                self.asked = self.asked.max(lane);
+            }
         }
         self.held[worker].extend(claims.jobs);
     }
@@ -428,6 +439,10 @@ impl World {
             DeadFilter {
                 group: groups.first().map(|group| group.id),
                 since: groups.first().map(|group| group.last_died_at),
+                ..all.clone()
+            },
+            DeadFilter {
+                text: Some("REFUSED for the 1".into()),
                 ..all
             },
         ];

@@ -1,13 +1,15 @@
 //! The jobs of this suite, and what they tell the test.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use queue::{Attempt, Backoff, Job, JobError, JobId, Policy, Queue};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
+
+use crate::keyed::Witness;
 
 /// How often a [`Task`] may fail.
 pub(crate) const ATTEMPTS: u16 = 3;
@@ -22,6 +24,8 @@ pub(crate) struct Stage {
     pub(crate) ended: AtomicUsize,
     /// How many runs were stopped where they waited.
     pub(crate) stopped: AtomicUsize,
+    /// What was seen of the jobs that share a key.
+    pub(crate) witness: Mutex<Witness>,
 }
 
 /// How a [`Task`] behaves.
@@ -45,7 +49,7 @@ pub(crate) enum Act {
     Hang,
 }
 
-const POLICY: Policy = Policy {
+pub(crate) const POLICY: Policy = Policy {
     queue: Queue::Default,
     attempts: ATTEMPTS,
     backoff: Backoff {
@@ -199,6 +203,7 @@ pub(crate) fn stage() -> (Arc<Stage>, mpsc::UnboundedReceiver<(JobId, Attempt)>)
             curtain: Semaphore::new(0),
             ended: counts(),
             stopped: counts(),
+            witness: Mutex::default(),
         }),
         heard,
     )

@@ -9,6 +9,7 @@ mod support;
 
 mod answers;
 mod jobs;
+mod keyed;
 mod lives;
 mod process;
 
@@ -64,5 +65,9 @@ promises! {
         what_does_not_finish_in_time_is_released_without_a_charge,
         a_quiet_process_claims_nothing_until_it_is_resumed,
         a_thousand_jobs_survive_the_death_of_their_worker,
+    }
+    keyed {
+        a_thousand_jobs_of_a_hundred_lines_keep_their_order_while_jobs_fail_and_processes_die,
+        a_key_at_its_concurrency_is_never_above_it_and_full_again_after_a_process_died,
     }
 }

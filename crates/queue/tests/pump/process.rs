@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use uuid::Uuid;
 
 use crate::jobs::{Fresh, Slow, Stage, Task};
+use crate::keyed::Keyed;
 use crate::support::fixture::{FAILURE_LIMIT, Fixture};
 
 /// How often a test looks whether what it waits for has come.
@@ -34,7 +35,11 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(keyring: &Keyring) -> Self {
-        let registry = Registry::default().with::<Task>().with::<Slow>().with::<Fresh>();
+        let registry = Registry::default()
+            .with::<Task>()
+            .with::<Slow>()
+            .with::<Fresh>()
+            .with::<Keyed>();
         Self {
             concurrency: 8,
             lease: LEASE,

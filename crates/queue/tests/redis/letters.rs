@@ -24,6 +24,7 @@ fn letters(tenant: u128, count: usize) -> Vec<NewDead> {
             attempt: 1,
             at: NOW,
             error: "no 17".into(),
+            excerpt: None,
         }],
     };
     (0..count).map(letter).collect()

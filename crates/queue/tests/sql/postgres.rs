@@ -12,7 +12,9 @@ async fn database() -> testkit::postgres::TempPostgres {
         let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
         let schema = concat!(
             include_str!("../../../../migrations/postgres/0001_queue.sql"),
-            include_str!("../../../../migrations/postgres/0005_dead_groups.sql")
+            include_str!("../../../../migrations/postgres/0005_dead_groups.sql"),
+            include_str!("../../../../migrations/postgres/0007_excerpts.sql"),
+            include_str!("../../../../migrations/postgres/0008_asks.sql")
         );
         sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();

@@ -9,7 +9,9 @@ async fn database() -> testkit::sqlite::TempSqlite {
     let mut connection = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
     let schema = concat!(
         include_str!("../../../../migrations/sqlite/0001_queue.sql"),
-        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql")
+        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql"),
+        include_str!("../../../../migrations/sqlite/0007_excerpts.sql"),
+        include_str!("../../../../migrations/sqlite/0008_asks.sql")
     );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

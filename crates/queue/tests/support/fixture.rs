@@ -402,7 +402,12 @@ fn handle(storage: &Storage) -> Arc<dyn Backend> {
 }
 
 fn sql(url: &str) -> Arc<dyn Backend> {
-    let queue = queue::sql::SqlQueue::connect(url, &queue::sql::SqlOptions::default());
+    // Eight processes at once on a busy machine may keep one of them waiting: no promise is broken by that.
+    let patient = queue::sql::SqlOptions {
+        call_limit: FAILURE_LIMIT,
+        ..queue::sql::SqlOptions::default()
+    };
+    let queue = queue::sql::SqlQueue::connect(url, &patient);
     Arc::new(queue.unwrap_or_else(|error| panic!("the SQL queue does not connect: {error}")))
 }
 
@@ -412,7 +417,9 @@ async fn migrate_sqlite(url: &str) {
     let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
     let schema = concat!(
         include_str!("../../../../migrations/sqlite/0001_queue.sql"),
-        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql")
+        include_str!("../../../../migrations/sqlite/0005_dead_groups.sql"),
+        include_str!("../../../../migrations/sqlite/0007_excerpts.sql"),
+        include_str!("../../../../migrations/sqlite/0008_asks.sql")
     );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -424,7 +431,9 @@ async fn migrate_postgres(url: String) {
     let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
     let schema = concat!(
         include_str!("../../../../migrations/postgres/0001_queue.sql"),
-        include_str!("../../../../migrations/postgres/0005_dead_groups.sql")
+        include_str!("../../../../migrations/postgres/0005_dead_groups.sql"),
+        include_str!("../../../../migrations/postgres/0007_excerpts.sql"),
+        include_str!("../../../../migrations/postgres/0008_asks.sql")
     );
     sqlx::raw_sql(schema).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

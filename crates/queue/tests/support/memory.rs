@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use queue::backend::{
-    Added, BATCH_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
-    ListRequest, NewDead, NewJob, Page, Purged, Settle, Sweep, Ticket, Worker,
+    Added, BATCH_MAX, CRASHES_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, DeadFilter, DeadGroup,
+    Finding, Kept, ListRequest, NewDead, NewJob, Page, Purged, Settle, Sweep, Ticket, Worker,
 };
 use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Pause, Queue, QueueError, Scope};
 use tokio::sync::Notify;
@@ -15,10 +15,15 @@ use uuid::Uuid;
 
 use super::model::Model;
 
+/// How long a room is left for the lane that asked for it.
+const ASK_MS: Millis = 10_000;
+
 #[derive(Default)]
 struct Shelf {
     model: Model,
     claims: i64,
+    /// Until when a lane asks for the next room of a limit key.
+    asks: HashMap<(Queue, u8, Key), Millis>,
     /// The tenant served last, by queue and lane.
     served: HashMap<(Queue, u8), Uuid>,
     pauses: BTreeMap<Scope, Pause>,
@@ -84,10 +89,49 @@ impl Shelf {
     /// How many of each limit key may start.
     fn allowed(&self, request: &ClaimRequest) -> HashMap<Option<Key>, usize> {
         let keys: BTreeSet<_> = self.model.jobs.values().map(|entry| &entry.keys.limit).collect();
-        let allows = |key: &Key| self.model.allows(request.queue, key, request.now);
+        let allows = |key: &Key| {
+            let left = usize::from(self.is_asked(request, key));
+            self.model.allows(request.queue, key, request.now).saturating_sub(left)
+        };
         keys.into_iter()
             .map(|key| (key.clone(), key.as_ref().map_or(usize::MAX, allows)))
             .collect()
+    }
+
+    /// Whether a later lane asks for the next room of a key.
+    fn is_asked(&self, request: &ClaimRequest, key: &Key) -> bool {
+        let asks = |lane| self.asks.get(&(request.queue, lane, key.clone()));
+        (request.lane + 1..CRASHES_MAX)
+            .filter_map(asks)
+            .any(|until| *until > request.now)
+    }
+
+    /// After a claim: who finds a key full asks for its next room, and who leaves room to a later lane does so for a time.
+    fn note_asks(&mut self, request: &ClaimRequest) {
+        let entries = self.model.jobs.values();
+        let waiting: BTreeSet<Key> = entries
+            .filter(|entry| entry.may_start(request.queue, request.lane, request.now))
+            .filter_map(|entry| entry.keys.limit.clone())
+            .collect();
+        self.asks
+            .retain(|(queue, lane, key), _| (*queue, *lane) != (request.queue, request.lane) || waiting.contains(key));
+        for key in waiting {
+            match self.model.room(request.queue, &key) {
+                None => {}
+                Some(0) if request.lane > 0 => {
+                    self.asks.insert((request.queue, request.lane, key), Millis::MAX);
+                }
+                Some(0) => {}
+                Some(_) => {
+                    for later in request.lane + 1..CRASHES_MAX {
+                        let until = self.asks.get_mut(&(request.queue, later, key.clone()));
+                        until
+                            .into_iter()
+                            .for_each(|until| *until = (*until).min(request.now + ASK_MS));
+                    }
+                }
+            }
+        }
     }
 
     /// Goes round the tenants, one job each, from the one after the tenant served last.
@@ -191,6 +235,7 @@ impl Backend for Memory {
                 body: entry.body.clone(),
             });
         }
+        shelf.note_asks(request);
         let more = !shelf.waiting(request).is_empty();
         let opens_at = shelf.model.opens_at(request.queue, request.now);
         Ok(Claims { jobs, more, opens_at })

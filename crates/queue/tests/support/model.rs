@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use queue::backend::{
-    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, DeadFilter, DeadGroup, Failure, KNOWN_DAYS, Kept,
-    NewDead, NewJob, Outcome, Reason, Settle, State, Sweep, cut_error,
+    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, DeadFilter, DeadGroup, Excerpt, Failure,
+    KNOWN_DAYS, Kept, NewDead, NewJob, Outcome, Reason, Settle, State, Sweep, cut_error,
 };
 use queue::clock::{DAY_MS, day, millis};
 use queue::envelope::kind_of;
@@ -224,6 +224,12 @@ impl Model {
             .map_or(usize::MAX, |gate| gate.allows(running, now))
     }
 
+    /// How many more may run of a limit key that has a concurrency.
+    pub(crate) fn room(&self, queue: Queue, key: &Key) -> Option<usize> {
+        let most = self.gates.get(&(queue, key.clone()))?.limit.concurrency?;
+        Some((most as usize).saturating_sub(self.running(queue, key)))
+    }
+
     /// When the first closed key with ready jobs opens by itself.
     pub(crate) fn opens_at(&self, queue: Queue, now: Millis) -> Option<Millis> {
         let waits = |key: &Key| {
@@ -376,6 +382,7 @@ impl Model {
                 attempt: entry.attempts,
                 at: now,
                 error: cut_error(error).to_owned(),
+                excerpt: settle.excerpt.clone().map(Excerpt::cut),
             });
         }
         match &settle.outcome {
@@ -478,6 +485,7 @@ impl Model {
                 attempt,
                 at: now,
                 error,
+                excerpt: None,
             });
             self.die(id, Reason::Poison, now);
             swept.poisoned += 1;
@@ -539,8 +547,19 @@ impl Model {
 
     pub(crate) fn dead_groups(&self, filter: &DeadFilter) -> Vec<DeadGroup> {
         let mut groups: BTreeMap<GroupId, DeadGroup> = BTreeMap::new();
-        for kept in self.dead(filter) {
+        let of_any_text = DeadFilter {
+            text: None,
+            ..filter.clone()
+        };
+        for kept in self.dead(&of_any_text) {
             let (id, error) = group_of(&kept);
+            if !filter
+                .text
+                .as_deref()
+                .is_none_or(|text| error.to_lowercase().contains(&text.to_lowercase()))
+            {
+                continue;
+            }
             let (reason, died_at) = died(&kept);
             let group = groups.entry(id).or_insert_with(|| DeadGroup {
                 id,
@@ -664,6 +683,11 @@ fn group_of(kept: &Kept) -> (GroupId, String) {
     (GroupId::of(kind_of(&kept.body), died(kept).0, &error), error)
 }
 
+fn has_text(kept: &Kept, text: &str) -> bool {
+    let error = kept.errors.last().map_or("", |last| last.error.as_str());
+    error.to_lowercase().contains(&text.to_lowercase())
+}
+
 fn matches(kept: &Kept, filter: &DeadFilter) -> bool {
     let State::Dead { reason, died_at } = kept.state else {
         return false;
@@ -673,6 +697,7 @@ fn matches(kept: &Kept, filter: &DeadFilter) -> bool {
         && filter.kind.as_deref().is_none_or(|kind| kind == kind_of(&kept.body))
         && filter.reason.is_none_or(|wanted| wanted == reason)
         && filter.group.is_none_or(|group| group == group_of(kept).0)
+        && filter.text.as_deref().is_none_or(|text| has_text(kept, text))
         && filter.since.is_none_or(|since| died_at >= since)
         && filter.before.is_none_or(|before| died_at < before)
 }

@@ -35,6 +35,9 @@ pub(super) async fn answer(State(world): State<Arc<World>>, asked: Asked) -> Res
     let is_sent = reply.is_some_and(|reply| reply::send(&world, &reply).is_ok());
     let mut back = Serializer::for_suffix("/?".to_owned(), 2);
     back.append_pair("lang", value("lang")).append_pair("box", value("box"));
+    if !value("still").is_empty() {
+        back.append_pair("still", "1");
+    }
     if !is_sent {
         back.append_pair("failed", "1");
     }

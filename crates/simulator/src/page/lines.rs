@@ -22,6 +22,8 @@ pub(super) struct Choice {
     pub(super) answering: Option<u64>,
     /// The answer before could not be sent.
     pub(super) has_failed: bool,
+    /// The page stays as it is until the reader wants it otherwise.
+    pub(super) is_still: bool,
 }
 
 impl Choice {
@@ -36,6 +38,7 @@ impl Choice {
             whose: value("box").map(str::to_owned),
             answering: value("answer").and_then(|number| number.parse().ok()),
             has_failed: value("failed").is_some(),
+            is_still: value("still").is_some(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Makes HTML of it.
 
+use chrono::SecondsFormat;
+
 use super::html::Html;
 use super::lines::{Choice, Line, boxes, lines};
 use super::words::Language;
@@ -17,8 +19,8 @@ pub(super) fn page(ledger: &Ledger, choice: &Choice) -> String {
         .tag(words.code())
         .tag("\"><head><meta charset=\"utf-8\">");
     html.tag("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    if choice.answering.is_none() {
-        // What is being written would be lost.
+    // What is being written would be lost.
+    if choice.answering.is_none() && !choice.is_still {
         html.tag("<meta http-equiv=\"refresh\" content=\"3\">");
     }
     html.tag("<title>")
@@ -27,9 +29,11 @@ pub(super) fn page(ledger: &Ledger, choice: &Choice) -> String {
     header(&mut html, choice);
     html.tag("<main>");
     list_boxes(&mut html, ledger, choice);
-    html.tag("<section>");
+    html.tag("<section aria-label=\"").tag(words.messages()).tag("\">");
     if choice.has_failed {
-        html.tag("<p class=\"problem\">").tag(words.not_sent()).tag("</p>");
+        html.tag("<p class=\"problem\" role=\"alert\">")
+            .tag(words.not_sent())
+            .tag("</p>");
     }
     let lines = lines(ledger, choice);
     if lines.is_empty() {
@@ -48,28 +52,50 @@ fn header(html: &mut Html, choice: &Choice) {
         .tag(words.title())
         .tag("</h1><p>")
         .tag(words.subtitle())
-        .tag("</p></div><nav>");
+        .tag("</p></div><div class=\"tools\">");
+    reloading(html, choice);
+    html.tag("<nav aria-label=\"").tag(words.languages()).tag("\">");
     for language in [Language::English, Language::French] {
-        html.tag("<a href=\"");
-        link(html, language, choice.whose.as_deref());
+        html.tag("<a lang=\"").tag(language.code()).tag("\" href=\"");
+        link(html, choice, language, choice.whose.as_deref());
         let is_current = if language == words {
             "\" aria-current=\"true"
         } else {
             ""
         };
-        html.tag(is_current).tag("\">").tag(language.code()).tag("</a>");
+        html.tag(is_current).tag("\">").tag(language.name()).tag("</a>");
     }
-    let state = if choice.answering.is_some() {
-        words.paused()
+    html.tag("</nav></div></header>");
+}
+
+/// Whether the page loads itself again, and a link to have it otherwise.
+fn reloading(html: &mut Html, choice: &Choice) {
+    let words = choice.language;
+    if choice.answering.is_some() {
+        html.tag("<small>").tag(words.writing()).tag("</small>");
+        return;
+    }
+    let (state, change) = if choice.is_still {
+        (words.still(), words.go_on())
     } else {
-        words.reloads()
+        (words.reloads(), words.hold())
     };
-    html.tag("<small>").tag(state).tag("</small></nav></header>");
+    let other = Choice {
+        is_still: !choice.is_still,
+        whose: choice.whose.clone(),
+        ..*choice
+    };
+    html.tag("<small>").tag(state).tag(" <a href=\"");
+    link(html, &other, words, choice.whose.as_deref());
+    html.tag("\">").tag(change).tag("</a></small>");
 }
 
 /// A link to this page, in an attribute.
-fn link(html: &mut Html, language: Language, whose: Option<&str>) {
+fn link(html: &mut Html, choice: &Choice, language: Language, whose: Option<&str>) {
     html.tag("/?").pair("lang", language.code());
+    if choice.is_still {
+        html.tag("&amp;").pair("still", "1");
+    }
     if let Some(whose) = whose {
         html.tag("&amp;").pair("box", whose);
     }
@@ -78,18 +104,20 @@ fn link(html: &mut Html, language: Language, whose: Option<&str>) {
 fn list_boxes(html: &mut Html, ledger: &Ledger, choice: &Choice) {
     let boxes = boxes(ledger);
     let all: usize = boxes.values().sum();
-    html.tag("<aside><ul>");
+    html.tag("<nav class=\"boxes\" aria-label=\"")
+        .tag(choice.language.boxes())
+        .tag("\"><ul>");
     one_box(html, choice, None, all);
     for (whose, count) in boxes.iter().take(BOXES_MAX) {
         one_box(html, choice, Some(whose), *count);
     }
-    html.tag("</ul></aside>");
+    html.tag("</ul></nav>");
 }
 
 fn one_box(html: &mut Html, choice: &Choice, whose: Option<&str>, count: usize) {
     let is_current = choice.whose.as_deref() == whose;
     html.tag("<li><a href=\"");
-    link(html, choice.language, whose);
+    link(html, choice, choice.language, whose);
     html.tag(if is_current {
         "\" aria-current=\"true\"><span>"
     } else {
@@ -116,7 +144,9 @@ fn message(html: &mut Html, line: &Line<'_>, choice: &Choice) {
     html.tag(if line.is_answer { words.to() } else { words.from() })
         .tag(" ")
         .text(line.ours);
-    html.tag("</span><time>")
+    html.tag("</span><time datetime=\"")
+        .text(&line.at.to_rfc3339_opts(SecondsFormat::Secs, true))
+        .tag("\">")
         .text(&line.at.format("%H:%M:%S UTC").to_string())
         .tag("</time></div>");
     if let Some(subject) = line.subject.filter(|subject| !subject.is_empty()) {
@@ -127,7 +157,9 @@ fn message(html: &mut Html, line: &Line<'_>, choice: &Choice) {
         html.tag("</article>");
         return;
     }
-    html.tag("<div class=\"bottom\"><ol>");
+    html.tag("<div class=\"bottom\"><ol aria-label=\"")
+        .tag(words.course())
+        .tag("\">");
     for status in &line.history {
         html.tag("<li class=\"")
             .tag(mood(*status))
@@ -141,7 +173,7 @@ fn message(html: &mut Html, line: &Line<'_>, choice: &Choice) {
         form(html, line, choice);
     } else {
         html.tag("<a class=\"button\" href=\"");
-        link(html, words, choice.whose.as_deref());
+        link(html, choice, words, choice.whose.as_deref());
         html.tag("&amp;").pair("answer", &line.number.to_string());
         html.tag("\">").tag(words.answer()).tag("</a></div>");
     }
@@ -157,6 +189,9 @@ fn form(html: &mut Html, line: &Line<'_>, choice: &Choice) {
     html.tag("<input type=\"hidden\" name=\"lang\" value=\"")
         .tag(words.code())
         .tag("\">");
+    if choice.is_still {
+        html.tag("<input type=\"hidden\" name=\"still\" value=\"1\">");
+    }
     html.tag("<input type=\"hidden\" name=\"box\" value=\"")
         .text(choice.whose.as_deref().unwrap_or_default())
         .tag("\">");
@@ -165,7 +200,7 @@ fn form(html: &mut Html, line: &Line<'_>, choice: &Choice) {
     html.tag("<div><button>")
         .tag(words.send())
         .tag("</button><a class=\"button plain\" href=\"");
-    link(html, words, choice.whose.as_deref());
+    link(html, choice, words, choice.whose.as_deref());
     html.tag("\">").tag(words.cancel()).tag("</a></div></form>");
 }
 

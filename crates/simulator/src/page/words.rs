@@ -55,7 +55,10 @@ impl Language {
     }
 
     pub(super) const fn empty(self) -> &'static str {
-        self.choose("Nothing has arrived yet.", "Rien n’est encore arrivé.")
+        self.choose(
+            "Nothing has arrived yet. Send something: it shows here within seconds.",
+            "Rien n’est encore arrivé. Envoyez quelque chose : cela paraît ici en quelques secondes.",
+        )
     }
 
     pub(super) const fn answer(self) -> &'static str {
@@ -82,14 +85,47 @@ impl Language {
         self.choose("to", "à")
     }
 
-    pub(super) const fn reloads(self) -> &'static str {
-        self.choose("reloads by itself", "se recharge toute seule")
+    /// How the language calls itself.
+    pub(super) const fn name(self) -> &'static str {
+        self.choose("English", "Français")
     }
 
-    pub(super) const fn paused(self) -> &'static str {
+    pub(super) const fn languages(self) -> &'static str {
+        self.choose("Language", "Langue")
+    }
+
+    pub(super) const fn boxes(self) -> &'static str {
+        self.choose("Telephones and mailboxes", "Téléphones et boîtes aux lettres")
+    }
+
+    pub(super) const fn messages(self) -> &'static str {
+        self.choose("Messages, newest first", "Messages, le plus récent d’abord")
+    }
+
+    pub(super) const fn course(self) -> &'static str {
+        self.choose("What became of it", "Ce qu’il est devenu")
+    }
+
+    pub(super) const fn reloads(self) -> &'static str {
+        self.choose("Reloads every 3 seconds.", "Se recharge toutes les 3 secondes.")
+    }
+
+    pub(super) const fn hold(self) -> &'static str {
+        self.choose("Hold still", "Figer la page")
+    }
+
+    pub(super) const fn still(self) -> &'static str {
+        self.choose("Holds still.", "Page figée.")
+    }
+
+    pub(super) const fn go_on(self) -> &'static str {
+        self.choose("Reload again", "Recharger à nouveau")
+    }
+
+    pub(super) const fn writing(self) -> &'static str {
         self.choose(
-            "does not reload while you write",
-            "ne se recharge pas pendant que vous écrivez",
+            "Does not reload while you write.",
+            "Ne se recharge pas pendant que vous écrivez.",
         )
     }
 

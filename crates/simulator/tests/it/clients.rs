@@ -52,6 +52,7 @@ fn sender(simulator: &Simulator, whose: Whose) -> Sender {
         resend: at("resend"),
         twilio: at("twilio"),
         green_api: at("green-api"),
+        files: None,
     };
     let credentials = Credentials::parse(whose, credentials.to_string().as_bytes()).unwrap();
     Sender::new(&credentials, &HttpClient::new().unwrap(), &stand_ins).unwrap()

@@ -67,6 +67,20 @@ async fn every_message_is_shown_newest_first_in_both_languages() {
 }
 
 #[tokio::test]
+async fn a_reader_may_have_the_page_hold_still_and_everything_leads_back_to_it() {
+    let simulator = twilio().await;
+    answer(sms_to_ana(&simulator, "")).await;
+    let moving = show(&simulator, "?lang=en").await;
+    assert!(moving.contains("href=\"/?lang=en&amp;still=1\">Hold still"));
+    let still = show(&simulator, "?lang=en&still=1").await;
+    assert!(!still.contains("http-equiv=\"refresh\"") && still.contains("href=\"/?lang=en\">Reload again"));
+    assert!(still.contains("href=\"/?lang=en&amp;still=1&amp;box="));
+    let pairs = [("number", "x"), ("lang", "en"), ("still", "1"), ("text", "x")];
+    let (_, back) = fill_in(&simulator, &pairs).await;
+    assert_eq!(back, "/?lang=en&box=&still=1&failed=1");
+}
+
+#[tokio::test]
 async fn nothing_that_anybody_wrote_is_a_tag() {
     let simulator = start(vec![]).await;
     let evil = "From: \"><script>\" <a@example.com>\r\nSubject: <img src=x onerror=alert(1)>\r\n\r\n</p><script>alert('x')</script>\r\n";

@@ -201,6 +201,51 @@ async fn nothing_goes_to_a_suppressed_recipient_and_the_message_may_then_be_give
     assert_eq!(begun, AttemptBegun::Ended(Status::Failed));
 }
 
+async fn what_confirms_a_stop_goes_to_who_said_it_and_to_nobody_who_is_suppressed_otherwise(fresh: Fresh) {
+    let suppress = async |reason, at| {
+        let (channel, to) = (domain::Channel::Sms, recipient(NUMBER));
+        let said = fresh
+            .store
+            .suppress(fresh.tenant, channel, &to, reason, "reply", second(at));
+        assert!(said.await.unwrap());
+    };
+    let confirms = NewAttempt {
+        although_stopped: true,
+        ..by("twilio")
+    };
+    suppress(Suppression::Stop, 1).await;
+    let message = fresh.begin(&outgoing(&fresh, "r", NUMBER), now()).await;
+    let begun = fresh.try_by(message, &by("twilio"), second(2)).await;
+    assert!(
+        matches!(
+            begun,
+            AttemptBegun::Suppressed {
+                reason: Suppression::Stop,
+                ..
+            }
+        ),
+        "{begun:?}"
+    );
+    assert_eq!(
+        fresh.try_by(message, &confirms, second(2)).await,
+        AttemptBegun::Go { number: 1 }
+    );
+
+    suppress(Suppression::Manual, 3).await;
+    let message = fresh.begin(&outgoing(&fresh, "s", NUMBER), now()).await;
+    let begun = fresh.try_by(message, &confirms, second(4)).await;
+    assert!(
+        matches!(
+            begun,
+            AttemptBegun::Suppressed {
+                reason: Suppression::Manual,
+                ..
+            }
+        ),
+        "{begun:?}"
+    );
+}
+
 async fn a_message_that_may_have_gone_is_not_given_up(fresh: Fresh) {
     let end = async |message| {
         let end = MessageEnd::Failed {
@@ -262,6 +307,7 @@ both!(
     the_next_provider_is_tried_after_a_refusal_and_the_timeline_tells_it,
     a_refusal_because_of_the_recipient_suppresses,
     nothing_goes_to_a_suppressed_recipient_and_the_message_may_then_be_given_up,
+    what_confirms_a_stop_goes_to_who_said_it_and_to_nobody_who_is_suppressed_otherwise,
     a_message_that_may_have_gone_is_not_given_up,
     a_report_proves_that_an_attempt_of_which_nothing_was_heard_did_send,
     an_unknown_message_has_no_attempts,

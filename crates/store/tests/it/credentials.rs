@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use domain::{Author, Channel, CredentialId, TenantId};
+use chrono::TimeDelta;
+use domain::{AuditAction, Author, Channel, CredentialId, TenantId};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{NewCredential, StoreError};
+use serde_json::json;
+use store::{AuditFilter, NewCredential, StoreError};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -105,6 +107,55 @@ async fn credentials_before_the_present_ones_are_kept_until_they_are_retired(fre
             .unwrap()
             .is_none()
     );
+}
+
+async fn whatever_is_done_with_credentials_is_written_down_without_them(fresh: Fresh) {
+    let (store, author) = (&fresh.store, Author::system());
+    let id = store_one(&fresh, "main").await;
+    let hour = TimeDelta::hours(1);
+    for at in [second(1), second(2), second(2) + hour] {
+        store.open_credential(fresh.tenant, id, at).await.unwrap().unwrap();
+    }
+    let later = second(5) + hour;
+    store
+        .rotate_credential(fresh.tenant, id, &"s3cret".into(), "AC34…9f", &author, later)
+        .await
+        .unwrap();
+    store
+        .retire_previous_credential(fresh.tenant, id, &author, later + hour)
+        .await
+        .unwrap();
+    let deleted_at = later + hour + hour;
+    for expected in [true, false] {
+        let deleted = store.delete_credential(fresh.tenant, id, &author, deleted_at).await;
+        assert_eq!(deleted.unwrap(), expected);
+    }
+    let entries = store
+        .audit_log(Some(fresh.tenant), &AuditFilter::default(), None, 10)
+        .await
+        .unwrap()
+        .items;
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.action, entry.before.clone(), entry.after.clone()))
+        .collect();
+    let (old, new) = (json!({ "preview": "AC12…9f" }), json!({ "preview": "AC34…9f" }));
+    let made = json!({ "provider": "twilio", "label": "main", "preview": "AC12…9f" });
+    assert_eq!(
+        told,
+        [
+            (AuditAction::CredentialDeleted, Some(new.clone()), None),
+            (AuditAction::CredentialRetired, None, None),
+            (AuditAction::CredentialRotated, Some(old), Some(new)),
+            // Three times read, in two hours.
+            (AuditAction::CredentialOpened, None, None),
+            (AuditAction::CredentialOpened, None, None),
+            (AuditAction::CredentialCreated, None, Some(made)),
+        ]
+    );
+    assert!(entries.iter().all(|entry| entry.target == Some(id.to_string())));
+    let all = format!("{entries:?}");
+    assert!(!all.contains("t0ken") && !all.contains("s3cret"), "{all}");
 }
 
 async fn a_label_is_given_once_per_tenant(fresh: Fresh) {
@@ -218,6 +269,7 @@ async fn another_tenants_credentials_do_not_exist(fresh: Fresh) {
 both!(
     credentials_show_as_preview_and_open_only_when_asked,
     credentials_before_the_present_ones_are_kept_until_they_are_retired,
+    whatever_is_done_with_credentials_is_written_down_without_them,
     a_label_is_given_once_per_tenant,
     a_route_is_what_it_was_last_set_to_in_its_order,
     routes_set_at_once_are_one_of_them,

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use chrono::DateTime;
 use domain::interaction::{InteractionReason, InteractionStatus};
-use domain::{Channel, ContactId, EmailEvent, InboundRecord, Intent, OutgoingRecord, PersonalText, Suppression};
-use store::{InboundApplied, InboundRecorded};
+use domain::{
+    Channel, ContactId, EmailEvent, InboundRecord, Intent, Language, OutgoingRecord, PersonalText, Suppression,
+};
+use store::{InboundApplied, InboundRecorded, Writer};
 use tokio::task::JoinSet;
 
 use crate::fresh::{Fresh, event, now, of_person, second};
@@ -67,6 +70,31 @@ async fn a_reply_becomes_an_interaction_of_the_contact_it_was_written_to(fresh: 
         (kept[0].intent, kept[0].interaction_id),
         (Intent::Yes, Some(applied.interaction))
     );
+}
+
+async fn who_wrote_is_told_by_their_own_id_and_by_the_language_they_were_written_to(fresh: Fresh) {
+    let nobody = fresh.take_in(&inbound(NUMBER, "HELP", "1")).await;
+    let nobody = fresh.store.writer(fresh.tenant, nobody.inbound).await.unwrap();
+    let unnamed = Writer {
+        person_id: None,
+        organisation_id: None,
+        language: None,
+    };
+    assert_eq!(nobody, Some(unnamed));
+    let asked = OutgoingRecord {
+        language: Some(Language::French),
+        ..of_ada(outgoing(&fresh, "r", NUMBER))
+    };
+    fresh.send(&asked, "twilio", "SM1").await;
+    let ada = fresh.take_in(&inbound(NUMBER, "HELP", "2")).await.inbound;
+    let expected = Writer {
+        person_id: Some("ada".into()),
+        organisation_id: None,
+        language: Some(Language::French),
+    };
+    assert_eq!(fresh.store.writer(fresh.tenant, ada).await.unwrap(), Some(expected));
+    let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
+    assert_eq!(fresh.store.writer(other, ada).await.unwrap(), None);
 }
 
 async fn the_same_message_a_hundred_times_at_once_is_logged_once(fresh: Fresh) {
@@ -193,6 +221,19 @@ async fn stop_and_start_are_heard_in_the_order_they_were_said(fresh: Fresh) {
     assert_eq!(said("START", "5", 35).await.lifted, []);
 }
 
+async fn what_is_said_to_happen_in_a_far_future_happened_when_it_was_told(fresh: Fresh) {
+    let stop = InboundRecord {
+        occurred_at: DateTime::from_timestamp(253_370_764_800, 0).unwrap(),
+        ..inbound(NUMBER, "STOP", "1")
+    };
+    fresh.take_in(&stop).await;
+    let start = InboundRecord {
+        occurred_at: second(1),
+        ..inbound(NUMBER, "START", "2")
+    };
+    assert_eq!(fresh.take_in(&start).await.lifted, [Suppression::Stop]);
+}
+
 async fn a_reply_goes_with_its_contact_when_that_turns_out_to_be_somebody(fresh: Fresh) {
     // A mail of which nothing is known but its address, and a reply to it.
     let opened = crate::fresh::to_address(event("m", EmailEvent::Sent, "1"), crate::scene::ADDRESS);
@@ -252,11 +293,13 @@ async fn messages_that_came_in_are_listed_newest_first_and_only_to_their_tenant(
 
 both!(
     a_reply_becomes_an_interaction_of_the_contact_it_was_written_to,
+    who_wrote_is_told_by_their_own_id_and_by_the_language_they_were_written_to,
     the_same_message_a_hundred_times_at_once_is_logged_once,
     a_reply_answers_what_the_provider_says_else_the_latest_within_seven_days,
     who_was_never_written_to_gets_a_contact_by_number,
     what_comes_from_no_number_is_logged_too,
     stop_and_start_are_heard_in_the_order_they_were_said,
+    what_is_said_to_happen_in_a_far_future_happened_when_it_was_told,
     a_reply_goes_with_its_contact_when_that_turns_out_to_be_somebody,
     messages_that_came_in_are_listed_newest_first_and_only_to_their_tenant,
 );

@@ -6,7 +6,7 @@ use domain::interaction::{Due, InteractionField, InteractionStatus};
 use domain::{Actor, ApiKeyId, EmailEvent, InteractionId, PersonalText, Role, TenantId, UserId};
 use store::{
     Assigned, Holder, InboxFilter, Interaction, InteractionCreated, InteractionDraft, InteractionEdit,
-    InteractionWritten, Planned, Which, WithWhom, Writer,
+    InteractionWritten, Planned, Which, WithWhom, Editor,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -53,7 +53,7 @@ impl Fresh {
         expected: Option<u64>,
     ) -> InteractionWritten<Interaction> {
         let actor = Actor::User(UserId(Uuid::from_u128(404)));
-        let writer = Writer { actor: &actor, role };
+        let writer = Editor { actor: &actor, role };
         let edited = self
             .store
             .edit_interaction(self.tenant, id, writer, edit, expected, second(60));
@@ -148,7 +148,7 @@ async fn a_change_for_another_version_changes_nothing(fresh: Fresh) {
     );
     let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
     let actor = key();
-    let writer = Writer {
+    let writer = Editor {
         actor: &actor,
         role: Role::Owner,
     };
@@ -182,7 +182,7 @@ async fn of_many_who_change_one_version_one_does(fresh: Fresh) {
         let (store, tenant) = (fresh.store.clone(), fresh.tenant);
         tasks.spawn(async move {
             let actor = key();
-            let writer = Writer {
+            let writer = Editor {
                 actor: &actor,
                 role: Role::Sales,
             };

@@ -52,6 +52,7 @@ async fn messages_are_narrowed_by_provider_and_status(fresh: Fresh) {
         let filter = MessageFilter {
             provider: provider.map(Into::into),
             status,
+            unclear: None,
         };
         let page = fresh.store.messages(fresh.tenant, &filter, None, 100).await.unwrap();
         assert_eq!(page.items.len(), expected, "{filter:?}");

@@ -8,6 +8,7 @@
 mod fresh;
 mod scene;
 
+mod account_lists;
 mod any_order;
 mod api_keys;
 mod attempts;
@@ -37,6 +38,7 @@ mod reports;
 mod sealing;
 mod sessions;
 mod settings;
+mod sign_in_links;
 mod suppressions;
 mod templates;
 mod tenants;

@@ -34,8 +34,9 @@ impl Fresh {
     pub(crate) async fn join(&self, tenant: TenantId, email: &str, role: Role) -> Member {
         let added = self
             .store
-            .add_member(tenant, &new(email, role), Role::Owner, &ann(), now());
-        done(added.await.unwrap())
+            .add_member(tenant, &new(email, role), Role::Owner, &ann(), now())
+            .await;
+        done(added.unwrap())
     }
 }
 

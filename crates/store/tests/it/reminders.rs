@@ -183,7 +183,7 @@ async fn what_is_not_so_any_more_before_it_is_told_is_not_told(fresh: Fresh) {
     fresh.edit(ids[2], InteractionEdit::Assignee(Some(eve))).await;
     fresh.edit(ids[3], InteractionEdit::Assignee(None)).await;
     let actor = domain::Actor::System;
-    let writer = store::Writer {
+    let writer = store::Editor {
         actor: &actor,
         role: Role::Owner,
     };

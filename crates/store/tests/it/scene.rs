@@ -5,7 +5,7 @@ use domain::{
     AttemptResult, Channel, EventKind, FailureCause, Fingerprint, InboundRecord, MessageClass, MessageId,
     OutgoingRecord, PersonalText, Recipient, ReportRecord, TenantId,
 };
-use store::{Attempt, AttemptBegun, Message, MessageBegun, NewAttempt, ReportApplied, ReportRecorded};
+use store::{Attempt, AttemptBegun, Message, MessageBegun, NewAttempt, ReportApplied, ReportRecorded, StoreError};
 
 use crate::fresh::{Fresh, now};
 
@@ -44,6 +44,7 @@ pub(crate) fn by(provider: &str) -> NewAttempt {
         provider: provider.into(),
         credential: None,
         although_unclear: false,
+        although_stopped: false,
     }
 }
 
@@ -123,6 +124,17 @@ pub(crate) fn inbound(from: &str, text: &str, identity: &str) -> InboundRecord {
     }
 }
 
+/// Of two transactions that wait for each other Postgres ends one: whoever asked for it asks again, as a job does.
+async fn again<T, F: Future<Output = Result<T, StoreError>>>(ask: impl Fn() -> F) -> T {
+    for _ in 0..5 {
+        match ask().await {
+            Err(StoreError::Unavailable(_)) => {}
+            answered => return answered.unwrap(),
+        }
+    }
+    panic!("five times in a row something else was in the way");
+}
+
 impl Fresh {
     /// Begins a message that must be new.
     pub(crate) async fn begin(&self, message: &OutgoingRecord, now: DateTime<Utc>) -> MessageId {
@@ -153,8 +165,8 @@ impl Fresh {
         result: &AttemptResult,
         now: DateTime<Utc>,
     ) -> Attempt {
-        let ended = self.store.end_attempt(self.tenant, message, number, result, now).await;
-        ended.unwrap().unwrap()
+        let ended = again(|| self.store.end_attempt(self.tenant, message, number, result, now)).await;
+        ended.unwrap()
     }
 
     /// Begins and sends a message.
@@ -167,11 +179,8 @@ impl Fresh {
 
     /// Records a report that must be new.
     pub(crate) async fn hear(&self, report: &ReportRecord) -> ReportApplied {
-        let recorded = self
-            .store
-            .record_report(self.tenant, self.endpoint, report, now())
-            .await;
-        match recorded.unwrap() {
+        let recorded = again(|| self.store.record_report(self.tenant, self.endpoint, report, now())).await;
+        match recorded {
             ReportRecorded::Applied(applied) => applied,
             ReportRecorded::Duplicate { .. } => panic!("this report should be new"),
         }

@@ -2,16 +2,17 @@
 
 use domain::otp::{CodeKey, Verdict};
 use domain::{
-    Actor, Author, ChallengeId, Channel, Code, EmailEvent, EmailEventRecord, EventKind, FailureCause, InboundRecord,
-    Language, OutgoingRecord, PersonalText, ReportRecord,
+    Actor, Author, ChallengeId, Channel, Code, EmailAddress, EmailEvent, EmailEventRecord, EventKind, FailureCause,
+    InboundRecord, Language, MemberRefusal, Notify, OutgoingRecord, PersonalText, ReportRecord, Role,
 };
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
 use store::{
-    Db, InteractionDraft, KeptEvent, NewChallenge, NewCredential, Senders, Settings, Store, StoreError, WithWhom,
+    Db, InteractionDraft, KeptEvent, MemberChanged, NewChallenge, NewCredential, NewMember, Senders, Settings, Store,
+    StoreError, WithWhom,
 };
 
-use crate::fresh::{Fresh, event, now, to_address};
+use crate::fresh::{Fresh, event, now, second, to_address};
 use crate::scene::{NUMBER, inbound, outgoing, recipient, report};
 
 /// Every value of every table of ours, as text.
@@ -34,6 +35,13 @@ async fn everything(db: &Db) -> String {
         "inbound_messages",
         "otp_challenges",
         "tenant_settings",
+        "users",
+        "memberships",
+        "invitations",
+        "sign_in_tries",
+        "sign_in_links",
+        "sessions",
+        "audit_log",
     ] {
         all += &match db {
             Db::Postgres(pool) => {
@@ -202,6 +210,51 @@ async fn nothing_of_what_goes_out_and_comes_in_lies_readable_in_the_database(fre
     }
 }
 
+async fn nothing_of_who_works_there_lies_readable_in_the_database(fresh: Fresh) {
+    let (store, tenant, author) = (&fresh.store, fresh.tenant, Author::system());
+    let marie = EmailAddress::parse("marie@example.com").unwrap();
+    let member = NewMember {
+        email: marie.clone(),
+        role: Role::Owner,
+        name: Some(PersonalText::new("Marie Curie")),
+        notify: Notify::To(Channel::Sms, recipient(NUMBER)),
+        language: None,
+    };
+    let added = store.add_member(tenant, &member, Role::Owner, &author, now()).await;
+    let MemberChanged::Done(member) = added.unwrap() else {
+        panic!("refused")
+    };
+    let pierre = EmailAddress::parse("pierre@example.com").unwrap();
+    store
+        .invite(tenant, &pierre, Role::Member, &author, now())
+        .await
+        .unwrap();
+    let place = "198.51.100.77".parse().unwrap();
+    store.try_sign_in(&marie, Some(place), now()).await.unwrap().unwrap();
+    let request = uuid::Uuid::from_u128(1);
+    store.make_sign_in_links(&marie, None, request, now()).await.unwrap();
+    let removed = store
+        .remove_member(tenant, member.user, Role::Owner, &author, second(1))
+        .await;
+    assert_eq!(removed.unwrap(), MemberChanged::Refused(MemberRefusal::LastOwner));
+
+    let all = everything(store.db()).await;
+    let lies_there = |word: &str| all.contains(word) || all.contains(&hex::encode(word));
+    assert!(lies_there("owner"), "the search finds what is there");
+    for word in ["marie", "curie", "pierre", "33612345678", "198.51.100.77"] {
+        assert!(!lies_there(word), "{word}");
+    }
+    let other = Store::new(store.db().clone(), Keyring::parse(&Keyring::generate("other")).unwrap());
+    assert!(matches!(
+        other.members(tenant, None, 9).await,
+        Err(StoreError::Sealed(_))
+    ));
+    assert!(matches!(
+        other.try_sign_in(&marie, None, now()).await,
+        Err(StoreError::Sealed(_))
+    ));
+}
+
 async fn a_row_sealed_under_an_unknown_key_is_an_error_that_names_the_key(fresh: Fresh) {
     let other = Store::new(
         fresh.store.db().clone(),
@@ -244,6 +297,7 @@ async fn rows_open_after_the_keys_were_rotated(fresh: Fresh) {
 }
 
 both!(
+    nothing_of_who_works_there_lies_readable_in_the_database,
     nothing_of_what_goes_out_and_comes_in_lies_readable_in_the_database,
     nothing_personal_or_secret_lies_readable_in_the_database,
     a_row_sealed_under_an_unknown_key_is_an_error_that_names_the_key,

@@ -11,11 +11,16 @@ local function next_claim(now)
   return string.format('%.0f', claim)
 end
 
--- Ids this script takes; those of them that count under a key; and keys that it closes.
-local taken, started, closing = {}, {}, {}
+-- Ids this script takes; those of them that count under a key; keys that it closes; and keys of which it took the room that
+-- its lane had asked for.
+local taken, started, closing, answered = {}, {}, {}, {}
 
-local function start(key, ids, now)
+local function start(key, ids, now, lane)
   local known, of_key = looked_at[key], started[key] or {}
+  if known.asks[lane] then
+    ask(known, key, lane, nil)
+    answered[key] = true
+  end
   if known.interval then known.arrival = arrival_after(known, #ids, now) end
   if known.concurrency then known.running = known.running + #ids end
   for index = 1, #ids do of_key[#of_key + 1] = ids[index] end
@@ -27,9 +32,16 @@ local function visit(lane, member, most, now)
   local list, limit = waiting(lane .. member), string.sub(member, 17)
   local ids = most > 0 and call('LPOP', list, most) or {}
   for index = 1, #ids do taken[#taken + 1] = ids[index] end
-  if limit ~= '' and #ids > 0 then start(limit, ids, now) end
+  if limit ~= '' and #ids > 0 then start(limit, ids, now, tonumber(lane)) end
   local has_others = #ids == most and (most == 0 or call('EXISTS', list) == 1)
   return has_others, #ids > 0
+end
+
+-- A lane after the first asks for the next room of a key that is full.
+local function ask_if_full(lane, key, now)
+  local known, number = looked_at[key], tonumber(lane)
+  local is_full = known.concurrency and known.concurrency > 0 and known.running >= known.concurrency
+  if is_full and number > 0 and (known.asks[number] or 0) <= now then ask(known, key, number, math.huge) end
 end
 
 -- Members that have other jobs take their next turn at the ring's end, or wait for their key to open.
@@ -37,11 +49,12 @@ local function put_back(lane, members, now)
   local again = {}
   for _, member in ipairs(members) do
     local limit = string.sub(member, 17)
-    if limit == '' or allowance(limit, now) > 0 then
+    if limit == '' or allowance(limit, now, tonumber(lane)) > 0 then
       again[#again + 1] = member
     else
       call('RPUSH', closed_of(lane, limit), string.sub(member, 1, 16))
       closing[limit] = true
+      ask_if_full(lane, limit, now)
     end
   end
   if #again > 0 then call('RPUSH', ring_of(lane), unpack(again)) end
@@ -62,7 +75,7 @@ local function visit_all(lane, members, share, want, now)
   for _, member in ipairs(members) do
     local most, limit = math.min(share, want - #taken), string.sub(member, 17)
     if limit ~= '' then
-      most = math.min(most, math.ceil(allowance(limit, now) / sharing[limit]))
+      most = math.min(most, math.ceil(allowance(limit, now, tonumber(lane)) / sharing[limit]))
       sharing[limit] = sharing[limit] - 1
     end
     local has_others, was_served = visit(lane, member, most, now)
@@ -120,4 +133,11 @@ local function shut(now)
   end
   if #scored > 0 then call('ZADD', queue .. ':shut', unpack(scored)) end
   return #scored > 0
+end
+
+-- What was left free for a lane that has taken its room now is free for the others.
+local function reopen_answered(now)
+  local keys = {}
+  for key in pairs(answered) do keys[#keys + 1] = key end
+  reopen(keys, now)
 end

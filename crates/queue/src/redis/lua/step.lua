@@ -97,6 +97,7 @@ if want > 0 then
     if opens and tonumber(opens) <= clock then reopen_due(clock, STEP_REOPENED_MAX) end
     go_round(lane, want, clock)
     if #taken > 0 then claim, values = hold(session, lease_end, clock) end
+    reopen_answered(clock)
     if shut(clock) or opens then opens_at = first_opening() or '' end
     if opens_at == 'inf' then opens_at = '' end
     if promoted == STEP_PROMOTED_MAX or call('EXISTS', ring_of(lane)) == 1 then

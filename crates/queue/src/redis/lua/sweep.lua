@@ -42,6 +42,7 @@ for _, claim in ipairs(call('ZRANGEBYSCORE', queue .. ':leases', '-inf', now, 'L
   drop_lease_if_empty(claim)
 end
 call('ZREMRANGEBYSCORE', queue .. ':cooled', '-inf', now)
+call('ZREMRANGEBYSCORE', queue .. ':asks', '-inf', now)
 reopen_ended(clock)
 reopen_due(clock, SWEEP_MAX)
 if promoted + unheard > 0 then wake() end

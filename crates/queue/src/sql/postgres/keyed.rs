@@ -10,16 +10,16 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, FromRow as _, PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::super::limits::{Closed, LimitRow, Turn, each_once, last_marked};
+use super::super::limits::{ASK_MS, Closed, LimitRow, Turn, each_once, last_marked};
 use super::super::pool::broken;
-use super::super::ring::{Ring, Rings, Visit, lane, lanes};
+use super::super::ring::{Ring, Rings, Visit, lane, lanes, later_lanes};
 use super::super::texts::paused;
 use super::claim::{Outcome, Taking, jobs_of_got, take_cut, tenants_ring};
 use crate::backend::{ClaimRequest, Claimed, Claims};
 use crate::clock::Millis;
 
 /// `$1` lane, `$2` key looked at last, `$3` keys at most (and one more, to know whether these were all), `$4` now, `$5` the
-/// switch, `$6` queue.
+/// switch, `$6` queue, `$7` the later lanes.
 ///
 /// `ring` names the keys with marks, round the circle; `due` the closed ones whose time has come. What is kept about a key
 /// is locked, unless somebody else has; `known` then tells that there is something. The marks are told because those are
@@ -48,7 +48,8 @@ turn AS (
     UNION ALL SELECT limit_key, 2 * k - 1, false FROM due)
 SELECT turn.limit_key, turn.marked, marks.numbers, known.one IS NOT NULL AS known, held.one IS NOT NULL AS held,
     held.concurrency, held.rate_count, held.rate_per_us,
-    COALESCE(held.arrival_us, 0) AS arrival_us, COALESCE(held.cool_until, 0) AS cool_until
+    COALESCE(held.arrival_us, 0) AS arrival_us, COALESCE(held.cool_until, 0) AS cool_until,
+    COALESCE(asked.until, 0) AS asked_until
 FROM (SELECT * FROM turn ORDER BY o OFFSET 0) turn
 LEFT JOIN LATERAL (
     SELECT array_agg(number) AS numbers FROM (
@@ -59,6 +60,10 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT 1 AS one, l.* FROM queue_limits l WHERE l.queue = $6 AND l.limit_key = turn.limit_key
     LIMIT 1 FOR UPDATE SKIP LOCKED) held ON true
+LEFT JOIN LATERAL (
+    SELECT max(asks.until) AS until FROM unnest($7::smallint[]) AS later(lane), LATERAL (
+        SELECT asks_until AS until FROM queue_closed c WHERE c.lane = later.lane AND c.limit_key = turn.limit_key
+        OFFSET 0) asks) asked ON true
 LIMIT $3 + 1";
 
 /// Asked after what is kept about these keys was locked.
@@ -146,7 +151,8 @@ SELECT ARRAY[
 
 /// `$1` queue, `$2` lane, `$3` the keys that were looked at, `$4` until when each is closed, `$5` whether it is full then,
 /// `$6` where its rate goes on, `$7` and `$8` the marks that were seen, with their keys, `$9` now, `$10` all lanes of the queue, `$11`
-/// the switch.
+/// the switch, `$12` until when this lane asks for the room of each key, `$13` the keys of which it left room to the later lanes
+/// `$14`, which have to come for it until `$15`.
 ///
 /// A key without ready jobs loses its marks and is forgotten. One that is closed is known as closed and loses its marks.
 /// One that is open keeps one mark, which must be one that we hold, as another claim may be removing the others; if it was
@@ -156,14 +162,15 @@ SELECT ARRAY[
 /// key that another claim has found closed since we looked may stay so.
 const LEAVE: &str = "
 WITH went AS MATERIALIZED (
-    SELECT limit_key COLLATE \"C\" AS limit_key, opens_at, is_full, arrival_us
-    FROM unnest($3::text[], $4::bigint[], $5::bool[], $6::bigint[]) AS t(limit_key, opens_at, is_full, arrival_us)),
+    SELECT limit_key COLLATE \"C\" AS limit_key, opens_at, is_full, arrival_us, asks_until
+    FROM unnest($3::text[], $4::bigint[], $5::bool[], $6::bigint[], $12::bigint[])
+        AS t(limit_key, opens_at, is_full, arrival_us, asks_until)),
 spent AS (
     INSERT INTO queue_limits (queue, limit_key, arrival_us)
     SELECT $1, limit_key, arrival_us FROM went WHERE arrival_us IS NOT NULL
     ON CONFLICT (queue, limit_key) DO UPDATE SET arrival_us = excluded.arrival_us),
 found AS MATERIALIZED (
-    SELECT went.limit_key, went.opens_at, went.is_full, waits.one IS NOT NULL AS waits
+    SELECT went.limit_key, went.opens_at, went.is_full, went.asks_until, waits.one IS NOT NULL AS waits
     FROM went LEFT JOIN LATERAL (
         SELECT 1 AS one FROM queue_ready r WHERE r.lane = $2 AND r.limit_key = went.limit_key LIMIT 1) waits ON true),
 mark AS MATERIALIZED (
@@ -178,9 +185,16 @@ used_up AS (
     JOIN found USING (limit_key) WHERE nr > 1 OR NOT found.waits OR found.opens_at IS NOT NULL),
 unmarked AS (DELETE FROM queue_turns WHERE ctid = ANY(ARRAY(SELECT ctid FROM used_up))),
 shut AS (
-    INSERT INTO queue_closed (lane, limit_key, opens_at, is_full)
-    SELECT $2, limit_key, opens_at, is_full FROM found WHERE waits AND opens_at IS NOT NULL ORDER BY limit_key
-    ON CONFLICT (lane, limit_key) DO UPDATE SET opens_at = excluded.opens_at, is_full = excluded.is_full),
+    INSERT INTO queue_closed (lane, limit_key, opens_at, is_full, asks_until)
+    SELECT $2, limit_key, opens_at, is_full, asks_until FROM found WHERE waits AND opens_at IS NOT NULL ORDER BY limit_key
+    ON CONFLICT (lane, limit_key) DO UPDATE
+        SET opens_at = excluded.opens_at, is_full = excluded.is_full, asks_until = excluded.asks_until),
+asked AS MATERIALIZED (
+    SELECT held.ctid FROM unnest($13::text[]) AS k(limit_key), unnest($14::smallint[]) AS later(lane), LATERAL (
+        SELECT ctid FROM queue_closed c
+        WHERE c.lane = later.lane AND c.limit_key = k.limit_key AND c.asks_until > $15
+        LIMIT 1 FOR UPDATE SKIP LOCKED) held),
+offered AS (UPDATE queue_closed SET asks_until = $15 WHERE ctid = ANY(ARRAY(SELECT ctid FROM asked))),
 open AS MATERIALIZED (
     SELECT held.ctid FROM found, LATERAL (
         SELECT ctid FROM queue_closed c WHERE c.lane = $2 AND c.limit_key = found.limit_key
@@ -248,6 +262,7 @@ async fn look(connection: &mut PgConnection, request: &ClaimRequest, ring: &Ring
         .bind(request.now)
         .bind(paused(request.queue))
         .bind(request.queue as i16)
+        .bind(later_lanes(request.queue, request.lane))
         .fetch_all(connection)
         .await?;
     let (mut turns, mut marks, mut more) = (Vec::new(), BTreeSet::new(), rows.len() > ring.keys);
@@ -260,7 +275,7 @@ async fn look(connection: &mut PgConnection, request: &ClaimRequest, ring: &Ring
         let numbers: Option<Vec<i64>> = row.try_get("numbers")?;
         let numbers = numbers.unwrap_or_default().into_iter();
         marks.extend(numbers.map(|number| (kept.limit_key.clone(), number)));
-        turns.push(Turn::new(kept, row.try_get("marked")?));
+        turns.push(Turn::new(kept, row.try_get("marked")?, row.try_get("asked_until")?));
     }
     let turns = each_once(turns.into_iter());
     Ok(Look { turns, marks, more })
@@ -355,6 +370,8 @@ async fn leave(
 ) -> Result<(bool, bool, Option<Millis>), sqlx::Error> {
     let turns = || look.turns.iter();
     let closed: Vec<Option<Closed>> = turns().map(|turn| turn.closed(request.now)).collect();
+    let offered = turns().filter(|turn| turn.offers(request.now));
+    let offered: Vec<&str> = offered.map(|turn| turn.row.limit_key.as_str()).collect();
     sqlx::query_as(LEAVE)
         .bind(request.queue as i16)
         .bind(lane(request.queue, request.lane))
@@ -377,6 +394,15 @@ async fn leave(
         .bind(request.now)
         .bind(lanes(request.queue))
         .bind(paused(request.queue))
+        .bind(
+            closed
+                .iter()
+                .map(|closed| closed.map_or(0, |closed| closed.asks_until(request.lane)))
+                .collect::<Vec<_>>(),
+        )
+        .bind(offered)
+        .bind(later_lanes(request.queue, request.lane))
+        .bind(request.now + ASK_MS)
         .fetch_one(connection)
         .await
 }

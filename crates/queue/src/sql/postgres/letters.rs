@@ -9,7 +9,7 @@ use super::super::inspect::Connection;
 use super::super::letters::{Loose, filled, last_errors};
 use super::super::pool::broken;
 use super::super::rows::holds;
-use super::super::texts::storable_error;
+use super::super::texts::{storable_error, storable_excerpt};
 use crate::backend::{BATCH_MAX, NewDead};
 use crate::clock::{Millis, day};
 use crate::flow::Key;
@@ -119,9 +119,10 @@ pub(super) async fn import(
             SELECT id, queue, 0, attempts, died_at, tenant, reason, body, limit_key, order_key, holds
             FROM src JOIN key ON key.seq = base + o)
         SELECT src.o FROM src JOIN key ON key.seq = base + o";
-    const ERRORS: &str = "INSERT INTO queue_errors (id, attempt, at, error)
-        SELECT id, attempt, at, error FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[])
-            WITH ORDINALITY AS t(id, attempt, at, error, o) ORDER BY o";
+    const ERRORS: &str = "INSERT INTO queue_errors (id, attempt, at, error, excerpt)
+        SELECT id, attempt, at, error, excerpt
+        FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::text[], $5::text[])
+            WITH ORDINALITY AS t(id, attempt, at, error, excerpt, o) ORDER BY o";
 
     let mut transaction = connection.begin().await?;
     let places: Vec<i64> = sqlx::query_scalar(DEAD)
@@ -164,6 +165,12 @@ pub(super) async fn import(
             errors
                 .iter()
                 .map(|(_, failure)| storable_error(&failure.error))
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            errors
+                .iter()
+                .map(|(_, failure)| failure.excerpt.as_ref().and_then(storable_excerpt))
                 .collect::<Vec<_>>(),
         )
         .execute(&mut *transaction)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::super::outcome::{self, Gone, cooled, cools, error, in_lines, kind, label, leaves_line, run_at};
+use super::super::outcome::{self, Gone, cooled, cools, error, excerpt, in_lines, kind, label, leaves_line, run_at};
 use super::super::ring::lanes;
 use super::limits;
 use super::lines;
@@ -46,12 +46,13 @@ SELECT gone.seq, 0::smallint FROM gone CROSS JOIN (SELECT count(told) FROM told)
 const MIXED: &str = concat!(
     "
 WITH input AS MATERIALIZED (
-    SELECT * FROM unnest($2::bigint[], $3::bigint[], $5::smallint[], $6::bigint[], $7::text[], $8::text[], $9::bool[])
-        WITH ORDINALITY AS i(seq, lease, kind, run_at, error, label, late, o)),
+    SELECT * FROM unnest($2::bigint[], $3::bigint[], $5::smallint[], $6::bigint[], $7::text[], $8::text[], $9::bool[],
+            $16::text[])
+        WITH ORDINALITY AS i(seq, lease, kind, run_at, error, label, late, excerpt, o)),
 held AS MATERIALIZED (SELECT id, cancelled FROM queue_leases WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE),
 finished AS (DELETE FROM queue_leases WHERE id = ANY($4)),
 mine AS MATERIALIZED (
-    SELECT seq, run_at, error, late, o, CASE WHEN doomed THEN 1 ELSE kind END::smallint AS kind,
+    SELECT seq, run_at, error, excerpt, late, o, CASE WHEN doomed THEN 1 ELSE kind END::smallint AS kind,
         CASE WHEN doomed THEN $12 ELSE label END AS label
     FROM (SELECT input.*, input.kind >= 2 AND input.seq = ANY(held.cancelled) AS doomed
           FROM input JOIN held ON held.id = input.lease) mine),
@@ -59,7 +60,7 @@ base AS MATERIALIZED (SELECT nextval('queue_blocks') AS back, nextval('queue_fro
 ended AS (
     DELETE FROM queue_jobs j USING mine
     WHERE j.seq = mine.seq AND mine.kind <= 1
-    RETURNING mine.seq, mine.kind, mine.error, mine.label, mine.late,
+    RETURNING mine.seq, mine.kind, mine.error, mine.excerpt, mine.label, mine.late,
         j.id, j.queue, j.tenant, j.attempts, j.crashes, j.limit_key, j.order_key, j.holds, j.body),
 moved AS (
     UPDATE queue_jobs j SET
@@ -67,7 +68,7 @@ moved AS (
         attempts = j.attempts + (mine.error IS NOT NULL)::integer,
         run_at = mine.run_at
     FROM mine CROSS JOIN base WHERE j.seq = mine.seq AND mine.kind >= 2
-    RETURNING mine.seq AS old, mine.kind, mine.error, mine.label,
+    RETURNING mine.seq AS old, mine.kind, mine.error, mine.excerpt, mine.label,
         j.seq, j.run_at, j.id, j.queue, j.tenant, j.attempts, j.crashes, j.limit_key, j.order_key),
 dead AS (
     INSERT INTO queue_dead
@@ -76,9 +77,9 @@ dead AS (
         limit_key, order_key, holds
     FROM ended WHERE kind = 1),
 failed AS (
-    INSERT INTO queue_errors (id, attempt, at, error)
-    SELECT id, attempts + 1, $10, error FROM ended WHERE error IS NOT NULL
-    UNION ALL SELECT id, attempts, $10, error FROM moved WHERE error IS NOT NULL),
+    INSERT INTO queue_errors (id, attempt, at, error, excerpt)
+    SELECT id, attempts + 1, $10, error, excerpt FROM ended WHERE error IS NOT NULL
+    UNION ALL SELECT id, attempts, $10, error, excerpt FROM moved WHERE error IS NOT NULL),
 forgiven AS (DELETE FROM queue_errors e USING ended WHERE e.id = ended.id AND ended.kind = 0),
 unmarked AS (DELETE FROM queue_cancels c USING ended WHERE c.id = ended.id),
 late AS (UPDATE queue_keys k SET day = GREATEST(k.day, $11) FROM ended WHERE k.id = ended.id AND ended.late),
@@ -226,6 +227,7 @@ impl Call<'_> {
             .bind(self.queue as i16)
             .bind(lanes(self.queue))
             .bind((self.queue as i16).to_string())
+            .bind(settles.iter().map(excerpt).collect::<Vec<_>>())
             .fetch_all(connection)
             .await?;
         Ok(gone.into_iter().collect())

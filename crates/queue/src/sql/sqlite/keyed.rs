@@ -3,12 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{FromRow as _, Row as _};
 use uuid::Uuid;
 
-use super::super::limits::{LimitRow, Turn, each_once, last_marked};
-use super::super::ring::{Ring, Rings, Visit, lane, lanes};
+use super::super::limits::{ASK_MS, LimitRow, Turn, each_once, last_marked};
+use super::super::ring::{Ring, Rings, Visit, lane, lanes, later_lanes};
 use super::claim::{Allowed, Outcome, Run, take};
 use super::{json, number, packed};
 use crate::backend::{ClaimRequest, Claimed, Claims};
@@ -54,7 +54,7 @@ async fn look(
     request: &ClaimRequest,
     ring: &Ring,
 ) -> Result<(Vec<Turn>, bool), sqlx::Error> {
-    // `$1` lane, `$2` key looked at last, `$3` keys at most, `$4` now, `$5` queue.
+    // `$1` lane, `$2` key looked at last, `$3` keys at most, `$4` now, `$5` queue, `$6` the later lanes.
     const TURNS: &str = "
         WITH RECURSIVE ring(limit_key, first, k) AS (
             SELECT limit_key, limit_key, 1 FROM (SELECT COALESCE(
@@ -79,7 +79,9 @@ async fn look(
             SELECT limit_key, 2 * k AS o, true AS marked FROM ring WHERE k = 1 OR limit_key <> first
             UNION ALL SELECT limit_key, 2 * k - 1, false FROM due)
         SELECT turn.limit_key, turn.marked, l.concurrency, l.rate_count, l.rate_per_us,
-            COALESCE(l.arrival_us, 0) AS arrival_us, COALESCE(l.cool_until, 0) AS cool_until
+            COALESCE(l.arrival_us, 0) AS arrival_us, COALESCE(l.cool_until, 0) AS cool_until,
+            (SELECT COALESCE(max(c.asks_until), 0) FROM json_each($6) later CROSS JOIN queue_closed c
+                ON c.lane = later.value AND c.limit_key = turn.limit_key) AS asked_until
         FROM turn LEFT JOIN queue_limits l ON l.queue = $5 AND l.limit_key = turn.limit_key
         ORDER BY turn.o LIMIT $3 + 1";
     let rows = sqlx::query(TURNS)
@@ -88,12 +90,17 @@ async fn look(
         .bind(number(ring.keys))
         .bind(request.now)
         .bind(request.queue as i16)
+        .bind(json(&later_lanes(request.queue, request.lane))?)
         .fetch_all(connection)
         .await?;
-    let turns = rows
-        .iter()
-        .map(|row| Ok(Turn::new(LimitRow::from_row(row)?, row.try_get("marked")?)));
-    let turns = turns.collect::<Result<Vec<_>, sqlx::Error>>()?;
+    let turn = |row: &SqliteRow| {
+        Ok(Turn::new(
+            LimitRow::from_row(row)?,
+            row.try_get("marked")?,
+            row.try_get("asked_until")?,
+        ))
+    };
+    let turns = rows.iter().map(turn).collect::<Result<Vec<_>, sqlx::Error>>()?;
     Ok((each_once(turns.into_iter()), rows.len() > ring.keys))
 }
 
@@ -237,10 +244,11 @@ async fn leave(connection: &mut SqliteConnection, request: &ClaimRequest, turns:
         ON CONFLICT (queue, limit_key) DO UPDATE SET arrival_us = excluded.arrival_us";
     const WAITS: &str = "SELECT value FROM json_each($2)
         WHERE EXISTS (SELECT 1 FROM queue_ready WHERE lane = $1 AND limit_key = value)";
-    // [limit key, opens at, is full]
-    const SHUT: &str = "INSERT INTO queue_closed (lane, limit_key, opens_at, is_full)
-        SELECT $1, value ->> 0, value ->> 1, value ->> 2 FROM json_each($2) WHERE true
-        ON CONFLICT (lane, limit_key) DO UPDATE SET opens_at = excluded.opens_at, is_full = excluded.is_full";
+    // [limit key, opens at, is full, asks until]
+    const SHUT: &str = "INSERT INTO queue_closed (lane, limit_key, opens_at, is_full, asks_until)
+        SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2) WHERE true
+        ON CONFLICT (lane, limit_key) DO UPDATE
+            SET opens_at = excluded.opens_at, is_full = excluded.is_full, asks_until = excluded.asks_until";
     const OPEN: &str = "DELETE FROM queue_closed
         WHERE lane = $1 AND limit_key IN (SELECT value FROM json_each($2))";
     const MARK: &str = "INSERT INTO queue_turns (lane, limit_key)
@@ -263,7 +271,12 @@ async fn leave(connection: &mut SqliteConnection, request: &ClaimRequest, turns:
     for turn in turns {
         let waits = waits.contains(&turn.row.limit_key);
         match turn.closed(request.now).filter(|_| waits) {
-            Some(closed) => shut.push((key(turn), closed.opens_at, closed.is_full)),
+            Some(closed) => shut.push((
+                key(turn),
+                closed.opens_at,
+                closed.is_full,
+                closed.asks_until(request.lane),
+            )),
             None => open.push(key(turn)),
         }
         if waits && turn.closed(request.now).is_none() {
@@ -290,6 +303,25 @@ async fn leave(connection: &mut SqliteConnection, request: &ClaimRequest, turns:
                 .await?;
         }
     }
+    offer(connection, request, turns).await
+}
+
+/// There is room for later lanes that asked, which they have to come for in time.
+async fn offer(connection: &mut SqliteConnection, request: &ClaimRequest, turns: &[Turn]) -> Result<(), sqlx::Error> {
+    const OFFER: &str = "UPDATE queue_closed SET asks_until = $3
+        WHERE lane IN (SELECT value FROM json_each($1)) AND limit_key IN (SELECT value FROM json_each($2))
+            AND asks_until > $3";
+    let offered = turns.iter().filter(|turn| turn.offers(request.now));
+    let keys: Vec<&str> = offered.map(|turn| turn.row.limit_key.as_str()).collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(OFFER)
+        .bind(json(&later_lanes(request.queue, request.lane))?)
+        .bind(json(&keys)?)
+        .bind(request.now + ASK_MS)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::super::inspect::Connection;
 use super::super::letters::{Loose, filled, last_errors};
 use super::super::rows::holds;
-use super::super::texts::storable_error;
+use super::super::texts::{storable_error, storable_excerpt};
 use super::add::fresh;
 use super::{json, numbers_back, packed};
 use crate::backend::{BATCH_MAX, NewDead};
@@ -76,9 +76,10 @@ pub(super) async fn import(
             substr($4, (value ->> '$[1][0]') + 1, value ->> '$[1][1]'),
             value ->> '$[2][0]', value ->> '$[2][1]', value ->> '$[2][2]'
         FROM json_each($1)";
-    // [index, attempt, at, error]
-    const ERRORS: &str = "INSERT INTO queue_errors (id, attempt, at, error)
-        SELECT substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 2, value ->> 3 FROM json_each($1)";
+    // [index, attempt, at, error, excerpt]
+    const ERRORS: &str = "INSERT INTO queue_errors (id, attempt, at, error, excerpt)
+        SELECT substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 2, value ->> 3, value ->> 4
+        FROM json_each($1)";
 
     let ids = packed(letters.iter().map(|letter| &letter.job.id.0));
     let tenants = packed(letters.iter().map(|letter| &letter.job.tenant));
@@ -106,8 +107,11 @@ pub(super) async fn import(
             ),
         ));
         bodies.extend_from_slice(&job.body);
-        let failed = letter.errors.iter();
-        errors.extend(failed.map(|failure| (index, failure.attempt, failure.at, storable_error(&failure.error))));
+        errors.extend(letter.errors.iter().map(|failure| {
+            let excerpt = failure.excerpt.as_ref().and_then(storable_excerpt);
+            let error = storable_error(&failure.error);
+            (index, failure.attempt, failure.at, error, excerpt)
+        }));
     }
     // An empty blob would be bound as NULL.
     bodies.push(0);

@@ -73,24 +73,25 @@ pub(super) async fn cool(
     look_again(connection, queue, &keys, false).await
 }
 
-/// What was found out about closed keys, or only about full ones, is forgotten, so that the next claim looks anew.
+/// What was found out about closed keys is forgotten, so that the next claim looks anew. If only those are meant that the end of
+/// a job may open, it stays known where a lane asks for the next room.
 async fn look_again(
     connection: &mut SqliteConnection,
     queue: Queue,
     keys: &[&str],
-    only_full: bool,
+    only_by_ends: bool,
 ) -> Result<(), sqlx::Error> {
     const MARK: &str = "INSERT INTO queue_turns (lane, limit_key)
         SELECT lane, limit_key FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
-            AND limit_key IN (SELECT value FROM json_each($2)) AND is_full >= $3
+            AND limit_key IN (SELECT value FROM json_each($2)) AND (is_full >= $3 OR asks_until < 0)
         ON CONFLICT DO NOTHING";
     const OPEN: &str = "DELETE FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
-        AND limit_key IN (SELECT value FROM json_each($2)) AND is_full >= $3";
+        AND limit_key IN (SELECT value FROM json_each($2)) AND (NOT $3 OR (is_full AND asks_until = 0) OR asks_until < 0)";
     for step in [MARK, OPEN] {
         sqlx::query(step)
             .bind(json(&lanes(queue))?)
             .bind(json(keys)?)
-            .bind(only_full)
+            .bind(only_by_ends)
             .execute(&mut *connection)
             .await?;
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::outcome::{DEAD, DONE, Gone, LATER, PARK, RELEASE};
-use super::super::outcome::{cooled, error, in_lines, kind, label, leaves_line, run_at};
+use super::super::outcome::{cooled, error, excerpt, in_lines, kind, label, leaves_line, run_at};
 use super::super::pool::broken;
 use super::cancel::doomed;
 use super::ready::{Place, make_ready};
@@ -21,8 +21,17 @@ const ENDED: &str = "DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json
 /// One row with all of them: a row costs more on its way between the threads than in the database.
 const LIVE: &str = "SELECT json_group_array(seq) FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
 
-/// One settle as the statements below have it: `[seq, kind, new seq, run_at, error, label, late]`.
-type Input = (i64, i16, i64, Option<Millis>, Option<String>, Option<String>, bool);
+/// One settle as the statements below have it: `[seq, kind, new seq, run_at, error, label, late, excerpt]`.
+type Input = (
+    i64,
+    i16,
+    i64,
+    Option<Millis>,
+    Option<String>,
+    Option<String>,
+    bool,
+    Option<String>,
+);
 
 /// What becomes of the jobs in the input, in this order; each for the kinds of outcome that need it. `$1` is the input,
 /// `$2` the time, `$3` the day. A job that goes on gets its new `seq` halfway.
@@ -37,8 +46,8 @@ const STEPS: [(&[i16], &str); 10] = [
     ),
     (
         &[DEAD, LATER],
-        "INSERT INTO queue_errors (id, attempt, at, error)
-         SELECT j.id, j.attempts + 1, $2, i.value ->> 4
+        "INSERT INTO queue_errors (id, attempt, at, error, excerpt)
+         SELECT j.id, j.attempts + 1, $2, i.value ->> 4, i.value ->> 7
          FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 4 IS NOT NULL",
     ),
     (
@@ -197,7 +206,8 @@ async fn mixed(
         };
         let next = if kind == RELEASE { &mut front } else { &mut back };
         let late = settle.added_on < day(now);
-        input.push((seq, kind, *next, run_at(outcome), error(outcome), label, late));
+        let (error, excerpt) = (error(outcome), excerpt(settle));
+        input.push((seq, kind, *next, run_at(outcome), error, label, late, excerpt));
         *next += 1;
     }
     let text = json(&input)?;

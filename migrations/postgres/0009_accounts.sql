@@ -57,6 +57,7 @@ CREATE TABLE invitations (
 -- One at a time for an address.
 CREATE UNIQUE INDEX invitations_open ON invitations (tenant_id, email_hash) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX invitations_newest ON invitations (tenant_id, created_at DESC, id DESC);
+CREATE INDEX invitations_expires ON invitations (expires_at);
 
 -- Links that let somebody in, once. What proves a link is computed and stands nowhere.
 CREATE TABLE sign_in_links (
@@ -109,6 +110,9 @@ ALTER TABLE api_keys
     -- The key that it took the place of. A note, not a key.
     ADD COLUMN replaces UUID;
 
+DROP INDEX api_keys_tenant;
+CREATE INDEX api_keys_newest ON api_keys (tenant_id, created_at DESC, id DESC);
+
 -- Who did what, when and from where. Holds nothing that is secret or personal, so nothing in it is sealed.
 CREATE TABLE audit_log (
     id        UUID PRIMARY KEY,
@@ -126,6 +130,9 @@ CREATE TABLE audit_log (
 );
 
 CREATE INDEX audit_log_newest ON audit_log (tenant_id, at DESC, id DESC);
+CREATE INDEX audit_log_action ON audit_log (tenant_id, action, at DESC, id DESC);
+CREATE INDEX audit_log_own ON audit_log (at DESC, id DESC) WHERE tenant_id IS NULL;
+CREATE INDEX audit_log_own_action ON audit_log (action, at DESC, id DESC) WHERE tenant_id IS NULL;
 
 -- Entries are added and never changed, and leave with their tenant only.
 CREATE FUNCTION audit_log_stays() RETURNS trigger LANGUAGE plpgsql AS $$

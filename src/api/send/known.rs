@@ -1,17 +1,22 @@
-//! Messages that only the queue knows yet.
+//! Where a message is: written down in the store, or only in the queue yet.
 
-use domain::{Fingerprint, MessageId, OutgoingRecord};
+use domain::{Fingerprint, MessageId, OutgoingRecord, TenantId};
 use jobs::sending::Sending;
 use queue::JobId;
 use queue::backend::{Kept, State};
 use queue::envelope::Envelope;
-use uuid::Uuid;
 
 use super::KINDS;
 use crate::api::Api;
 use crate::problem::Problem;
 
-/// A message whose job has not ended.
+/// A message that was asked for or reported.
+pub(in crate::api) enum Known {
+    Stored(Box<store::Message>),
+    Waiting(Box<Waiting>),
+}
+
+/// A message whose job has not ended, and that is not in the store.
 pub(in crate::api) struct Waiting {
     pub(in crate::api) job: JobId,
     pub(in crate::api) message: OutgoingRecord,
@@ -27,11 +32,26 @@ impl Waiting {
     }
 }
 
-/// The message of this id, if a job for it waits, runs or is dead.
-pub(in crate::api) async fn find(api: &Api, tenant: Uuid, id: MessageId) -> Result<Option<Waiting>, Problem> {
+/// The message of this id. The store is asked once more in the end, because its job may have written it down and ended
+/// between the two looks.
+pub(in crate::api) async fn find(api: &Api, tenant: TenantId, id: MessageId) -> Result<Option<Known>, Problem> {
+    let stored = async || {
+        let message = api.store.message(tenant, id).await?;
+        Ok::<_, Problem>(message.map(|message| Known::Stored(Box::new(message))))
+    };
+    if let Some(known) = stored().await? {
+        return Ok(Some(known));
+    }
+    match waiting(api, tenant, id).await? {
+        Some(waiting) => Ok(Some(Known::Waiting(Box::new(waiting)))),
+        None => stored().await,
+    }
+}
+
+async fn waiting(api: &Api, tenant: TenantId, id: MessageId) -> Result<Option<Waiting>, Problem> {
     let unique = id.to_string();
     for kind in KINDS {
-        let job = JobId::derive(kind, tenant, &unique);
+        let job = JobId::derive(kind, tenant.0, &unique);
         // The id is derived with the tenant: another tenant's job has another.
         if let Some(kept) = api.queue.backend().find(job).await?
             && let Some(waiting) = read(api, &kept)
