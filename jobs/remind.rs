@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use tell::{Teller, Told};
 
 use crate::Ctx;
-use crate::sending::from_store;
 
 /// So many interactions are marked in one statement.
 const MARKED_AT_ONCE: u32 = 500;
@@ -87,6 +86,11 @@ impl Job for Remind {
                 "Members are told what is overdue."
             );
         }
+        if told.failed > 0 {
+            return Err(JobError::Retry(
+                format!("{} members could not be told what is overdue", told.failed).into(),
+            ));
+        }
         Ok(())
     }
 }
@@ -95,7 +99,8 @@ impl Job for Remind {
 async fn mark(ctx: &Ctx, now: DateTime<Utc>, began: Instant) -> Result<u64, JobError> {
     let mut marked = 0;
     loop {
-        let batch = ctx.store.claim_overdue(MARKED_AT_ONCE, now).await.map_err(from_store)?;
+        // Whatever is missing then belongs to a tenant that is being removed, and is not met again.
+        let batch = ctx.store.claim_overdue(MARKED_AT_ONCE, now).await?;
         marked += batch;
         if batch < u64::from(MARKED_AT_ONCE) {
             return Ok(marked);
@@ -109,8 +114,7 @@ async fn tell_all(ctx: &Ctx, attempt: &Attempt, now: DateTime<Utc>, began: Insta
     let teller = Teller::new(ctx, attempt, now);
     let (mut all, mut after) = (Told::default(), None);
     loop {
-        let members = ctx.store.members_to_remind(after, MEMBERS_AT_ONCE).await;
-        let members = members.map_err(from_store)?;
+        let members = ctx.store.members_to_remind(after, MEMBERS_AT_ONCE).await?;
         let Some(last) = members.last() else { return Ok(all) };
         after = Some(*last);
         let telling = members.into_iter().map(|(tenant, member)| teller.tell(tenant, member));

@@ -10,13 +10,13 @@ use domain::{
     Channel, Fingerprint, InteractionId, Language, MessageClass, MessageId, OutgoingRecord, Recipient, TenantId, UserId,
 };
 use futures_util::future::try_join_all;
-use queue::{Attempt, JobError, Origin};
-use store::{ReminderBatch, Settings};
+use queue::{Attempt, JobError, Origin, QueueError};
+use store::{ReminderBatch, Settings, StoreError};
 use uuid::Uuid;
 
 use super::text::{self, Words};
 use crate::Ctx;
-use crate::sending::{self, Content, EmailBody, Hop, Sending, from_store, waits_for_quiet_hours};
+use crate::sending::{self, Content, EmailBody, Hop, Sending, waits_for_quiet_hours};
 
 /// What the tenant's own words for these messages are.
 const TAG: &str = "reminder";
@@ -28,6 +28,8 @@ pub(super) struct Told {
     pub(super) messages: u64,
     /// Members who are told when quiet hours end.
     pub(super) held: u64,
+    /// Members whose rows cannot be used.
+    pub(super) failed: u64,
 }
 
 impl Told {
@@ -35,7 +37,32 @@ impl Told {
         Self {
             messages: self.messages + other.messages,
             held: self.held + other.held,
+            failed: self.failed + other.failed,
         }
+    }
+}
+
+/// What keeps from telling somebody.
+enum Trouble {
+    /// It is about them: others can be told.
+    Theirs(StoreError),
+    /// It is not.
+    Everybodys(JobError),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        if error.is_transient() {
+            Self::Everybodys(error.into())
+        } else {
+            Self::Theirs(error)
+        }
+    }
+}
+
+impl From<QueueError> for Trouble {
+    fn from(error: QueueError) -> Self {
+        Self::Everybodys(error.into())
     }
 }
 
@@ -71,9 +98,24 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// Tells a member what there is to tell. Rows that cannot be used keep only those from being told whose they are.
     pub(super) async fn tell(&self, tenant: TenantId, user: UserId) -> Result<Told, JobError> {
+        match self.try_to_tell(tenant, user).await {
+            Ok(told) => Ok(told),
+            Err(Trouble::Everybodys(error)) => Err(error),
+            Err(Trouble::Theirs(error)) => {
+                tracing::error!(tenant = %tenant, member = %user, %error, "What a member is to be told cannot be read.");
+                Ok(Told {
+                    failed: 1,
+                    ..Told::default()
+                })
+            }
+        }
+    }
+
+    async fn try_to_tell(&self, tenant: TenantId, user: UserId) -> Result<Told, Trouble> {
         let store = &self.ctx.store;
-        let Some(member) = store.member(tenant, user).await.map_err(from_store)? else {
+        let Some(member) = store.member(tenant, user).await? else {
             // Who left has taken their reminders along.
             return Ok(Told::default());
         };
@@ -84,10 +126,14 @@ impl<'a> Teller<'a> {
             && is_quiet
             && waits_for_quiet_hours(MessageClass::Transactional, *channel)
         {
-            return Ok(Told { messages: 0, held: 1 });
+            return Ok(Told {
+                held: 1,
+                ..Told::default()
+            });
         }
-        let gathered = store.gather_reminders(tenant, user, Uuid::new_v4(), settings.digest_over);
-        gathered.await.map_err(from_store)?;
+        store
+            .gather_reminders(tenant, user, Uuid::new_v4(), settings.digest_over)
+            .await?;
         let reach = match reached {
             Some((channel, to)) => Ok(Reach {
                 channel,
@@ -99,7 +145,7 @@ impl<'a> Teller<'a> {
             None => Err(Warning::NoChannel),
         };
         let mut told = Told::default();
-        for batch in store.reminder_batches(tenant, user).await.map_err(from_store)? {
+        for batch in store.reminder_batches(tenant, user).await? {
             let sent = match &reach {
                 Ok(reach) => self.send(tenant, user, batch, reach).await?,
                 Err(warning) => Err(*warning),
@@ -110,8 +156,7 @@ impl<'a> Teller<'a> {
                     "A member could not be told what is overdue."
                 );
             }
-            let ended = store.end_reminder_batch(tenant, user, batch.id, sent.err());
-            ended.await.map_err(from_store)?;
+            store.end_reminder_batch(tenant, user, batch.id, sent.err()).await?;
             told.messages += sent.unwrap_or_default();
         }
         Ok(told)
@@ -124,17 +169,12 @@ impl<'a> Teller<'a> {
         user: UserId,
         batch: ReminderBatch,
         reach: &Reach<'_>,
-    ) -> Result<Result<u64, Warning>, JobError> {
+    ) -> Result<Result<u64, Warning>, Trouble> {
         let most = match batch.telling {
             Telling::Each => DIGEST_OVER_MAX,
             Telling::Digest => text::named_at_most(reach.channel),
         };
-        let reminded = self
-            .ctx
-            .store
-            .reminded(tenant, user, batch.id, most)
-            .await
-            .map_err(from_store)?;
+        let reminded = self.ctx.store.reminded(tenant, user, batch.id, most).await?;
         let zone = reach.settings.zone();
         let sendings: Vec<Sending> = match batch.telling {
             Telling::Each => {
@@ -163,20 +203,20 @@ impl<'a> Teller<'a> {
         Ok(Ok(try_join_all(adding).await?.len() as u64))
     }
 
-    async fn settings(&self, tenant: TenantId) -> Result<Arc<Settings>, JobError> {
+    async fn settings(&self, tenant: TenantId) -> Result<Arc<Settings>, StoreError> {
         if let Some(known) = lock(&self.tenants).get(&tenant) {
             return Ok(Arc::clone(known));
         }
-        let settings = Arc::new(self.ctx.store.settings(tenant).await.map_err(from_store)?);
+        let settings = Arc::new(self.ctx.store.settings(tenant).await?);
         lock(&self.tenants).insert(tenant, Arc::clone(&settings));
         Ok(settings)
     }
 
-    async fn hops(&self, tenant: TenantId, channel: Channel) -> Result<Arc<[Hop]>, JobError> {
+    async fn hops(&self, tenant: TenantId, channel: Channel) -> Result<Arc<[Hop]>, StoreError> {
         if let Some(known) = lock(&self.routes).get(&(tenant, channel)) {
             return Ok(Arc::clone(known));
         }
-        let route = self.ctx.store.route(tenant, channel).await.map_err(from_store)?;
+        let route = self.ctx.store.route(tenant, channel).await?;
         let hops: Arc<[Hop]> = Hop::of_route(&route, channel).into();
         lock(&self.routes).insert((tenant, channel), Arc::clone(&hops));
         Ok(hops)

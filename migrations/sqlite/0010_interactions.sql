@@ -57,13 +57,13 @@ CREATE INDEX interactions_status ON interactions (tenant_id, status, created_at 
 CREATE INDEX interactions_holder ON interactions (tenant_id, holder, created_at DESC, id DESC);
 CREATE INDEX interactions_holder_status ON interactions (tenant_id, holder, status, created_at DESC, id DESC);
 -- Open work by the time of its next action, of everybody and of somebody; and what has none.
-CREATE INDEX interactions_planned ON interactions (tenant_id, next_action_at, id)
+CREATE INDEX interactions_planned ON interactions (tenant_id, status, next_action_at, id)
     WHERE next_action_at IS NOT NULL AND status <> 'done';
-CREATE INDEX interactions_holder_planned ON interactions (tenant_id, holder, next_action_at, id)
+CREATE INDEX interactions_holder_planned ON interactions (tenant_id, holder, status, next_action_at, id)
     WHERE next_action_at IS NOT NULL AND status <> 'done';
-CREATE INDEX interactions_unplanned ON interactions (tenant_id, created_at DESC, id DESC)
+CREATE INDEX interactions_unplanned ON interactions (tenant_id, status, created_at DESC, id DESC)
     WHERE next_action_at IS NULL AND status <> 'done';
-CREATE INDEX interactions_holder_unplanned ON interactions (tenant_id, holder, created_at DESC, id DESC)
+CREATE INDEX interactions_holder_unplanned ON interactions (tenant_id, holder, status, created_at DESC, id DESC)
     WHERE next_action_at IS NULL AND status <> 'done';
 -- What somebody is to be told about, of all tenants.
 CREATE INDEX interactions_to_remind ON interactions (next_action_at, id)

@@ -74,23 +74,23 @@ pub fn router(api: Api) -> Router {
         )
         .route(
             "/v1/interactions",
-            needs(Act::WriteOwnInteractions, post(interactions::write::create)),
+            needs(Act::WriteOwnInteractions, post(interactions::create::create)),
         )
         .route(
             "/v1/interactions/{id}",
-            needs(Act::WriteOwnInteractions, delete(interactions::write::remove)),
+            needs(Act::WriteOwnInteractions, delete(interactions::change::remove)),
         )
         .route(
             "/v1/interactions/{id}/status",
-            needs(Act::WriteOwnInteractions, patch(interactions::write::set_status)),
+            needs(Act::WriteOwnInteractions, patch(interactions::change::set_status)),
         )
         .route(
             "/v1/interactions/{id}/assignee",
-            needs(Act::WriteOwnInteractions, patch(interactions::write::set_assignee)),
+            needs(Act::WriteOwnInteractions, patch(interactions::change::set_assignee)),
         )
         .route(
             "/v1/interactions/{id}/next-action",
-            needs(Act::WriteOwnInteractions, patch(interactions::write::set_next_action)),
+            needs(Act::WriteOwnInteractions, patch(interactions::change::set_next_action)),
         )
         .route(
             "/v1/interactions/assign",

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::db::Tx;
 use crate::interaction_changes::{self, NewChange};
-use crate::interaction_writes::is_member;
-use crate::interactions::Holder;
+use crate::interaction_drafts::is_member;
+use crate::interaction_inbox::Holder;
 use crate::page::LIMIT_MAX;
 use crate::{InboxFilter, Store, StoreError, reminders};
 
@@ -159,6 +159,11 @@ async fn give(
         .collect();
     interaction_changes::write(tx, tenant, &changes, actor, now).await?;
     let ids: Vec<Uuid> = found.into_iter().map(|(id, _, _)| id).collect();
-    reminders::pass_on(tx, tenant, &ids, assignee).await?;
+    match assignee {
+        Some(assignee) => reminders::pass_on(tx, tenant, &ids, assignee).await?,
+        None => {
+            reminders::forget(tx, tenant, &ids).await?;
+        }
+    }
     Ok(ids.len())
 }

@@ -1,12 +1,9 @@
-//! Interactions: follow-up work with a contact, and the inbox that shows it. How people write them is in
-//! `interaction_writes.rs`, what became of them in `interaction_changes.rs`, who is told in `reminders.rs`.
-//!
-//! The inbox has one order of two: newest first, or, of what is planned for a span of time, soonest first. Each has an
-//! index for everybody's and one for somebody's work (`holder` is the assignee, and zeros for nobody); what else is asked
-//! for is looked for along it. A question with words goes along the index of its longest word.
+//! Interactions: follow-up work with a contact. The list of them is in `interaction_inbox.rs`, how people create and change
+//! them in `interaction_drafts.rs` and `interaction_edits.rs`, what became of them in `interaction_changes.rs`, and who is told
+//! of them in `reminders.rs`.
 
 use chrono::{DateTime, Utc};
-use domain::interaction::{DueWindow, InteractionReason, InteractionStatus, Warning, search};
+use domain::interaction::{InteractionReason, InteractionStatus, Warning};
 use domain::{Actor, ContactId, Intent, InteractionId, PersonalText, TenantId, UserId};
 use seal::Keyring;
 use sqlx::{FromRow, QueryBuilder};
@@ -14,7 +11,7 @@ use uuid::Uuid;
 
 use crate::db::Tx;
 use crate::messages::{text, word};
-use crate::{Cursor, Page, Store, StoreError, time};
+use crate::{Store, StoreError, time};
 
 /// A piece of follow-up work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,52 +46,6 @@ pub struct Interaction {
     pub updated_at: DateTime<Utc>,
     /// How often people wrote it, its creation included.
     pub version: u64,
-}
-
-/// Whose work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holder {
-    /// Nobody's.
-    Nobody,
-    /// This member's.
-    User(UserId),
-}
-
-/// When work is planned for. What is done is planned for no time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Planned {
-    /// For a time in this window.
-    Within(DueWindow),
-    /// For none.
-    Not,
-}
-
-/// What the inbox is narrowed to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InboxFilter {
-    /// Only this status.
-    pub status: Option<InteractionStatus>,
-    /// Only this person's, or nobody's.
-    pub holder: Option<Holder>,
-    /// Only open work that is planned like this.
-    pub planned: Option<Planned>,
-    /// Only what all words of this question find.
-    pub question: Option<String>,
-}
-
-impl Holder {
-    /// What stands in the column of the same name.
-    pub(crate) const fn stored(self) -> Uuid {
-        match self {
-            Self::Nobody => Uuid::nil(),
-            Self::User(user) => user.0,
-        }
-    }
-
-    /// Of an assignee.
-    pub(crate) fn of(assignee: Option<UserId>) -> Self {
-        assignee.map_or(Self::Nobody, Self::User)
-    }
 }
 
 #[derive(FromRow)]
@@ -150,98 +101,6 @@ pub(crate) const COLUMNS: &str =
        interaction.title, interaction.note, interaction.assignee, interaction.next_action_at, interaction.notified_at,
        interaction.warning, interaction.creator, interaction.created_at, interaction.updated_at, interaction.version";
 
-/// The inbox's statement, with only the conditions that were asked for, so that each has its index. `hashes` are those of
-/// the question's words, `except` is whose work is left out.
-macro_rules! inbox {
-    ($tenant:expr, $filter:expr, $hashes:expr, $except:expr, $after:expr, $limit:expr) => {{
-        let (filter, hashes): (&$crate::InboxFilter, &[Vec<u8>]) = ($filter, $hashes);
-        let after: Option<$crate::Cursor> = $after;
-        let mut query = QueryBuilder::new($crate::interactions::COLUMNS);
-        if let Some((first, others)) = hashes.split_first() {
-            // SQLite takes the tables of a CROSS JOIN in their order, so that the words come in that of the list.
-            query.push(
-                " FROM interaction_words word CROSS JOIN interactions interaction
-                 WHERE interaction.tenant_id = word.tenant_id AND interaction.id = word.interaction_id
-                     AND word.tenant_id = ",
-            );
-            query.push_bind($tenant.0);
-            query.push(" AND word.word_hash = ").push_bind(first.clone());
-            for other in others {
-                query.push(
-                    " AND EXISTS (SELECT 1 FROM interaction_words other WHERE other.tenant_id = word.tenant_id
-                         AND other.created_at = word.created_at AND other.interaction_id = word.interaction_id
-                         AND other.word_hash = ",
-                );
-                query.push_bind(other.clone()).push(")");
-            }
-        } else {
-            query.push(" FROM interactions interaction WHERE interaction.tenant_id = ");
-            query.push_bind($tenant.0);
-        }
-        if let Some(holder) = filter.holder {
-            query.push(" AND interaction.holder = ").push_bind(holder.stored());
-        }
-        if let Some(except) = $except {
-            let except: $crate::interactions::Holder = except;
-            query.push(" AND interaction.holder <> ").push_bind(except.stored());
-        }
-        if let Some(status) = filter.status {
-            // Along the index of what is planned there are few others; an index of the status would have them in another
-            // order. Without this disguise SQLite takes that one, and sorts.
-            query.push(match filter.planned {
-                None => " AND interaction.status = ",
-                Some(_) => " AND COALESCE(interaction.status, '') = ",
-            });
-            query.push_bind(status.as_str());
-        }
-        let mut by_plan = false;
-        if let Some(planned) = filter.planned {
-            // Word for word the conditions of the indexes.
-            query.push(match planned {
-                $crate::Planned::Within(_) => {
-                    " AND interaction.next_action_at IS NOT NULL AND interaction.status <> 'done'"
-                }
-                $crate::Planned::Not => " AND interaction.next_action_at IS NULL AND interaction.status <> 'done'",
-            });
-            if let $crate::Planned::Within(window) = planned {
-                by_plan = hashes.is_empty();
-                if let Some(from) = window.from {
-                    query.push(" AND interaction.next_action_at >= ");
-                    query.push_bind(from.timestamp_millis());
-                }
-                if let Some(before) = window.before {
-                    query.push(" AND interaction.next_action_at < ");
-                    query.push_bind(before.timestamp_millis());
-                }
-            }
-        }
-        let (place, order) = if by_plan {
-            (
-                " AND (interaction.next_action_at, interaction.id) > (",
-                " ORDER BY interaction.next_action_at, interaction.id LIMIT ",
-            )
-        } else if hashes.is_empty() {
-            (
-                " AND (interaction.created_at, interaction.id) < (",
-                " ORDER BY interaction.created_at DESC, interaction.id DESC LIMIT ",
-            )
-        } else {
-            (
-                " AND (word.created_at, word.interaction_id) < (",
-                " ORDER BY word.created_at DESC, word.interaction_id DESC LIMIT ",
-            )
-        };
-        if let Some(cursor) = after {
-            query.push(place).push_bind(cursor.at.timestamp_millis());
-            query.push(", ").push_bind(cursor.id).push(")");
-        }
-        query.push(order).push_bind($crate::page::rows_for($limit));
-        query
-    }};
-}
-#[cfg(test)]
-pub(crate) use inbox;
-
 impl Store {
     /// An interaction by its id.
     ///
@@ -255,59 +114,6 @@ impl Store {
             query.build_query_as().fetch_optional(pool).await
         })?;
         row.map(|row| row.open(&self.keyring)).transpose()
-    }
-
-    /// A tenant's interactions: newest first, or what is planned for a window, if nothing is searched for, soonest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Sealed`] when one was sealed under a key that is not in the keyring.
-    pub async fn inbox(
-        &self,
-        tenant: TenantId,
-        filter: &InboxFilter,
-        after: Option<Cursor>,
-        limit: u32,
-    ) -> Result<Page<Interaction>, StoreError> {
-        let by_plan = filter.is_by_plan();
-        let page = self.inbox_except(tenant, filter, None, after, limit).await?;
-        let page = Page::of(page, limit, |item: &Interaction| Cursor {
-            at: if by_plan { item.next_action_at } else { None }.unwrap_or(item.created_at),
-            id: item.id.0,
-        });
-        Ok(page)
-    }
-
-    /// One row more than `limit`, if there is one.
-    pub(crate) async fn inbox_except(
-        &self,
-        tenant: TenantId,
-        filter: &InboxFilter,
-        except: Option<Holder>,
-        after: Option<Cursor>,
-        limit: u32,
-    ) -> Result<Vec<Interaction>, StoreError> {
-        let hashes = match &filter.question {
-            Some(question) => {
-                let words = search::asked_for(question);
-                if words.is_empty() {
-                    return Ok(Vec::new());
-                }
-                self.word_hashes_to_find(tenant, &words).await?
-            }
-            None => Vec::new(),
-        };
-        let rows: Vec<Row> = on!(self.db.reader(), pool => {
-            let mut query = inbox!(tenant, filter, &hashes, except, after, limit);
-            query.build_query_as().fetch_all(pool).await
-        })?;
-        rows.into_iter().map(|row| row.open(&self.keyring)).collect()
-    }
-}
-
-impl InboxFilter {
-    /// Whether the list is in the order of the next action.
-    fn is_by_plan(&self) -> bool {
-        self.question.is_none() && matches!(self.planned, Some(Planned::Within(_)))
     }
 }
 

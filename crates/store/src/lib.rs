@@ -24,8 +24,10 @@ mod inbound_messages;
 mod installation_keys;
 mod interaction_assign;
 mod interaction_changes;
+mod interaction_drafts;
+mod interaction_edits;
+mod interaction_inbox;
 mod interaction_words;
-mod interaction_writes;
 mod interactions;
 mod invitations;
 mod kept_events;
@@ -76,10 +78,10 @@ pub use error::StoreError;
 pub use inbound_messages::{InboundMessage, Writer};
 pub use interaction_assign::{ASSIGNED_AT_ONCE_MAX, Assigned, Which};
 pub use interaction_changes::InteractionChange;
-pub use interaction_writes::{
-    Editor, InteractionCreated, InteractionDraft, InteractionEdit, InteractionWritten, WithWhom,
-};
-pub use interactions::{Holder, InboxFilter, Interaction, Planned};
+pub use interaction_drafts::{InteractionCreated, InteractionDraft, WithWhom};
+pub use interaction_edits::{Editor, InteractionEdit, InteractionWritten};
+pub use interaction_inbox::{Holder, InboxFilter, Planned};
+pub use interactions::Interaction;
 pub use invitations::Invitation;
 pub use kept_events::KeptEvent;
 pub use leads::{HotLead, LedgerEntry};

@@ -1,9 +1,9 @@
 //! Reminders: whom something is still to be told about.
 //!
 //! ```text
-//! interaction, overdue ── claim_overdue ──▶ reminder ── gather ──▶ in a batch ── reminded ──▶ gone
-//!       notified_at is set together with it      │   who is told what is fixed       a message is on its way
-//!                                                └── the work is done, moved or nobody's: gone
+//! interaction, overdue ── claim_overdue ──▶ reminder ── gather ──▶ in a batch ── end ──▶ gone
+//!       notified_at is set together with it      │   who is told what is fixed   a message is on its way
+//!                                                └── the work is done, moved or nobody's: gone, and with it the mark
 //! ```
 //!
 //! The mark and the reminder are written at once, so nobody is told twice however many look, and nothing is forgotten
@@ -295,31 +295,37 @@ struct RemindedRow {
     due_at: i64,
 }
 
-/// Forgets what was not told yet of these interactions, because it is not so any more.
-pub(crate) async fn forget(tx: &mut Tx, tenant: TenantId, interactions: &[Uuid]) -> Result<(), StoreError> {
-    on!(tx.connection(), connection => {
+/// Forgets what was not told yet of these interactions, because it is not so any more, and takes their marks away: should it
+/// be so again, it has not been told. Answers how many it were.
+pub(crate) async fn forget(tx: &mut Tx, tenant: TenantId, interactions: &[Uuid]) -> Result<usize, StoreError> {
+    let forgotten: Vec<Uuid> = on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("DELETE FROM reminders WHERE batch IS NULL AND tenant_id = ");
         query.push_bind(tenant.0).push(" AND interaction_id IN (");
         let mut list = query.separated(", ");
         for id in interactions {
             list.push_bind(*id);
         }
+        query.push(") RETURNING interaction_id");
+        query.build_query_scalar().fetch_all(connection).await
+    })?;
+    if forgotten.is_empty() {
+        return Ok(0);
+    }
+    on!(tx.connection(), connection => {
+        let mut query = QueryBuilder::new("UPDATE interactions SET notified_at = NULL WHERE tenant_id = ");
+        query.push_bind(tenant.0).push(" AND id IN (");
+        let mut list = query.separated(", ");
+        for id in &forgotten {
+            list.push_bind(*id);
+        }
         query.push(")");
         query.build().execute(connection).await.map(|_| ())
     })?;
-    Ok(())
+    Ok(forgotten.len())
 }
 
 /// Has what was not told yet of these interactions told to whose work they are now.
-pub(crate) async fn pass_on(
-    tx: &mut Tx,
-    tenant: TenantId,
-    interactions: &[Uuid],
-    to: Option<UserId>,
-) -> Result<(), StoreError> {
-    let Some(to) = to else {
-        return forget(tx, tenant, interactions).await;
-    };
+pub(crate) async fn pass_on(tx: &mut Tx, tenant: TenantId, interactions: &[Uuid], to: UserId) -> Result<(), StoreError> {
     on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("UPDATE reminders SET assignee = ");
         query.push_bind(to.0);

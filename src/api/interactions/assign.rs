@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Narrowed;
-use super::write::{assignee, present};
+use super::change::{assignee, no_member, present};
 use crate::api::Api;
 use crate::api::auth::Caller;
 use crate::api::body::Body;
@@ -86,6 +86,6 @@ pub(in crate::api) async fn assign(
         .await?;
     match given {
         Assigned::Done { assigned, more } => Ok(Json(Given { assigned, more })),
-        Assigned::AssigneeUnknown => Err(refused("`assignee` names no member.")),
+        Assigned::AssigneeUnknown => Err(no_member()),
     }
 }

@@ -1,8 +1,9 @@
-//! `/v1/interactions…`: follow-up work with contacts. What is asked of it is here, what changes it in `write.rs` and, many
-//! at once, in `assign.rs`.
+//! `/v1/interactions…`: follow-up work with contacts. What is asked of it is here, what people write in the files
+//! beside it.
 
 pub(super) mod assign;
-pub(super) mod write;
+pub(super) mod change;
+pub(super) mod create;
 
 use axum::Json;
 use axum::extract::{Path, State};

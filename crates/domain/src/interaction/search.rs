@@ -1,18 +1,20 @@
 //! What an interaction is found by: the words of its title and note, and how they begin.
 //!
-//! The texts are sealed, so they are not searched but their words' keyed hashes are. A word of three letters or more is
-//! also found by its first three, four, … letters; a shorter one only as a whole. Case, accents and punctuation do not
-//! count, as in replies.
+//! The texts are sealed, so they are not searched but their words' keyed hashes are. A word of the title is also found by
+//! its first three, four, … letters; one of the note, of which there may be many, only as a whole. Case, accents and
+//! punctuation do not count, as in replies.
 
 use std::collections::BTreeSet;
 
 use crate::words::first_words;
 
-/// So many words of an interaction are found, its title's first.
-const WORDS_MAX: usize = 120;
+/// So many words of a note are found, its first.
+const NOTE_WORDS_MAX: usize = 120;
+/// So many words of a title.
+const TITLE_WORDS_MAX: usize = 40;
 /// So many letters of a word are looked at.
 const LETTERS_MAX: usize = 20;
-/// With so many letters a word's beginning is enough to find it.
+/// With so many letters the beginning of a title's word is enough to find it.
 const BEGINNING_LETTERS_MIN: usize = 3;
 /// So many words of a question are looked at.
 const ASKED_WORDS_MAX: usize = 8;
@@ -20,13 +22,10 @@ const ASKED_WORDS_MAX: usize = 8;
 /// Everything that an interaction of this title and note is found by.
 #[must_use]
 pub fn found_by(title: Option<&str>, note: Option<&str>) -> BTreeSet<String> {
-    let texts = [title.unwrap_or_default(), note.unwrap_or_default()];
-    let mut found_by = BTreeSet::new();
-    for word in first_words(&texts.join(" "), WORDS_MAX) {
-        let letters: Vec<char> = word.chars().take(LETTERS_MAX).collect();
-        for length in BEGINNING_LETTERS_MIN.min(letters.len())..=letters.len() {
-            found_by.insert(letters[..length].iter().collect());
-        }
+    let note_words = first_words(note.unwrap_or_default(), NOTE_WORDS_MAX);
+    let mut found_by: BTreeSet<String> = note_words.iter().map(|word| beginning(word, LETTERS_MAX)).collect();
+    for word in first_words(title.unwrap_or_default(), TITLE_WORDS_MAX) {
+        found_by.extend((BEGINNING_LETTERS_MIN..=LETTERS_MAX).map(|letters| beginning(&word, letters)));
     }
     found_by
 }
@@ -36,10 +35,15 @@ pub fn found_by(title: Option<&str>, note: Option<&str>) -> BTreeSet<String> {
 #[must_use]
 pub fn asked_for(question: &str) -> Vec<String> {
     let words = first_words(question, ASKED_WORDS_MAX).into_iter();
-    let words: BTreeSet<String> = words.map(|word| word.chars().take(LETTERS_MAX).collect()).collect();
+    let words: BTreeSet<String> = words.map(|word| beginning(&word, LETTERS_MAX)).collect();
     let mut words: Vec<_> = words.into_iter().collect();
     words.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
     words
+}
+
+/// The first letters of a word; all of a shorter one.
+fn beginning(word: &str, letters: usize) -> String {
+    word.chars().take(letters).collect()
 }
 
 #[cfg(test)]
@@ -56,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn all_words_of_the_question_must_be_there_at_least_as_beginnings() {
+    fn all_words_of_the_question_must_be_there_those_of_the_title_at_least_as_beginnings() {
         let (title, note) = ("Rappeler Zoë Lefèvre", "devis n° 17, à Orléans");
         for found in [
             "zoe",
@@ -65,13 +69,13 @@ mod tests {
             "lefevre rap",
             "devis 17",
             "17",
-            "orl",
+            "orleans rap",
             "a",
             "Lefèvre, Zoë!",
         ] {
             check(title, note, found, true);
         }
-        for not_found in ["zo", "le", "evre", "lefebvre", "zoe 18", "", "?!", "1"] {
+        for not_found in ["zo", "le", "evre", "lefebvre", "zoe 18", "orl", "", "?!", "1"] {
             check(title, note, not_found, false);
         }
     }
@@ -81,7 +85,9 @@ mod tests {
         let word = "antidisestablishmentarianism";
         check(word, "", word, true);
         check(word, "", &word[..24], true);
-        check(&format!("{} last", "x ".repeat(WORDS_MAX)), "", "last", false);
+        check("", word, word, true);
+        check("", &format!("{} last", "x ".repeat(NOTE_WORDS_MAX)), "last", false);
+        check("x", &format!("{} last", "x ".repeat(NOTE_WORDS_MAX - 1)), "last", true);
         assert_eq!(asked_for(&"a b c d e f g h i j".repeat(9)).len(), ASKED_WORDS_MAX);
     }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{Holder, InboxFilter, Planned};
 
-/// Every way to narrow the inbox.
+/// Every way to narrow the inbox, after the index that it goes along.
 pub(super) fn inboxes() -> Vec<(&'static str, InboxFilter)> {
     let at = |millis| DateTime::from_timestamp_millis(millis);
     let window = |from, before| Planned::Within(DueWindow { from, before });
@@ -28,25 +28,32 @@ pub(super) fn inboxes() -> Vec<(&'static str, InboxFilter)> {
         ] {
             for status in [None, Some(InteractionStatus::Todo)] {
                 for question in [None, Some("one".to_owned()), Some("one two".to_owned())] {
-                    let name: &'static str = match (planned, holder, question.is_some()) {
-                        (.., true) => "inbox, searched",
-                        (None, None, _) => "inbox",
-                        (None, Some(_), _) => "inbox of somebody",
-                        (Some(Planned::Within(_)), ..) => "inbox of a window",
-                        (Some(Planned::Not), ..) => "inbox of what is not planned",
-                    };
                     let filter = InboxFilter {
                         status,
                         holder,
                         planned,
                         question,
                     };
-                    inboxes.push((name, filter));
+                    inboxes.push((along(&filter), filter));
                 }
             }
         }
     }
     inboxes
+}
+
+fn along(filter: &InboxFilter) -> &'static str {
+    match (&filter.question, filter.planned, filter.holder, filter.status) {
+        (Some(_), ..) => "inbox along interaction_words",
+        (None, Some(Planned::Within(_)), None, _) => "inbox along interactions_planned",
+        (None, Some(Planned::Within(_)), Some(_), _) => "inbox along interactions_holder_planned",
+        (None, Some(Planned::Not), None, _) => "inbox along interactions_unplanned",
+        (None, Some(Planned::Not), Some(_), _) => "inbox along interactions_holder_unplanned",
+        (None, None, None, None) => "inbox along interactions_newest",
+        (None, None, None, Some(_)) => "inbox along interactions_status",
+        (None, None, Some(_), None) => "inbox along interactions_holder",
+        (None, None, Some(_), Some(_)) => "inbox along interactions_holder_status",
+    }
 }
 
 /// What stands for the hashes of the words that are asked for.

@@ -1,17 +1,15 @@
-//! Creating, changing and removing one interaction.
+//! Changing and removing one interaction.
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::header::{ETAG, IF_MATCH};
+use axum::http::header::IF_MATCH;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
-use domain::interaction::{InteractionStatus, NOTE_CHARS_MAX, TITLE_CHARS_MAX};
-use domain::{Channel, ContactId, PersonalText, Recipient, UserId};
+use domain::UserId;
+use domain::interaction::InteractionStatus;
 use serde::{Deserialize, Deserializer};
-use store::{InteractionCreated, InteractionDraft, InteractionEdit, InteractionWritten, WithWhom, Editor};
+use store::{Editor, InteractionEdit, InteractionWritten};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{Interaction, interaction_id, shown, unknown, user};
 use crate::api::Api;
@@ -19,51 +17,6 @@ use crate::api::auth::Caller;
 use crate::api::body::Body;
 use crate::api::send::refused;
 use crate::problem::{Code, Problem};
-
-/// How many bytes a tenant's own id of somebody may have.
-const ID_BYTES_MAX: usize = 200;
-
-/// Work that is to be done.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct New {
-    /// With whom; or `contact`.
-    #[serde(default)]
-    contact_id: Option<Uuid>,
-    /// With whom, by what else is known of them; made a contact if they are none.
-    #[serde(default)]
-    contact: Option<Whom>,
-    /// At most 200 characters.
-    #[serde(default)]
-    title: Option<String>,
-    /// At most 10,000 characters.
-    #[serde(default)]
-    note: Option<String>,
-    /// Whose work it is: a member's id, or `me`.
-    #[serde(default)]
-    assignee: Option<String>,
-    /// When something is due; whose work it is is told after that.
-    #[serde(default)]
-    next_action_at: Option<DateTime<Utc>>,
-}
-
-/// Somebody: exactly one of these.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::api) struct Whom {
-    /// Your own id of a person.
-    #[serde(default)]
-    person_id: Option<String>,
-    /// Your own id of an organisation.
-    #[serde(default)]
-    organisation_id: Option<String>,
-    /// An e-mail address.
-    #[serde(default)]
-    email: Option<String>,
-    /// A phone number with + and its country's code.
-    #[serde(default)]
-    phone: Option<String>,
-}
 
 /// Where it stands from now on.
 #[derive(Deserialize, ToSchema)]
@@ -104,35 +57,6 @@ pub(in crate::api) struct NextActionEdit {
 /// A field that may be `null`, and must not be missing.
 pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(deserializer)
-}
-
-/// Creates an interaction.
-#[utoipa::path(post, path = "/v1/interactions", tag = "interactions", security(("api_key" = [])), request_body = New,
-    responses((status = 201, body = Interaction), (status = 422, description = "Names the field at fault")))]
-pub(in crate::api) async fn create(
-    State(api): State<Api>,
-    caller: Caller,
-    Body(new): Body<New>,
-) -> Result<Response, Problem> {
-    let draft = InteractionDraft {
-        with: with(new.contact_id, new.contact)?,
-        title: text("title", new.title, TITLE_CHARS_MAX, false)?,
-        note: text("note", new.note, NOTE_CHARS_MAX, true)?,
-        assignee: assignee(new.assignee.as_deref(), &caller)?,
-        next_action_at: new.next_action_at,
-    };
-    let created = api
-        .store
-        .create_interaction(caller.tenant, &draft, &caller.actor(), Utc::now())
-        .await?;
-    match created {
-        InteractionCreated::Created(created) => {
-            let etag = [(ETAG, format!("\"{}\"", created.version))];
-            Ok((StatusCode::CREATED, etag, Json(Interaction::from(*created))).into_response())
-        }
-        InteractionCreated::ContactUnknown => Err(refused("`contact_id` names no contact.")),
-        InteractionCreated::AssigneeUnknown => Err(no_member()),
-    }
 }
 
 /// Says where an interaction stands.
@@ -193,14 +117,14 @@ pub(in crate::api) async fn remove(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let actor = caller.actor();
-    let writer = Editor {
+    let by = Editor {
         actor: &actor,
         role: caller.role,
     };
     let expected = expected(None, &headers)?;
     let removed = api
         .store
-        .delete_interaction(caller.tenant, interaction_id(&id)?, writer, expected)
+        .delete_interaction(caller.tenant, interaction_id(&id)?, by, expected)
         .await?;
     written(removed).map(|()| StatusCode::NO_CONTENT)
 }
@@ -213,13 +137,13 @@ async fn write(
     expected: Option<u64>,
 ) -> Result<Response, Problem> {
     let actor = caller.actor();
-    let writer = Editor {
+    let by = Editor {
         actor: &actor,
         role: caller.role,
     };
     let edited = api
         .store
-        .edit_interaction(caller.tenant, interaction_id(id)?, writer, edit, expected, Utc::now())
+        .edit_interaction(caller.tenant, interaction_id(id)?, by, edit, expected, Utc::now())
         .await?;
     written(edited).map(shown)
 }
@@ -240,7 +164,7 @@ fn written<T>(written: InteractionWritten<T>) -> Result<T, Problem> {
     }
 }
 
-fn no_member() -> Problem {
+pub(super) fn no_member() -> Problem {
     refused("`assignee` names no member.")
 }
 
@@ -276,50 +200,6 @@ fn expected(version: Option<u64>, headers: &HeaderMap) -> Result<Option<u64>, Pr
     Ok(Some(tag))
 }
 
-fn with(contact_id: Option<Uuid>, contact: Option<Whom>) -> Result<WithWhom, Problem> {
-    let whom = match (contact_id, contact) {
-        (Some(id), None) => return Ok(WithWhom::Contact(ContactId(id))),
-        (None, Some(whom)) => whom,
-        _ => return Err(refused("Exactly one of `contact_id` and `contact` must be given.")),
-    };
-    let id = |field: &str, id: String| {
-        let id = id.trim().to_owned();
-        let is_usable = !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control);
-        is_usable
-            .then_some(id)
-            .ok_or_else(|| refused(format!("`contact.{field}` must have 1 to {ID_BYTES_MAX} bytes.")))
-    };
-    let reached = |field: &str, channel, text: &str| {
-        Recipient::parse(channel, text)
-            .map(WithWhom::Reached)
-            .map_err(|error| refused(format!("`contact.{field}` cannot be used: {error}.")))
-    };
-    match (whom.person_id, whom.organisation_id, whom.email, whom.phone) {
-        (Some(person), None, None, None) => id("person_id", person).map(WithWhom::Person),
-        (None, Some(organisation), None, None) => id("organisation_id", organisation).map(WithWhom::Organisation),
-        (None, None, Some(email), None) => reached("email", Channel::Email, &email),
-        (None, None, None, Some(phone)) => reached("phone", Channel::Sms, &phone),
-        _ => Err(refused(
-            "`contact` must have exactly one of `person_id`, `organisation_id`, `email` and `phone`.",
-        )),
-    }
-}
-
-/// A text that people wrote; an empty one is none.
-fn text(field: &str, text: Option<String>, most: usize, lines: bool) -> Result<Option<PersonalText>, Problem> {
-    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
-        return Ok(None);
-    };
-    let odd = |char: char| char.is_control() && !(lines && matches!(char, '\n' | '\r' | '\t'));
-    if text.chars().count() > most || text.chars().any(odd) {
-        let form = if lines { "plain" } else { "plain, on one line" };
-        return Err(refused(format!(
-            "`{field}` must have at most {most} characters, {form}."
-        )));
-    }
-    Ok(Some(PersonalText::new(text)))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -347,19 +227,5 @@ mod tests {
         for odd in ["3", "\"x\"", "W/\"3\"", "\"-1\"", ""] {
             check(None, Some(odd), Err(()));
         }
-    }
-
-    #[test]
-    fn a_title_is_one_line_and_a_note_may_be_many() {
-        let check = |given: &str, lines, ok: bool| {
-            assert_eq!(text("title", Some(given.to_owned()), 5, lines).is_ok(), ok, "{given:?}");
-        };
-        check("Ana", false, true);
-        check("a\nb", false, false);
-        check("a\nb", true, true);
-        check("a\u{0}b", true, false);
-        check("éèàçù", false, true);
-        check("éèàçùô", false, false);
-        assert_eq!(text("title", Some("  ".to_owned()), 5, false).ok(), Some(None));
     }
 }
