@@ -1,4 +1,7 @@
 //! People are told what of their work is overdue: once for each time that was planned, whoever dies meanwhile.
+//!
+//! The first tick is that of three processes. Those after it come when the test says so: to clocks within it, which go by a time
+//! of some ticks ago, because what a clock adds in the past runs at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +11,7 @@ use chrono::{TimeDelta, Utc};
 use domain::{
     Actor, Author, Channel, EmailAddress, InteractionId, Notify, PersonalText, Recipient, Role, TenantId, UserId,
 };
+use futures_util::future::join_all;
 use jobs::Remind;
 use jobs::schedule::{Make, Missed, Schedule, Tz};
 use queue::{Client, Clock};
@@ -17,6 +21,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use store::{Db, InteractionCreated, InteractionDraft, MemberChanged, NewMember, Store, WithWhom};
+use testkit::process::Program;
 
 use crate::app::{Combination, answer, on_every_combination, shortest_lease};
 use crate::outside::Sending;
@@ -27,7 +32,7 @@ const OVERDUE: usize = 10_000;
 const MEMBERS: usize = 50;
 /// Between two ticks of the schedule, in seconds.
 const TICK: i64 = 300;
-/// How long ago the first tick was, in ticks: what a clock adds in the past runs at once.
+/// How long ago the first tick of the clocks within the test was, in ticks.
 const TICKS_AGO: i64 = 6;
 
 static SCHEDULE: [Schedule; 1] = [Schedule {
@@ -62,9 +67,7 @@ impl Clocks {
     /// The next tick comes, and every clock sees it.
     async fn tick(&mut self) {
         self.now.fetch_add(TICK * 1000, Ordering::SeqCst);
-        for keeper in &mut self.keepers {
-            keeper.step().await;
-        }
+        join_all(self.keepers.iter_mut().map(Keeper::step)).await;
     }
 }
 
@@ -190,8 +193,10 @@ async fn ten_thousand_overdue_at_once_are_told_once_although_clocks_race_and_wor
     let silent = office.overdue(eve, "Visit Ana").await;
     office.fill().await;
 
-    let mut clocks = Clocks::start(&sending);
-    clocks.tick().await;
+    let processes: Vec<Program> = (0..3).map(|_| sending.app.start_clock()).collect();
+    for clock in &processes {
+        clock.wait_for("\"remind\"").await;
+    }
     // The first worker dies while it marks, the second while people are told.
     let worker = sending.app.start_worker().await;
     let marked = async || {
@@ -227,6 +232,7 @@ async fn ten_thousand_overdue_at_once_are_told_once_although_clocks_race_and_wor
     assert_eq!(shown["warning"], "no_channel");
     assert_eq!(office.count("SELECT COUNT(*) FROM reminders").await, 0);
 
+    let mut clocks = Clocks::start(&sending);
     clocks.tick().await;
     sending.app.wait_until_idle().await;
     assert_eq!(told(&sending), all, "the second pass tells nobody");

@@ -372,7 +372,34 @@ async fn many_are_given_at_once_and_who_leaves_leaves_them_to_nobody(fresh: Fres
     }
 }
 
+async fn what_is_too_much_at_once_goes_on_when_it_is_asked_again(fresh: Fresh) {
+    let ben = fresh.join(fresh.tenant, "ben@example.com", Role::Sales).await.user;
+    fresh.ask_for(&draft("first"), now()).await;
+    let id = match fresh.store.db() {
+        store::Db::Postgres(_) => "gen_random_uuid()",
+        store::Db::Sqlite { .. } => "randomblob(16)",
+    };
+    let fill = format!(
+        "INSERT INTO interactions (id, tenant_id, contact_id, status, reason, creator, created_at, updated_at)
+         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 600)
+         SELECT {id}, tenant_id, contact_id, status, reason, creator, created_at, updated_at FROM interactions, numbers"
+    );
+    fresh.execute(fill).await.unwrap();
+    let give = async || {
+        let all = Which::Of(InboxFilter::default());
+        let given = fresh
+            .store
+            .assign_interactions(fresh.tenant, &all, Some(ben), &key(), second(9));
+        given.await.unwrap()
+    };
+    let given = |assigned, more| Assigned::Done { assigned, more };
+    assert_eq!(give().await, given(500, true));
+    assert_eq!(give().await, given(101, false));
+    assert_eq!(give().await, given(0, false));
+}
+
 both!(
+    what_is_too_much_at_once_goes_on_when_it_is_asked_again,
     what_was_asked_for_is_there_with_its_contact,
     a_change_for_another_version_changes_nothing,
     of_many_who_change_one_version_one_does,

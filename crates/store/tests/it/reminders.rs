@@ -198,7 +198,43 @@ async fn what_is_not_so_any_more_before_it_is_told_is_not_told(fresh: Fresh) {
     assert_eq!(fresh.titles_of(eve, 2).await, ["given"]);
 }
 
+async fn what_was_not_told_before_it_was_not_so_is_told_when_it_is_so_again(fresh: Fresh) {
+    let ben = fresh.ben().await;
+    let (done, nobodys) = (
+        fresh.overdue(Some(ben), "done").await,
+        fresh.overdue(Some(ben), "nobody's").await,
+    );
+    let away = [
+        (done, InteractionEdit::Status(InteractionStatus::Done)),
+        (nobodys, InteractionEdit::Assignee(None)),
+    ];
+    let back = [
+        (done, InteractionEdit::Status(InteractionStatus::Todo)),
+        (nobodys, InteractionEdit::Assignee(Some(ben))),
+    ];
+    assert_eq!(fresh.claim().await, 2);
+    for (id, edit) in away {
+        let edited = fresh.edit(id, edit).await;
+        let found = fresh.store.interaction(fresh.tenant, id).await.unwrap();
+        assert_eq!((edited.notified_at, found.as_ref()), (None, Some(&edited)), "{edit:?}");
+    }
+    assert_eq!(fresh.claim().await, 0);
+    assert_eq!(fresh.gather(ben, 1).await, []);
+    for (id, edit) in back {
+        fresh.edit(id, edit).await;
+    }
+    assert_eq!(fresh.claim().await, 2);
+    assert_eq!(fresh.gather(ben, 2).await, [batch(2, 2, Telling::Each)]);
+    fresh.end(ben, 2, None).await;
+    for (id, edit) in away.into_iter().chain(back) {
+        let edited = fresh.edit(id, edit).await;
+        assert_eq!(edited.notified_at, Some(now()), "what was told stays told: {edit:?}");
+    }
+    assert_eq!(fresh.claim().await, 0);
+}
+
 both!(
+    what_was_not_told_before_it_was_not_so_is_told_when_it_is_so_again,
     only_open_work_of_somebody_whose_time_has_passed_is_marked,
     of_many_who_mark_at_once_each_has_others,
     a_batch_stays_what_it_is_and_what_comes_later_is_in_another,
