@@ -44,7 +44,7 @@ impl Store {
     /// the tenant does not have. Whoever calls has made sure that `actor` may.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when the membership ended meanwhile.
+    /// Only those of the database.
     pub async fn assign_interactions(
         &self,
         tenant: TenantId,

@@ -55,7 +55,7 @@ impl Store {
     /// Creates an interaction, and its contact if need be.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when the tenant, or the assignee's membership, is gone meanwhile.
+    /// [`StoreError::Missing`] when the tenant is gone.
     pub async fn create_interaction(
         &self,
         tenant: TenantId,
@@ -158,11 +158,15 @@ impl Store {
     }
 }
 
-/// Whether that is a member, or nobody.
+/// Whether that is a member, or nobody. Who is one stays one until the transaction ends.
 pub(crate) async fn is_member(tx: &mut Tx, tenant: TenantId, user: Option<UserId>) -> Result<bool, StoreError> {
     let Some(user) = user else { return Ok(true) };
+    let statement = match tx {
+        Tx::Postgres(_) => "SELECT 1 FROM memberships WHERE tenant_id = $1 AND user_id = $2 FOR KEY SHARE",
+        Tx::Sqlite(_) => "SELECT 1 FROM memberships WHERE tenant_id = $1 AND user_id = $2",
+    };
     let found: Option<i32> = on!(tx.connection(), connection =>
-        sqlx::query_scalar("SELECT 1 FROM memberships WHERE tenant_id = $1 AND user_id = $2")
+        sqlx::query_scalar(statement)
             .bind(tenant.0)
             .bind(user.0)
             .fetch_optional(connection)

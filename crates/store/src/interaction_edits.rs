@@ -74,7 +74,7 @@ impl Store {
     /// version the last write wins.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] when the assignee's membership ended meanwhile.
+    /// Only those of the database.
     pub async fn edit_interaction(
         &self,
         tenant: TenantId,
@@ -85,13 +85,16 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<InteractionWritten<Interaction>, StoreError> {
         let mut tx = self.db.begin().await?;
+        // First who is to have it, then what: so does who takes it from a member who leaves.
+        let is_known = match edit {
+            InteractionEdit::Assignee(assignee) => is_member(&mut tx, tenant, assignee).await?,
+            InteractionEdit::Status(_) | InteractionEdit::NextAction(_) => true,
+        };
         let found = match self.writable(&mut tx, tenant, id, by, edit.act(), expected).await? {
             InteractionWritten::Written(found) => found,
             refused => return Ok(refused),
         };
-        if let InteractionEdit::Assignee(assignee) = edit
-            && !is_member(&mut tx, tenant, assignee).await?
-        {
+        if !is_known {
             return Ok(InteractionWritten::AssigneeUnknown);
         }
         let Some((mut edited, change)) = edited(&found, edit, now) else {
