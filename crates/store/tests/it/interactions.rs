@@ -53,10 +53,10 @@ impl Fresh {
         expected: Option<u64>,
     ) -> InteractionWritten<Interaction> {
         let actor = Actor::User(UserId(Uuid::from_u128(404)));
-        let writer = Editor { actor: &actor, role };
+        let by = Editor { actor: &actor, role };
         let edited = self
             .store
-            .edit_interaction(self.tenant, id, writer, edit, expected, second(60));
+            .edit_interaction(self.tenant, id, by, edit, expected, second(60));
         edited.await.unwrap()
     }
 
@@ -148,27 +148,27 @@ async fn a_change_for_another_version_changes_nothing(fresh: Fresh) {
     );
     let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
     let actor = key();
-    let writer = Editor {
+    let by = Editor {
         actor: &actor,
         role: Role::Owner,
     };
     let theirs = fresh
         .store
-        .edit_interaction(other, id, writer, done, None, now())
+        .edit_interaction(other, id, by, done, None, now())
         .await
         .unwrap();
     assert_eq!(theirs, InteractionWritten::Unknown);
-    let theirs = fresh.store.delete_interaction(other, id, writer, None).await.unwrap();
+    let theirs = fresh.store.delete_interaction(other, id, by, None).await.unwrap();
     assert_eq!(theirs, InteractionWritten::Unknown);
     let late = fresh
         .store
-        .delete_interaction(fresh.tenant, id, writer, Some(1))
+        .delete_interaction(fresh.tenant, id, by, Some(1))
         .await
         .unwrap();
     assert_eq!(late, InteractionWritten::Conflict(3));
     let gone = fresh
         .store
-        .delete_interaction(fresh.tenant, id, writer, Some(3))
+        .delete_interaction(fresh.tenant, id, by, Some(3))
         .await
         .unwrap();
     assert_eq!(gone, InteractionWritten::Written(()));
@@ -182,12 +182,12 @@ async fn of_many_who_change_one_version_one_does(fresh: Fresh) {
         let (store, tenant) = (fresh.store.clone(), fresh.tenant);
         tasks.spawn(async move {
             let actor = key();
-            let writer = Editor {
+            let by = Editor {
                 actor: &actor,
                 role: Role::Sales,
             };
             let edit = InteractionEdit::NextAction(Some(second(n)));
-            store.edit_interaction(tenant, id, writer, edit, Some(1), now()).await
+            store.edit_interaction(tenant, id, by, edit, Some(1), now()).await
         });
     }
     let mut written = 0;
@@ -398,7 +398,38 @@ async fn what_is_too_much_at_once_goes_on_when_it_is_asked_again(fresh: Fresh) {
     assert_eq!(give().await, given(0, false));
 }
 
+async fn who_leaves_while_work_is_given_to_them_has_none(fresh: Fresh) {
+    let ben = fresh.join(fresh.tenant, "ben@example.com", Role::Sales).await.user;
+    let mut tasks = JoinSet::new();
+    for n in 0..12 {
+        let id = fresh.ask_for(&draft(&format!("number {n}")), now()).await.id;
+        let (store, tenant) = (fresh.store.clone(), fresh.tenant);
+        tasks.spawn(async move {
+            let actor = key();
+            let by = Editor {
+                actor: &actor,
+                role: Role::Sales,
+            };
+            let edit = InteractionEdit::Assignee(Some(ben));
+            let edited = store.edit_interaction(tenant, id, by, edit, None, now()).await;
+            match edited.unwrap() {
+                InteractionWritten::Written(_) | InteractionWritten::AssigneeUnknown => {}
+                other => panic!("{other:?}"),
+            }
+        });
+    }
+    let author = domain::Author::system();
+    let removed = fresh
+        .store
+        .remove_member(fresh.tenant, ben, Role::Owner, &author, second(1));
+    removed.await.unwrap();
+    tasks.join_all().await;
+    let held = "SELECT COUNT(*) FROM interactions WHERE assignee IS NOT NULL";
+    assert_eq!(fresh.count(held).await, 0);
+}
+
 both!(
+    who_leaves_while_work_is_given_to_them_has_none,
     what_is_too_much_at_once_goes_on_when_it_is_asked_again,
     what_was_asked_for_is_there_with_its_contact,
     a_change_for_another_version_changes_nothing,
