@@ -22,6 +22,7 @@ mod credentials;
 mod endpoints;
 mod events;
 mod inbound;
+mod inbox;
 mod interactions;
 mod kept_events;
 mod leads;
