@@ -3,8 +3,10 @@
 use axum::extract::FromRequestParts;
 use axum::extract::Query;
 use axum::http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use store::Cursor;
+use utoipa::IntoParams;
 
 use crate::problem::{Code, Problem};
 
@@ -42,6 +44,29 @@ fn fault(text: &str) -> String {
     }
 }
 
+/// What a list without filters may be asked.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    /// Go on where an earlier answer ended: its `next_cursor`.
+    cursor: Option<String>,
+    /// At most this many, 1 to 500; 50 when not given.
+    limit: Option<u32>,
+}
+
+impl List {
+    /// Where to go on, and how many.
+    pub(super) fn read(&self) -> Result<(Option<Cursor>, u32), Problem> {
+        Ok((cursor(self.cursor.as_deref())?, limit(self.limit)?))
+    }
+
+    /// Whether it asks for the beginning.
+    pub(super) fn is_first(&self) -> bool {
+        self.cursor.is_none()
+    }
+}
+
 pub(super) fn limit(given: Option<u32>) -> Result<u32, Problem> {
     match given {
         None => Ok(LIMIT_DEFAULT),
@@ -69,15 +94,6 @@ mod tests {
     use super::*;
     use axum::http::Request;
 
-    #[derive(Debug, serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Asked {
-        #[expect(dead_code, reason = "only parsed")]
-        limit: Option<u32>,
-        #[expect(dead_code, reason = "only parsed")]
-        cursor: Option<String>,
-    }
-
     #[tokio::test]
     async fn a_query_that_cannot_be_read_names_the_parameter_and_not_its_value() {
         for (query, expected) in [
@@ -87,12 +103,12 @@ mod tests {
             ("limit=99999999999", "`limit` must be a whole number."),
             (
                 "limits=1",
-                "There is no parameter `limits` here, only `limit` or `cursor`.",
+                "There is no parameter `limits` here, only `cursor` or `limit`.",
             ),
         ] {
             let request = Request::get(format!("/?{query}")).body(()).unwrap();
             let (mut parts, ()) = request.into_parts();
-            let refused = Parameters::<Asked>::from_request_parts(&mut parts, &()).await;
+            let refused = Parameters::<List>::from_request_parts(&mut parts, &()).await;
             assert_eq!(refused.err().unwrap().detail, expected, "{query}");
         }
     }

@@ -10,26 +10,16 @@ use jobs::sending::links::{Link, letter};
 use queue::Origin;
 use serde::{Deserialize, Serialize};
 use store::StoreError;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{List, Parameters};
 use super::send::refused;
 use crate::correlation;
 use crate::problem::{Code, Problem};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct List {
-    /// Go on where an earlier answer ended: its `next_cursor`.
-    cursor: Option<String>,
-    /// At most this many, 1 to 500; 50 when not given.
-    limit: Option<u32>,
-}
 
 /// Somebody to be asked.
 #[derive(Deserialize, ToSchema)]
@@ -121,8 +111,8 @@ pub(super) async fn list(
     caller: Caller,
     Parameters(asked): Parameters<List>,
 ) -> Result<Json<Invitations>, Problem> {
-    let after = cursor(asked.cursor.as_deref())?;
-    let page = api.store.invitations(caller.tenant, after, limit(asked.limit)?).await?;
+    let (after, limit) = asked.read()?;
+    let page = api.store.invitations(caller.tenant, after, limit).await?;
     Ok(Json(Invitations {
         items: page.items.into_iter().map(shown).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

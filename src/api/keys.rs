@@ -9,25 +9,15 @@ use domain::{ApiKeyFault, ApiKeyId, Role};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use store::{ApiKey, ApiKeyRequest, NewApiKey};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{List, Parameters};
 use super::send::refused;
 use crate::problem::{Code, Problem};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct List {
-    /// Go on where an earlier answer ended: its `next_cursor`.
-    cursor: Option<String>,
-    /// At most this many, 1 to 500; 50 when not given.
-    limit: Option<u32>,
-}
 
 /// Why a key cannot be rotated.
 const GONE: &str = "This key has expired, was revoked, or was rotated already; then rotate the one in its place.";
@@ -96,8 +86,8 @@ pub(super) async fn list(
     caller: Caller,
     Parameters(asked): Parameters<List>,
 ) -> Result<Json<Keys>, Problem> {
-    let after = cursor(asked.cursor.as_deref())?;
-    let page = api.store.api_keys(caller.tenant, after, limit(asked.limit)?).await?;
+    let (after, limit) = asked.read()?;
+    let page = api.store.api_keys(caller.tenant, after, limit).await?;
     Ok(Json(Keys {
         items: page.items.into_iter().map(shown).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

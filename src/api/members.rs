@@ -7,25 +7,15 @@ use chrono::{DateTime, Utc};
 use domain::{Act, EmailAddress, Language, MemberRefusal, Notify, PersonalText, Role, UserId, member};
 use serde::{Deserialize, Deserializer, Serialize};
 use store::{MemberChange, MemberChanged, NewMember, StoreError};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{List, Parameters};
 use super::send::refused;
 use crate::problem::{Code, Problem};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct List {
-    /// Go on where an earlier answer ended: its `next_cursor`.
-    cursor: Option<String>,
-    /// At most this many, 1 to 500; 50 when not given.
-    limit: Option<u32>,
-}
 
 /// Somebody who works for the tenant.
 #[derive(Serialize, ToSchema)]
@@ -113,8 +103,8 @@ pub(super) async fn list(
     caller: Caller,
     Parameters(asked): Parameters<List>,
 ) -> Result<Json<Members>, Problem> {
-    let after = cursor(asked.cursor.as_deref())?;
-    let page = api.store.members(caller.tenant, after, limit(asked.limit)?).await?;
+    let (after, limit) = asked.read()?;
+    let page = api.store.members(caller.tenant, after, limit).await?;
     Ok(Json(Members {
         items: page.items.into_iter().map(|member| shown(&caller, member)).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

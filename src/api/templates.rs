@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use domain::Language;
 use serde::{Deserialize, Serialize};
 use store::TemplateTexts;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{List, Parameters};
 use super::render::{self, Form, Variables};
 use super::send::{length, refused};
 use crate::problem::{Code, Problem};
@@ -60,16 +60,6 @@ pub(super) struct Template {
 pub(super) struct Templates {
     items: Vec<Template>,
     next_cursor: Option<String>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct List {
-    /// Go on where an earlier answer ended: its `next_cursor`.
-    cursor: Option<String>,
-    /// At most this many, 1 to 500; 50 when not given.
-    limit: Option<u32>,
 }
 
 /// What a template is to be shown with.
@@ -151,7 +141,7 @@ pub(super) async fn versions(
     Path(name): Path<String>,
     Parameters(asked): Parameters<List>,
 ) -> Result<Json<Templates>, Problem> {
-    let is_first = asked.cursor.is_none();
+    let is_first = asked.is_first();
     let page = page(&api, caller, Some(&name), asked).await?;
     if page.items.is_empty() && is_first {
         return Err(unknown());
@@ -160,11 +150,8 @@ pub(super) async fn versions(
 }
 
 async fn page(api: &Api, caller: Caller, name: Option<&str>, asked: List) -> Result<Templates, Problem> {
-    let after = cursor(asked.cursor.as_deref())?;
-    let page = api
-        .store
-        .templates(caller.tenant, name, after, limit(asked.limit)?)
-        .await?;
+    let (after, limit) = asked.read()?;
+    let page = api.store.templates(caller.tenant, name, after, limit).await?;
     Ok(Templates {
         items: page.items.into_iter().map(Template::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

@@ -124,13 +124,8 @@ impl Store {
                 .execute(connection)
                 .await
                 .map(|done| done.rows_affected()))?;
-        if revoked == 0 {
-            return Ok(false);
-        }
         let entry = NewAuditEntry::of(tenant, author, AuditAction::KeyRevoked, id);
-        audit_log::write(&mut tx, &entry, now).await?;
-        tx.commit().await?;
-        Ok(true)
+        audit_log::commit(tx, revoked, &entry, now).await
     }
 }
 

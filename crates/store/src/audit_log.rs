@@ -183,6 +183,21 @@ pub(crate) async fn write(tx: &mut Tx, entry: &NewAuditEntry, now: DateTime<Utc>
     Ok(())
 }
 
+/// Ends the transaction of a change: with its entry if there was a row to change, else as if nothing had been. Answers which.
+pub(crate) async fn commit(
+    mut tx: Tx,
+    changed_rows: u64,
+    entry: &NewAuditEntry,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    if changed_rows == 0 {
+        return Ok(false);
+    }
+    write(&mut tx, entry, now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
 /// Writes down what happens all the time, once an hour for each `subject`: whoever comes later finds it written.
 pub(crate) async fn write_hourly(
     db: &Db,

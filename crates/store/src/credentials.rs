@@ -214,13 +214,8 @@ impl Store {
                 .execute(connection)
                 .await
                 .map(|done| done.rows_affected()))?;
-        if changed == 0 {
-            return Ok(false);
-        }
         let entry = NewAuditEntry::of(tenant, author, AuditAction::CredentialRetired, id);
-        audit_log::write(&mut tx, &entry, now).await?;
-        tx.commit().await?;
-        Ok(true)
+        audit_log::commit(tx, changed, &entry, now).await
     }
 
     /// Deletes credentials, and takes them out of every route. Answers whether there were any.

@@ -3,116 +3,25 @@
 //! A rule that leaves a choice (which of the ready jobs a claim takes, where a crash's back-off falls) is given the choice
 //! that was made, and says whether it was allowed.
 
+mod entry;
+mod letters;
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use queue::backend::{
-    Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, DeadFilter, DeadGroup, Excerpt, Failure,
-    KNOWN_DAYS, Kept, NewDead, NewJob, Outcome, Reason, Settle, State, Sweep, cut_error,
+    Added, CRASH_BACKOFF, CRASHES_MAX, Cancelled, Counts, Excerpt, Failure, KNOWN_DAYS, NewJob, Outcome, Reason,
+    Settle, State, Sweep, cut_error,
 };
 use queue::clock::{DAY_MS, day, millis};
-use queue::envelope::kind_of;
-use queue::flow::Gcra;
-use queue::grouping::{GroupId, strip};
-use queue::{AfterDeath, JobId, Key, Keys, Limit, LimitState, Millis, Queue};
+use queue::{AfterDeath, JobId, Key, Millis, Queue};
 use uuid::Uuid;
+
+pub(crate) use self::entry::Entry;
+use self::limits::Gate;
 
 /// What is noted for a job that workers died under too often; the words are the backend's own.
 pub(crate) const POISON: &str = "(poison)";
-
-/// One job, alive or dead.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) queue: Queue,
-    pub(crate) tenant: Uuid,
-    pub(crate) attempts: u16,
-    pub(crate) crashes: u8,
-    pub(crate) state: State,
-    pub(crate) keys: Keys,
-    pub(crate) body: Vec<u8>,
-    pub(crate) errors: Vec<Failure>,
-    /// Cancelled while it ran.
-    pub(crate) cancelled: bool,
-    /// In the order of becoming ready.
-    pub(crate) order: u64,
-}
-
-impl Entry {
-    /// Whether a claim of this lane may take it.
-    pub(crate) fn may_start(&self, queue: Queue, lane: u8, now: Millis) -> bool {
-        let due = match self.state {
-            State::Ready => true,
-            State::Scheduled { run_at } => run_at <= now,
-            _ => false,
-        };
-        due && self.queue == queue && self.crashes == lane
-    }
-
-    pub(crate) fn is_dead(&self) -> bool {
-        matches!(self.state, State::Dead { .. })
-    }
-
-    fn claim(&self) -> Option<i64> {
-        match self.state {
-            State::Running { claim, .. } => Some(claim),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn kept(&self, id: JobId) -> Kept {
-        Kept {
-            id,
-            queue: self.queue,
-            tenant: self.tenant,
-            attempts: self.attempts,
-            crashes: self.crashes,
-            state: self.state.clone(),
-            keys: self.keys.clone(),
-            body: self.body.clone(),
-            errors: self.errors.clone(),
-        }
-    }
-}
-
-/// What is kept about a limit key.
-#[derive(Clone, Copy, Debug, Default)]
-struct Gate {
-    limit: Limit,
-    arrival_us: i64,
-    cooled_until: Millis,
-}
-
-impl Gate {
-    fn gcra(&self) -> Option<Gcra> {
-        self.limit.rate.map(Gcra::from)
-    }
-
-    /// How many may start, if `running` do.
-    fn allows(&self, running: usize, now: Millis) -> usize {
-        let room = self
-            .limit
-            .concurrency
-            .map_or(usize::MAX, |most| (most as usize).saturating_sub(running));
-        let rate = self.gcra().map_or(u64::MAX, |gcra| gcra.allows(self.arrival_us, now));
-        let cooled = self.cooled_until > now;
-        if cooled {
-            0
-        } else {
-            room.min(usize::try_from(rate).unwrap_or(usize::MAX))
-        }
-    }
-
-    /// Until when it is closed whatever ends.
-    fn opens_at(&self, now: Millis) -> Option<Millis> {
-        let rate = self.rate_opens_at(now);
-        let cooled = Some(self.cooled_until).filter(|until| *until > now);
-        rate.max(cooled)
-    }
-
-    fn rate_opens_at(&self, now: Millis) -> Option<Millis> {
-        let gcra = self.gcra().filter(|gcra| gcra.allows(self.arrival_us, now) == 0)?;
-        Some(gcra.opens_at(self.arrival_us))
-    }
-}
 
 /// Whose line: its queue, tenant and order key.
 type Line = (Queue, Uuid, Key);
@@ -214,80 +123,6 @@ impl Model {
         {
             gate.arrival_us = gcra.after(gate.arrival_us, 1, now);
         }
-    }
-
-    /// How many jobs of a limit key may start now.
-    pub(crate) fn allows(&self, queue: Queue, key: &Key, now: Millis) -> usize {
-        let running = self.running(queue, key);
-        self.gates
-            .get(&(queue, key.clone()))
-            .map_or(usize::MAX, |gate| gate.allows(running, now))
-    }
-
-    /// How many more may run of a limit key that has a concurrency.
-    pub(crate) fn room(&self, queue: Queue, key: &Key) -> Option<usize> {
-        let most = self.gates.get(&(queue, key.clone()))?.limit.concurrency?;
-        Some((most as usize).saturating_sub(self.running(queue, key)))
-    }
-
-    /// When the first closed key with ready jobs opens by itself.
-    pub(crate) fn opens_at(&self, queue: Queue, now: Millis) -> Option<Millis> {
-        let waits = |key: &Key| {
-            let mut jobs = self.jobs.values();
-            jobs.any(|entry| {
-                entry.state == State::Ready && entry.queue == queue && entry.keys.limit.as_ref() == Some(key)
-            })
-        };
-        let closed = self.gates.iter().filter(|((of, key), _)| *of == queue && waits(key));
-        closed.filter_map(|(_, gate)| gate.opens_at(now)).min()
-    }
-
-    fn running(&self, queue: Queue, key: &Key) -> usize {
-        let mut running = 0;
-        for entry in self
-            .jobs
-            .values()
-            .filter(|entry| entry.queue == queue && entry.claim().is_some())
-        {
-            running += usize::from(entry.keys.limit.as_ref() == Some(key));
-        }
-        running
-    }
-
-    pub(crate) fn set_limit(&mut self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) {
-        let place = (queue, key.clone());
-        let Some(limit) = limit else {
-            self.gates.remove(&place);
-            return;
-        };
-        let gate = self.gates.entry(place).or_default();
-        gate.limit = limit;
-        match gate.gcra() {
-            Some(gcra) => gate.arrival_us = gcra.instead(gate.arrival_us, now),
-            None => gate.arrival_us = 0,
-        }
-    }
-
-    pub(crate) fn limits(&self, queue: Queue, now: Millis) -> Vec<LimitState> {
-        let used = self
-            .jobs
-            .values()
-            .filter(|entry| entry.queue == queue && entry.claim().is_some());
-        let mut keys: BTreeSet<Key> = used.filter_map(|entry| entry.keys.limit.clone()).collect();
-        let set = |gate: &Gate| gate.limit != Limit::default() || gate.cooled_until > now;
-        let known = self.gates.iter().filter(|((of, _), gate)| *of == queue && set(gate));
-        keys.extend(known.map(|((_, key), _)| key.clone()));
-        let state = |key: Key| {
-            let gate = self.gates.get(&(queue, key.clone())).copied().unwrap_or_default();
-            LimitState {
-                limit: gate.limit,
-                running: self.running(queue, &key) as u64,
-                rate_opens_at: gate.rate_opens_at(now),
-                cooled_until: Some(gate.cooled_until).filter(|until| *until > now),
-                key,
-            }
-        };
-        keys.into_iter().map(state).collect()
     }
 
     /// Jobs per gate, by name.
@@ -534,118 +369,6 @@ impl Model {
             .is_some_and(|entry| entry.cancelled && entry.claim().is_some())
     }
 
-    /// Dead letters that match, latest death first; of each the last error.
-    pub(crate) fn dead(&self, filter: &DeadFilter) -> Vec<Kept> {
-        let mut letters: Vec<_> = self.jobs.iter().map(|(id, entry)| entry.kept(*id)).collect();
-        letters.retain(|kept| matches(kept, filter));
-        letters.sort_by_key(|kept| std::cmp::Reverse((died(kept).1, kept.id)));
-        for kept in &mut letters {
-            kept.errors = kept.errors.split_off(kept.errors.len().saturating_sub(1));
-        }
-        letters
-    }
-
-    pub(crate) fn dead_groups(&self, filter: &DeadFilter) -> Vec<DeadGroup> {
-        let mut groups: BTreeMap<GroupId, DeadGroup> = BTreeMap::new();
-        let of_any_text = DeadFilter {
-            text: None,
-            ..filter.clone()
-        };
-        for kept in self.dead(&of_any_text) {
-            let (id, error) = group_of(&kept);
-            if !filter
-                .text
-                .as_deref()
-                .is_none_or(|text| error.to_lowercase().contains(&text.to_lowercase()))
-            {
-                continue;
-            }
-            let (reason, died_at) = died(&kept);
-            let group = groups.entry(id).or_insert_with(|| DeadGroup {
-                id,
-                kind: kind_of(&kept.body).to_owned(),
-                reason,
-                error,
-                count: 0,
-                last_died_at: died_at,
-            });
-            group.count += 1;
-            group.last_died_at = group.last_died_at.max(died_at);
-        }
-        let mut groups: Vec<_> = groups.into_values().collect();
-        groups.sort_by_key(|group| (std::cmp::Reverse(group.count), group.id));
-        groups
-    }
-
-    pub(crate) fn import(&mut self, letter: &NewDead, now: Millis) -> bool {
-        if self.jobs.contains_key(&letter.job.id) || self.remembers(letter.job.id, now) {
-            return false;
-        }
-        self.bury(letter, now);
-        true
-    }
-
-    /// Keeps a letter from elsewhere that is new.
-    pub(crate) fn bury(&mut self, letter: &NewDead, now: Millis) {
-        self.insert(&letter.job, now);
-        self.leave_line(letter.job.id);
-        let entry = self.jobs.get_mut(&letter.job.id).expect("it was added");
-        entry.attempts = letter.attempts;
-        entry.errors.clone_from(&letter.errors);
-        entry.state = State::Dead {
-            reason: letter.reason,
-            died_at: letter.died_at,
-        };
-    }
-
-    pub(crate) fn retry_dead(&mut self, id: JobId, body: Option<&[u8]>) -> bool {
-        let Some(entry) = self.jobs.get_mut(&id).filter(|entry| entry.is_dead()) else {
-            return false;
-        };
-        entry.attempts = 0;
-        entry.crashes = 0;
-        entry.cancelled = false;
-        if let Some(body) = body {
-            entry.body = body.to_vec();
-        }
-        self.make_ready(id);
-        true
-    }
-
-    pub(crate) fn edit_dead(&mut self, id: JobId, body: &[u8]) -> bool {
-        let Some(entry) = self.jobs.get_mut(&id).filter(|entry| entry.is_dead()) else {
-            return false;
-        };
-        entry.body = body.to_vec();
-        true
-    }
-
-    pub(crate) fn delete_dead(&mut self, id: JobId) -> bool {
-        let dead = self.jobs.get(&id).is_some_and(Entry::is_dead);
-        if dead {
-            self.leave_line(id);
-            self.jobs.remove(&id);
-            self.removed.insert(id);
-        }
-        dead
-    }
-
-    /// Answers the kinds of the letters that went.
-    pub(crate) fn purge(&mut self, queue: Queue, now: Millis, dead_before: Millis) -> Vec<String> {
-        self.ended.retain(|_, at| day(now) - day(*at) <= KNOWN_DAYS);
-        let old = |entry: &Entry| matches!(entry.state, State::Dead { died_at, .. } if died_at < dead_before);
-        let gone = self
-            .jobs
-            .iter()
-            .filter(|(_, entry)| entry.queue == queue && old(entry))
-            .map(|(id, entry)| (*id, kind_of(&entry.body).to_owned()));
-        let gone: Vec<_> = gone.take(BATCH_MAX).collect();
-        for (id, _) in &gone {
-            self.delete_dead(*id);
-        }
-        gone.into_iter().map(|(_, kind)| kind).collect()
-    }
-
     pub(crate) fn counts(&self, queue: Queue) -> Counts {
         let mut counts = Counts {
             paused: self.paused(queue),
@@ -668,36 +391,4 @@ impl Model {
         self.next_order += 1;
         self.next_order
     }
-}
-
-fn died(kept: &Kept) -> (Reason, Millis) {
-    match kept.state {
-        State::Dead { reason, died_at } => (reason, died_at),
-        _ => panic!("{} is not dead", kept.id),
-    }
-}
-
-/// The group of a dead letter and its stripped error.
-fn group_of(kept: &Kept) -> (GroupId, String) {
-    let error = kept.errors.last().map_or_else(String::new, |last| strip(&last.error));
-    (GroupId::of(kind_of(&kept.body), died(kept).0, &error), error)
-}
-
-fn has_text(kept: &Kept, text: &str) -> bool {
-    let error = kept.errors.last().map_or("", |last| last.error.as_str());
-    error.to_lowercase().contains(&text.to_lowercase())
-}
-
-fn matches(kept: &Kept, filter: &DeadFilter) -> bool {
-    let State::Dead { reason, died_at } = kept.state else {
-        return false;
-    };
-    filter.queue.is_none_or(|queue| queue == kept.queue)
-        && filter.tenant.is_none_or(|tenant| tenant == kept.tenant)
-        && filter.kind.as_deref().is_none_or(|kind| kind == kind_of(&kept.body))
-        && filter.reason.is_none_or(|wanted| wanted == reason)
-        && filter.group.is_none_or(|group| group == group_of(kept).0)
-        && filter.text.as_deref().is_none_or(|text| has_text(kept, text))
-        && filter.since.is_none_or(|since| died_at >= since)
-        && filter.before.is_none_or(|before| died_at < before)
 }
