@@ -271,6 +271,7 @@ impl Reach<'_> {
             content,
             hops: self.hops.to_vec(),
             hop: 0,
+            confirms: false,
         }
     }
 }

@@ -49,13 +49,19 @@ async fn a_worker_that_dies_anywhere_tells_nobody_twice_and_forgets_nobody(offic
         office.remind_all().await;
         let sent = office.sent().await;
         let titles = |to: &str| {
-            let words = sent[to].iter().flat_map(|text| text.split(|char: char| !char.is_alphabetic()));
+            let words = sent[to]
+                .iter()
+                .flat_map(|text| text.split(|char: char| !char.is_alphabetic()));
             let mut titles: Vec<_> = words.filter(|word| TITLES.contains(word)).collect();
             titles.sort_unstable();
             titles
         };
         assert_eq!(titles("ben@example.com"), ["one", "two"], "{waits}: {sent:?}");
-        assert_eq!(titles("eve@example.com"), ["five", "four", "six", "three"], "{waits}: {sent:?}");
+        assert_eq!(
+            titles("eve@example.com"),
+            ["five", "four", "six", "three"],
+            "{waits}: {sent:?}"
+        );
         office.remind().await;
         assert!(office.sent().await.is_empty(), "{waits}: a second pass tells nobody");
         if lived {

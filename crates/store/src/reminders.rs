@@ -325,7 +325,12 @@ pub(crate) async fn forget(tx: &mut Tx, tenant: TenantId, interactions: &[Uuid])
 }
 
 /// Has what was not told yet of these interactions told to whose work they are now.
-pub(crate) async fn pass_on(tx: &mut Tx, tenant: TenantId, interactions: &[Uuid], to: UserId) -> Result<(), StoreError> {
+pub(crate) async fn pass_on(
+    tx: &mut Tx,
+    tenant: TenantId,
+    interactions: &[Uuid],
+    to: UserId,
+) -> Result<(), StoreError> {
     on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("UPDATE reminders SET assignee = ");
         query.push_bind(to.0);

@@ -95,8 +95,10 @@ impl Office {
                 clear: &"{}".into(),
                 preview: "…",
             };
-            let made = store.create_credential(tenant, &new, &Author::system(), self.now());
-            let credential = made.await.unwrap().id;
+            let made = store
+                .create_credential(tenant, &new, &Author::system(), self.now())
+                .await;
+            let credential = made.unwrap().id;
             store.set_route(tenant, channel, &[credential]).await.unwrap();
         }
         let desk = Desk { office: self, tenant };
@@ -208,7 +210,10 @@ impl Desk<'_> {
             },
             ..Settings::default()
         };
-        store.set_settings(self.tenant, &settings, self.office.now()).await.unwrap();
+        store
+            .set_settings(self.tenant, &settings, self.office.now())
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn member(&self, name: &str, notify: Notify, language: Option<Language>) -> UserId {
@@ -220,8 +225,9 @@ impl Desk<'_> {
             language,
         };
         let store = &self.office.ctx.store;
-        let added = store.add_member(self.tenant, &new, Role::Owner, &Author::system(), self.office.now());
-        match added.await.unwrap() {
+        let (author, now) = (Author::system(), self.office.now());
+        let added = store.add_member(self.tenant, &new, Role::Owner, &author, now).await;
+        match added.unwrap() {
             MemberChanged::Done(member) => member.user,
             other => panic!("{other:?}"),
         }

@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use domain::Role;
 use domain::PersonalText;
+use domain::Role;
 use domain::interaction::{Due, InteractionStatus};
 use store::{Holder, InboxFilter, Interaction, InteractionDraft, InteractionEdit, Planned};
 
