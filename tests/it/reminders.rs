@@ -29,7 +29,7 @@ use crate::outside::Sending;
 /// Work that is overdue at once …
 const OVERDUE: usize = 10_000;
 /// … of so many members, each of whom has more of it than is told one by one.
-const MEMBERS: usize = 50;
+const MEMBERS: usize = 20;
 /// Between two ticks of the schedule, in seconds.
 const TICK: i64 = 300;
 /// How long ago the first tick of the clocks within the test was, in ticks.

@@ -92,7 +92,7 @@ macro_rules! lists {
                 let hashes = interactions::hashes(&filter);
                 add(
                     name,
-                    crate::interactions::inbox!(TENANT, &filter, &hashes, None, after, 50),
+                    crate::interaction_inbox::inbox!(TENANT, &filter, &hashes, None, after, 50),
                 );
             }
             add("members", crate::member_rows::list!(TENANT, after, 50));

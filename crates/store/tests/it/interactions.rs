@@ -242,9 +242,10 @@ async fn many_are_given_at_once_and_who_leaves_leaves_them_to_nobody(fresh: Fres
     );
     assert_eq!(give(fresh.tenant, all, Some(ben)).await, done(0));
 
+    let author = domain::Author::system();
     let removed = fresh
         .store
-        .remove_member(fresh.tenant, ben, Role::Owner, &domain::Author::system(), second(10));
+        .remove_member(fresh.tenant, ben, Role::Owner, &author, second(10));
     assert!(matches!(removed.await.unwrap(), store::MemberChanged::Done(_)));
     for id in ids {
         let found = fresh.store.interaction(fresh.tenant, id).await.unwrap().unwrap();
@@ -276,10 +277,10 @@ async fn what_is_too_much_at_once_goes_on_when_it_is_asked_again(fresh: Fresh) {
     );
     fresh.execute(fill).await.unwrap();
     let give = async || {
-        let all = Which::Of(InboxFilter::default());
+        let (all, by) = (Which::Of(InboxFilter::default()), key());
         let given = fresh
             .store
-            .assign_interactions(fresh.tenant, &all, Some(ben), &key(), second(9));
+            .assign_interactions(fresh.tenant, &all, Some(ben), &by, second(9));
         given.await.unwrap()
     };
     let given = |assigned, more| Assigned::Done { assigned, more };

@@ -39,7 +39,7 @@ impl Fresh {
         batches
     }
 
-    async fn end(&self, member: UserId, batch: u128, warning: Option<Warning>) {
+    async fn told(&self, member: UserId, batch: u128, warning: Option<Warning>) {
         let ended = self
             .store
             .end_reminder_batch(self.tenant, member, Uuid::from_u128(batch), warning);
@@ -123,9 +123,9 @@ async fn a_batch_stays_what_it_is_and_what_comes_later_is_in_another(fresh: Fres
     let both = [batch(1, 2, Telling::Each), batch(2, 4, Telling::Digest)];
     assert_eq!(fresh.gather(ben, 2).await, both);
     assert_eq!(fresh.gather(ben, 3).await, both, "nothing was left to gather");
-    fresh.end(ben, 1, None).await;
+    fresh.told(ben, 1, None).await;
     assert_eq!(fresh.gather(ben, 4).await, both[1..]);
-    fresh.end(ben, 2, None).await;
+    fresh.told(ben, 2, None).await;
     assert_eq!(fresh.store.members_to_remind(None, 10).await.unwrap(), []);
 }
 
@@ -137,7 +137,7 @@ async fn only_another_time_of_the_next_action_is_told_anew(fresh: Fresh) {
     let id = fresh.overdue(Some(ben), "visit").await;
     fresh.claim().await;
     fresh.gather(ben, 1).await;
-    fresh.end(ben, 1, Some(Warning::NoChannel)).await;
+    fresh.told(ben, 1, Some(Warning::NoChannel)).await;
     let found = fresh.store.interaction(fresh.tenant, id).await.unwrap().unwrap();
     assert_eq!(found.warning, Some(Warning::NoChannel));
 
@@ -162,7 +162,7 @@ async fn only_another_time_of_the_next_action_is_told_anew(fresh: Fresh) {
         assert_eq!(fresh.claim().await, 1);
         assert_eq!(fresh.claim().await, 0);
         assert_eq!(fresh.gather(eve, 7).await, [batch(7, 1, Telling::Each)]);
-        fresh.end(eve, 7, None).await;
+        fresh.told(eve, 7, None).await;
     }
 }
 
@@ -225,7 +225,7 @@ async fn what_was_not_told_before_it_was_not_so_is_told_when_it_is_so_again(fres
     }
     assert_eq!(fresh.claim().await, 2);
     assert_eq!(fresh.gather(ben, 2).await, [batch(2, 2, Telling::Each)]);
-    fresh.end(ben, 2, None).await;
+    fresh.told(ben, 2, None).await;
     for (id, edit) in away.into_iter().chain(back) {
         let edited = fresh.edit(id, edit).await;
         assert_eq!(edited.notified_at, Some(now()), "what was told stays told: {edit:?}");
