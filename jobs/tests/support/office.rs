@@ -91,7 +91,7 @@ impl Office {
         for (provider, channel) in [("twilio", Channel::Sms), ("sendgrid", Channel::Email)] {
             let new = NewCredential {
                 provider,
-                label: "main",
+                label: provider,
                 clear: &"{}".into(),
                 preview: "…",
             };
