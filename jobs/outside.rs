@@ -142,7 +142,7 @@ impl Outside {
         open: OpenCredential,
         endpoint: Option<EndpointId>,
     ) -> anyhow::Result<Arc<Account>> {
-        let provider: Provider = provider(&open.credential.provider).context("stored credentials of no provider")?;
+        let provider = Provider::sending(&open.credential.provider).context("stored credentials of no provider")?;
         let before = self.lock().get(&(tenant, id)).and_then(|known| {
             let is_same = known.clear.expose_secret() == open.clear.expose_secret();
             is_same.then(|| known.account.sender.clone())
@@ -173,7 +173,7 @@ impl Outside {
     /// and Twilio refuses messages that name one.
     fn report_to(&self, provider: Provider, endpoint: EndpointId) -> Option<Url> {
         let is_reached = self.stand_ins.twilio.is_some() || !is_loopback(&self.public_url);
-        if provider != Provider::Twilio || !is_reached {
+        if !provider.is_told_where_to_report() || !is_reached {
             return None;
         }
         let (base, name) = (self.public_url.as_str().trim_end_matches('/'), provider.as_str());
@@ -209,39 +209,6 @@ async fn endpoint(store: &Store, tenant: TenantId, open: &OpenCredential) -> any
         .filter(|endpoint| endpoint.provider == open.credential.provider)
         .min_by_key(|endpoint| (!is_signed(endpoint), endpoint.created_at, endpoint.id));
     Ok(endpoint.map(|endpoint| endpoint.id))
-}
-
-/// The provider of that stored word, if it is one that sends.
-#[must_use]
-pub fn provider(word: &str) -> Option<Provider> {
-    SENDING.into_iter().find(|provider| provider.as_str() == word)
-}
-
-/// The providers that send.
-pub const SENDING: [Provider; 5] = [
-    Provider::Smtp,
-    Provider::SendGrid,
-    Provider::Resend,
-    Provider::Twilio,
-    Provider::GreenApi,
-];
-
-/// Whether messages of a channel can go by a provider.
-#[must_use]
-pub const fn carries(provider: Provider, channel: domain::Channel) -> bool {
-    use domain::Channel::{Email, Sms, Whatsapp};
-    match provider {
-        Provider::Smtp | Provider::SendGrid | Provider::Resend => matches!(channel, Email),
-        Provider::Twilio => matches!(channel, Sms | Whatsapp),
-        Provider::GreenApi => matches!(channel, Whatsapp),
-        Provider::StandardWebhooks | Provider::Vapi => false,
-    }
-}
-
-/// Whether a provider can be asked how far a message came ([`Sender::fetch`]).
-#[must_use]
-pub const fn is_asked(provider: Provider) -> bool {
-    matches!(provider, Provider::Twilio | Provider::GreenApi)
 }
 
 fn is_loopback(url: &Url) -> bool {

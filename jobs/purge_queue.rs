@@ -15,14 +15,20 @@ const DEAD_KEPT: chrono::Duration = chrono::Duration::days(90);
 /// Of how people came in, so much is forgotten in one step.
 const SIGN_INS_AT_ONCE: u32 = 1000;
 
+/// Idempotency keys of requests are claimed for so long: as long as the queue knows a job that has ended.
+const REQUESTS_KEPT: chrono::Duration = chrono::Duration::days(7);
+
+/// Of claimed keys, so many are forgotten in one step.
+const REQUESTS_AT_ONCE: u32 = 5000;
+
 /// One run asks for at most this many bounded purges of each queue, so that it ends well within its time-out …
 const ROUNDS_MAX: usize = 50;
 
 /// … and goes on after this pause if there is more to do.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Forgets what the queue need not know any more: keys of jobs that ended more than a week ago, dead letters older than
-/// 90 days, and as late what operators did with dead letters and how people came in.
+/// Forgets what the queue need not know any more: keys of jobs that ended and of requests that came more than a week ago,
+/// dead letters older than 90 days, and as late what operators did with dead letters and how people came in.
 ///
 /// Twice is harmless: the second run finds less to do. Late is harmless: it only removes what is old.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -72,6 +78,14 @@ impl Job for PurgeQueue {
         ctx.store.forget_dead_letter_edits(before).await?;
         for _ in 0..ROUNDS_MAX {
             let gone = ctx.store.forget_sign_ins(before, SIGN_INS_AT_ONCE).await?;
+            if gone == 0 {
+                break;
+            }
+        }
+        let claimed_before =
+            DateTime::from_timestamp_millis(now - REQUESTS_KEPT.num_milliseconds()).unwrap_or_default();
+        for _ in 0..ROUNDS_MAX {
+            let gone = ctx.store.forget_requests(claimed_before, REQUESTS_AT_ONCE).await?;
             if gone == 0 {
                 break;
             }

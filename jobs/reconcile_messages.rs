@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{CircuitState, CredentialId};
 use futures_util::future::try_join_all;
+use providers::Provider;
 use queue::{Attempt, Backoff, Job, JobError, Origin, Policy, Queue};
 use serde::{Deserialize, Serialize};
 use store::OpenMessage;
 
-use crate::outside::{is_asked, provider};
 use crate::sending::{Hop, from_store};
 use crate::{Ctx, LookUpMessage};
 
@@ -98,7 +98,7 @@ fn course(message: &OpenMessage, now: DateTime<Utc>) -> Course {
     if now - message.attempted_at > ASKED_FOR {
         return Course::GiveUp;
     }
-    let asked = provider(&message.provider).filter(|provider| is_asked(*provider));
+    let asked = Provider::sending(&message.provider).filter(|provider| provider.is_asked());
     match (asked, message.credential) {
         (None, _) | (_, None) => Course::GiveUp,
         (Some(_), Some(_)) if message.external_id.is_none() => Course::Wait,
@@ -118,7 +118,6 @@ async fn resting(ctx: &Ctx) -> Result<HashSet<CredentialId>, JobError> {
 #[cfg(test)]
 mod tests {
     use domain::{AttemptState, Channel, MessageClass, MessageId, Status, TenantId};
-    use providers::Provider;
     use uuid::Uuid;
 
     use super::*;

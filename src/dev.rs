@@ -91,6 +91,8 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     let app = web::router(&store, &queue, endpoints, figures, crew.vitals(), settings.proxy_hops);
     let base = settings.public_url.as_str().trim_end_matches('/');
     let sending = outside::lines(base, &demo.api_key, &simulator);
+    home.keep_url(&settings.public_url)
+        .context("./.relais cannot be written")?;
     println!("{}", greeting(settings, &demo, &sending, rand::random()));
     let answering = tokio::spawn(
         axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
@@ -186,7 +188,7 @@ fn greeting(settings: &Settings, demo: &Demo, sending: &str, run: u16) -> String
     ];
     for (number, (what, event, message)) in steps.into_iter().enumerate() {
         let body = format!(
-            r#"{{"provider":"demo","external_id":"mail-{run:04x}-{message}","event":"{event}","event_id":"{run:04x}-{number}","person_id":"ana","recipient":"ana@example.com"}}"#
+            r#"{{"provider":"demo","external_id":"mail-{run:04x}-{message}","event":"{event}","event_id":"{run:04x}-{number}","person_id":"ana","recipient":"ana.old@example.com"}}"#
         );
         text.push_str(&format!("\n# {what}\n{}\n", signed(&endpoint, &demo.secret, &body)));
         if number == 0 {

@@ -25,7 +25,7 @@ pub(super) fn of(provider: Provider, report: &DeliveryReport) -> FailureCause {
         Provider::SendGrid => of_sendgrid(code, report),
         Provider::Resend => of_resend(code),
         Provider::GreenApi if code == "noAccount" => FailureCause::NoSuchRecipient,
-        _ => FailureCause::Other,
+        Provider::GreenApi | Provider::Smtp | Provider::StandardWebhooks | Provider::Vapi => FailureCause::Other,
     };
     match (cause, report.permanence) {
         (FailureCause::Other, Some(Permanence::Transient)) => FailureCause::Passing,

@@ -11,7 +11,6 @@ use providers::{Event, Provider};
 use queue::{Attempt, Origin};
 
 use super::Stop;
-use crate::outside::{carries, provider};
 use crate::sending::{Content, Hop, Sending};
 use crate::{Ctx, House, SendSms, SendWhatsapp};
 
@@ -25,7 +24,7 @@ pub(super) async fn add(
 ) -> Result<(), Stop> {
     let asks = matches!(inbound.intent(), Intent::Stop | Intent::Start | Intent::Help);
     // Twilio was answered within its request; to mail nothing of the kind is owed.
-    if !asks || event.provider == Provider::Twilio || !inbound.channel.is_by_number() {
+    if !asks || event.provider.sends_what_its_webhook_is_answered() || !inbound.channel.is_by_number() {
         return Ok(());
     }
     let tenant = TenantId(attempt.tenant);
@@ -105,8 +104,8 @@ fn fingerprint(id: InboundId) -> Fingerprint {
 async fn account(ctx: &Ctx, tenant: TenantId, event: &Event, channel: Channel) -> Result<Option<CredentialId>, Stop> {
     let known = ctx.store.credentials(tenant).await?;
     let of_account = known.into_iter().find(|credential| {
-        provider(&credential.provider) == Some(event.provider)
-            && carries(event.provider, channel)
+        Provider::sending(&credential.provider) == Some(event.provider)
+            && event.provider.carries(channel)
             && event.account.as_deref() == Some(&*credential.preview)
     });
     Ok(of_account.map(|credential| credential.id))

@@ -267,7 +267,7 @@ impl Reach<'_> {
         };
         Sending {
             message,
-            from: self.settings.senders.of(self.channel).cloned(),
+            from: self.settings.senders.of(self.channel).clone(),
             content,
             hops: self.hops.to_vec(),
             hop: 0,

@@ -44,8 +44,6 @@ pub(super) enum OrElse {
     Again,
     /// The account's whole lane waits.
     Cool(Duration),
-    /// This message waits.
-    Hold(Duration),
     /// The message has failed.
     Fail,
     /// A dead letter, for a person to look at.

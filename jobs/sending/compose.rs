@@ -75,12 +75,14 @@ fn whatsapp(
                 .map_err(|_| fault("template", "names a content template that is not HX and 32 hex digits"))?,
             variables: variables.clone(),
         },
-        _ => WhatsappContent::Text(text(sending, additions.code.as_ref())?),
+        Content::Text { .. } | Content::Code { .. } | Content::Email(_) | Content::Link { .. } => {
+            WhatsappContent::Text(text(sending, additions.code.as_ref())?)
+        }
     };
-    // An instance of Green-API is one telephone: it has no choice.
-    let from = match provider {
-        Provider::GreenApi => None,
-        _ => Some(text_from(from.ok_or(NO_SENDER)?)?),
+    let from = if provider.has_one_sender() {
+        None
+    } else {
+        Some(text_from(from.ok_or(NO_SENDER)?)?)
     };
     Ok(OutgoingWhatsapp {
         id: sending.message.id,
@@ -106,7 +108,7 @@ fn email(sending: &Sending, from: Option<&str>, additions: Additions) -> Result<
             made_body = links::email(link.does, additions.link.as_ref(), language(sending));
             &made_body
         }
-        _ => return Err(fault("content", "must be a mail's")),
+        (Content::Text { .. } | Content::Template { .. }, _) => return Err(fault("content", "must be a mail's")),
     };
     let html = additions.html.map(Into::into).or_else(|| body.html.clone());
     let content = match (body.text.clone(), html) {
@@ -147,7 +149,9 @@ fn text(sending: &Sending, code: Option<&domain::Code>) -> Result<domain::Person
         (Content::Text { text }, None) => Ok(text.clone()),
         // At the door, where nobody may know the code yet.
         (Content::Code { .. }, None) => Ok(domain::PersonalText::new("")),
-        _ => Err(fault("content", "must be a text")),
+        (Content::Template { .. } | Content::Email(_) | Content::Link { .. }, None) => {
+            Err(fault("content", "must be a text"))
+        }
     }
 }
 

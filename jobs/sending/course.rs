@@ -1,12 +1,13 @@
 //! One run of a job that sends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::outgoing::{AttemptResult, MessageEnd};
 use domain::{EventKind, Status, TenantId};
 use providers::event::DeliveryStatus;
-use providers::{Outgoing, Provider, SendError, Sent};
+use providers::{Outgoing, SendError, Sent};
 use queue::backend::Excerpt;
 use queue::{JobError, Origin};
 use store::{AttemptBegun, MessageBegun, NewAttempt, Pass, Passage, StoreError};
@@ -21,6 +22,9 @@ use crate::outside::Account;
 
 /// How often one run may find something out and begin again: once for each account that may have sent it.
 const ROUNDS_MAX: usize = 4;
+
+/// A message that quiet hours hold looks again after so long at the latest: somebody may have ended or shortened them.
+const QUIET_LOOK_AGAIN: Duration = Duration::from_secs(30 * 60);
 
 /// What a dead letter says of a message that nobody can send or ask about any more.
 const CREDENTIALS_GONE: &str =
@@ -105,7 +109,7 @@ impl Course<'_> {
         let settings = self.ctx.store.settings(self.tenant).await.map_err(from_store)?;
         let now = Utc::now();
         match settings.quiet_hours.and_then(|hours| hours.hold_until(now)) {
-            Some(until) => Err(JobError::Snooze(span(until - now))),
+            Some(until) => Err(JobError::Snooze(span(until - now).min(QUIET_LOOK_AGAIN))),
             None => Ok(()),
         }
     }
@@ -119,7 +123,7 @@ impl Course<'_> {
     /// The credentials of this account were deleted.
     async fn without_account(&self) -> Result<End, JobError> {
         if self.sending.has_next_hop() {
-            return Ok(End::Next);
+            return self.pass_over("credentials_gone").await;
         }
         if self.may_have_gone().await? {
             return Err(JobError::Dead(CREDENTIALS_GONE.to_owned()));
@@ -141,8 +145,10 @@ impl Course<'_> {
         if let Err(until) = pass
             && !self.may_have_gone().await?
         {
-            let hold = OrElse::Hold(span(*until - Utc::now()));
-            return self.elsewhere(hold, "circuit_open").await.map(Round::End);
+            if self.sending.has_next_hop() {
+                return self.pass_over("circuit_open").await.map(Round::End);
+            }
+            return Err(JobError::Snooze(span(*until - Utc::now())));
         }
         let outgoing = match self.outgoing(account).await? {
             Ok(outgoing) => outgoing,
@@ -247,10 +253,21 @@ impl Course<'_> {
         match or_else {
             OrElse::Again => Err(format!("no account could take it ({code})").into()),
             OrElse::Cool(wait) => Err(JobError::RetryAfter(wait)),
-            OrElse::Hold(wait) => Err(JobError::Snooze(wait)),
             OrElse::Fail => self.fail(code.to_owned()).await,
             OrElse::Dead => Err(JobError::Dead(format!("no account could take it ({code})"))),
         }
+    }
+
+    /// On to the next account without having asked this one, and why stands among the message's events.
+    async fn pass_over(&self, code: &str) -> Result<End, JobError> {
+        let provider = self.sending.hop().map_or("", |hop| hop.provider.as_str());
+        let (store, id) = (&self.ctx.store, self.sending.message.id);
+        let place = u32::try_from(self.sending.hop).unwrap_or(u32::MAX);
+        let noted = store
+            .pass_over(self.tenant, id, place, provider, code, Utc::now())
+            .await;
+        noted.map_err(from_store)?;
+        Ok(End::Next)
     }
 
     async fn fail(&self, code: String) -> Result<End, JobError> {
@@ -285,7 +302,7 @@ impl Course<'_> {
                 Err(FileError::Away) => return Err(FileError::Away.into()),
                 Err(error) => return self.fail(error.code().to_owned()).await.map(Err),
             }
-            if body.tracking && account.sender.provider() == Provider::Smtp {
+            if body.tracking && !account.sender.provider().follows_mail() {
                 let links = tracking::Links::new(self.ctx, self.tenant, self.sending.message.id);
                 additions.html = body.html.as_ref().and_then(|html| links.followed(html.expose()));
             }

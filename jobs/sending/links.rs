@@ -6,6 +6,7 @@ use domain::{
     Channel, EmailAddress, Fingerprint, InvitationId, Language, MessageClass, MessageId, OutgoingRecord, PersonalText,
     Recipient, SignInLinkId, TenantId, Token, TokenKey, TokenKind,
 };
+use providers::Provider;
 use seal::Keyring;
 use serde::{Deserialize, Serialize};
 use store::{Store, StoreError};
@@ -14,7 +15,6 @@ use uuid::Uuid;
 
 use super::content::EmailBody;
 use super::{Content, Hop, Sending};
-use crate::outside::{carries, provider};
 
 /// What keys of tokens are derived for.
 const PURPOSE: &str = "relais tokens";
@@ -106,7 +106,8 @@ pub async fn letter(
     let hops: Vec<Hop> = route
         .iter()
         .filter_map(|credential| {
-            let provider = provider(&credential.provider).filter(|provider| carries(*provider, Channel::Email))?;
+            let provider =
+                Provider::sending(&credential.provider).filter(|provider| provider.carries(Channel::Email))?;
             Some(Hop {
                 provider,
                 credential: credential.id,

@@ -42,7 +42,6 @@ pub(crate) use course::{from_store, run};
 pub use files::{FILES_MAX, Files, usable as usable_file_url};
 pub use otp::code_key;
 
-use crate::outside::{carries, provider};
 use crate::{Ctx, SendBulk, SendEmail, SendSms, SendWhatsapp};
 
 /// What every job that sends carries: everything, so that a run needs no request.
@@ -84,7 +83,7 @@ impl Hop {
     #[must_use]
     pub fn of_route(route: &[Credential], channel: Channel) -> Vec<Self> {
         let hop = |credential: &Credential| {
-            let provider = provider(&credential.provider).filter(|provider| carries(*provider, channel))?;
+            let provider = Provider::sending(&credential.provider).filter(|provider| provider.carries(channel))?;
             Some(Self {
                 provider,
                 credential: credential.id,

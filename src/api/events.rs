@@ -34,6 +34,12 @@ pub(super) struct Event {
     id: Uuid,
     /// `queued`, then what was tried and what its provider reported: `accepted`, `sent`, `delivered`, `not_sent` …
     event: String,
+    /// Who reported it, or who was to carry the message then: after `not_sent` or `rejected` the next one may be asked.
+    provider: Option<String>,
+    /// The code of what went wrong: the provider's, or one of ours, as `circuit_open` of an account that was passed over.
+    error_code: Option<String>,
+    /// A machine opened it or followed a link, not a person: it counts for nothing.
+    by_machine: bool,
     /// When it happened, by the provider's clock.
     occurred_at: DateTime<Utc>,
     /// When it was recorded here.
@@ -67,12 +73,18 @@ pub(super) async fn list(
     let queued = queued_at.map(|at| Event {
         id: EventId::of_message(id, QUEUED, 0).0,
         event: QUEUED.to_owned(),
+        provider: None,
+        error_code: None,
+        by_machine: false,
         occurred_at: at,
         recorded_at: at,
     });
     let recorded = page.items.into_iter().map(|event| Event {
         id: event.id.0,
         event: event.kind.as_str().to_owned(),
+        provider: event.provider,
+        error_code: event.error_code,
+        by_machine: event.by_machine,
         occurred_at: event.occurred_at,
         recorded_at: event.recorded_at,
     });

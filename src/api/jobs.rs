@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use queue::JobId;
+use queue::backend::Kept;
 use queue::envelope::Envelope;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -44,11 +45,11 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(id): Path<
         )
     };
     let id: JobId = id.parse().map_err(|_| nothing())?;
-    let facts = Facts::gather(&**api.queue.backend(), id, api.queue.clock().now()).await?;
-    let kept = facts
-        .kept()
-        .filter(|kept| kept.tenant == caller.tenant.0)
-        .ok_or_else(nothing)?;
+    let mut facts = Facts::gather(&**api.queue.backend(), id, api.queue.clock().now()).await?;
+    let is_own = |kept: &&Kept| kept.tenant == caller.tenant.0;
+    facts.kept().filter(is_own).ok_or_else(nothing)?;
+    facts.ask(&api.store, api.queue.keyring()).await?;
+    let kept = facts.kept().ok_or_else(nothing)?;
     let envelope = Envelope::decode(&kept.body);
     Ok(Json(Job {
         id: id.0,

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
 use domain::outgoing::AttemptState;
-use domain::{MessageId, Status, UnknownWord};
+use domain::{Channel, ContactId, MessageId, Status, UnknownWord};
 use serde::{Deserialize, Serialize};
 use store::MessageFilter;
 use utoipa::{IntoParams, ToSchema};
@@ -29,6 +29,13 @@ pub(super) struct List {
     external_id: Option<String>,
     /// Only messages with this status. Those that are still `scheduled` are not in the list.
     status: Option<String>,
+    /// Only messages that go this way: `email`, `sms` or `whatsapp`.
+    #[param(value_type = Option<String>)]
+    channel: Option<Channel>,
+    /// Only messages to this contact.
+    contact_id: Option<Uuid>,
+    /// Only messages to the person whom the caller calls this.
+    person_id: Option<String>,
     /// Go on where an earlier answer ended: its `next_cursor`.
     cursor: Option<String>,
     /// At most this many, 1 to 500; 50 when not given.
@@ -50,6 +57,7 @@ pub(super) struct Message {
     status: String,
     open_count: u32,
     click_count: u32,
+    /// How often its provider reported that it was sent, as all counts are of reports: a mail server reports nothing.
     sent_count: u32,
     delivered_count: u32,
     bounce_count: u32,
@@ -135,6 +143,9 @@ async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, 
         provider: asked.provider,
         status,
         unclear,
+        channel: asked.channel,
+        contact: asked.contact_id.map(ContactId),
+        person: asked.person_id,
     };
     let after = cursor(asked.cursor.as_deref())?;
     let page = api

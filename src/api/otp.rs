@@ -48,8 +48,10 @@ pub(super) struct Ask {
 /// A code is on its way.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Asked {
-    /// What the code is given back with.
+    /// What the code is given back with: the id of the challenge.
     id: Uuid,
+    /// The message that brings the code, for `GET /v1/messages/{id}`.
+    message_id: Uuid,
     /// Until when it is good.
     expires_at: DateTime<Utc>,
 }
@@ -108,9 +110,11 @@ pub(super) async fn ask(
         tenant: caller.tenant.0,
         correlation: correlation::of(&headers),
     };
+    let message = sending.message.id;
     api.queue.add(&SendOtp::new(sending), origin).await?;
     let asked = Asked {
         id: known.id.0,
+        message_id: message.0,
         expires_at: known.expires_at,
     };
     Ok((StatusCode::ACCEPTED, Json(asked)).into_response())

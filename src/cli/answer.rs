@@ -60,9 +60,9 @@ impl Answer {
             return Ok(());
         }
         let text = if json {
-            self.json.to_string()
+            escaped(&self.json.to_string())
         } else {
-            self.words.trim_end().to_owned()
+            plain(self.words.trim_end())
         };
         let mut out = io::stdout().lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
@@ -71,6 +71,29 @@ impl Answer {
             printed => printed,
         }
     }
+}
+
+/// JSON without what a terminal would obey: what JSON itself leaves as it is, and what can only be within its texts.
+pub(super) fn escaped(json: &str) -> String {
+    without_controls(json, |c| format!("\\u{:04x}", u32::from(c)))
+}
+
+/// Words without what a terminal would obey: whatever is told, whoever wrote it, moves no cursor and hides nothing. Lines
+/// stay lines.
+pub(super) fn plain(words: &str) -> String {
+    without_controls(words, |_| char::REPLACEMENT_CHARACTER.to_string())
+}
+
+fn without_controls(text: &str, instead: impl Fn(char) -> String) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            clean += &instead(c);
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
 }
 
 /// Rows under headings, in columns as wide as they need be.
@@ -106,12 +129,25 @@ pub(super) fn or_dash(value: Option<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [["é".to_owned(), "1".to_owned()], ["longer".to_owned(), String::new()]];
         assert_eq!(table(["NAME", "N"], &rows), "NAME    N\né       1\nlonger\n");
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_that_it_would_obey() {
+        assert_eq!(
+            plain("a\u{1b}[2Jb\nc\u{9b}31m\td\r"),
+            "a\u{fffd}[2Jb\nc\u{fffd}31m\u{fffd}d\u{fffd}"
+        );
+        let json = serde_json::json!({ "é": "a\u{1b}[2Jb\nc\u{9b}31m\u{7f}" });
+        let text = escaped(&json.to_string());
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json);
     }
 
     #[test]

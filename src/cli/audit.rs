@@ -10,7 +10,7 @@ use queue::Clock;
 use serde_json::{Value, json};
 use store::{AuditEntry, AuditFilter, Cursor, NewAuditEntry, Store};
 
-use super::answer::{Answer, or_dash, table};
+use super::answer::{Answer, escaped, or_dash, table};
 use super::{pages, who};
 use crate::config::Settings;
 use crate::connect;
@@ -95,7 +95,7 @@ async fn export(store: &Store, which: &Which) -> anyhow::Result<Answer> {
             .audit_log(which.tenant, &which.filter(), cursor, READ_AT_ONCE)
             .await?;
         for entry in &page.items {
-            writeln!(std::io::stdout(), "{}", to_json(entry))?;
+            writeln!(std::io::stdout(), "{}", escaped(&to_json(entry).to_string()))?;
         }
         cursor = page.next;
         if cursor.is_none() {

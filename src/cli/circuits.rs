@@ -1,5 +1,6 @@
 //! `relais circuits`.
 
+use chrono::Utc;
 use domain::TenantId;
 use serde_json::json;
 
@@ -10,13 +11,20 @@ use crate::time::rfc3339;
 
 pub(super) async fn run(tenant: Option<TenantId>, settings: &Settings) -> anyhow::Result<Answer> {
     let store = connect::store(settings).await?;
+    let now = Utc::now();
     let (mut items, mut rows) = (Vec::new(), Vec::new());
     for circuit in store.circuits(tenant).await? {
+        let is_due = circuit.until.is_some_and(|until| until <= now);
         let until = circuit.until.map(|until| rfc3339(until.timestamp_millis()));
         items.push(json!({
             "tenant": circuit.tenant, "credential": circuit.credential, "provider": circuit.provider,
-            "label": circuit.label, "state": circuit.state, "failures": circuit.failures, "until": until,
+            "label": circuit.label, "state": circuit.state, "failures": circuit.failures, "until": until, "due": is_due,
         }));
+        let until = if is_due {
+            Some("over; the next message tries it".to_owned())
+        } else {
+            until
+        };
         rows.push([
             circuit.tenant.to_string(),
             circuit.provider,

@@ -7,8 +7,7 @@ use anyhow::{Context as _, ensure};
 use chrono::Utc;
 use clap::Subcommand;
 use domain::{CredentialId, TenantId};
-use jobs::outside::{SENDING, provider};
-use providers::Credentials;
+use providers::{Credentials, Provider};
 use secrecy::SecretString;
 use serde_json::json;
 use store::{Credential, NewCredential, StoreError};
@@ -167,8 +166,10 @@ fn unknown(id: CredentialId) -> String {
 
 /// The secret, and what may be shown of it. Nothing of it is repeated in an error.
 fn read(name: &str, file: Option<PathBuf>) -> anyhow::Result<(SecretString, String)> {
-    let known = SENDING.map(providers::Provider::as_str).join(", ");
-    let provider = provider(name).with_context(|| format!("`{name}` is no provider that sends; known are: {known}"))?;
+    let known: Vec<_> = Provider::all_sending().map(Provider::as_str).collect();
+    let known = known.join(", ");
+    let provider =
+        Provider::sending(name).with_context(|| format!("`{name}` is no provider that sends; known are: {known}"))?;
     let text = match file {
         Some(path) => std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?,
         None => {

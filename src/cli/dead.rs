@@ -1,6 +1,7 @@
 //! `relais dead`.
 
 mod edit;
+mod line;
 mod transfer;
 mod which;
 

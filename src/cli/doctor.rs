@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::CircuitState;
 use queue::backend::{Backend, Counts, Finding, FindingLevel, Worker};
 use queue::{Clock, Queue};
 use serde_json::json;
-use store::Store;
+use store::{Circuit, Store};
 
 use super::answer::{Answer, table};
 use crate::config::{Settings, Values};
@@ -96,6 +97,38 @@ async fn look_into(store: &Store, findings: &mut Findings) {
             );
         }
     }
+    match store.circuits(None).await {
+        Ok(circuits) => findings.0.extend(resting(&circuits)),
+        Err(error) => findings.fault("accounts", error.to_string()),
+    }
+}
+
+/// The accounts at providers that are left alone because they keep failing.
+fn resting(circuits: &[Circuit]) -> Vec<Looked> {
+    let looked = |level, text| Looked {
+        at: "accounts",
+        finding: Finding { level, text },
+    };
+    let rests = circuits.iter().filter(|circuit| circuit.state != CircuitState::Closed);
+    let mut found: Vec<_> = rests
+        .map(|circuit| {
+            let Circuit {
+                provider,
+                label,
+                tenant,
+                failures,
+                ..
+            } = circuit;
+            let text = format!(
+                "{provider} `{label}` of tenant {tenant} failed {failures} times in a row and is left alone; `relais circuits`"
+            );
+            looked(FindingLevel::Warning, text)
+        })
+        .collect();
+    if found.is_empty() {
+        found.push(looked(FindingLevel::Good, "none is left alone".to_owned()));
+    }
+    found
 }
 
 async fn look_at_queue(settings: &Settings, findings: &mut Findings) {
@@ -222,6 +255,31 @@ mod tests {
         assert_eq!(findings.0.len(), 3);
         stands_still(Queue::Bulk, &Counts::default(), &mut findings);
         assert_eq!(findings.0.len(), 3, "nothing to say about a queue that flows");
+    }
+
+    #[test]
+    fn an_account_that_is_left_alone_is_a_warning_with_its_name() {
+        let circuit = |state| Circuit {
+            tenant: domain::TenantId(uuid::Uuid::nil()),
+            credential: domain::CredentialId(uuid::Uuid::nil()),
+            provider: "twilio".into(),
+            label: "main".into(),
+            state,
+            failures: 5,
+            until: None,
+            changed_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        let levels = |states: &[CircuitState]| {
+            let circuits: Vec<_> = states.iter().map(|state| circuit(*state)).collect();
+            let found = resting(&circuits).into_iter();
+            found.map(|looked| looked.finding.level).collect::<Vec<_>>()
+        };
+        assert_eq!(levels(&[]), [FindingLevel::Good]);
+        assert_eq!(levels(&[CircuitState::Closed]), [FindingLevel::Good]);
+        let some = [CircuitState::Open, CircuitState::Closed, CircuitState::HalfOpen];
+        assert_eq!(levels(&some), [FindingLevel::Warning; 2]);
+        let said = &resting(&[circuit(CircuitState::Open)])[0].finding.text;
+        assert!(said.contains("twilio `main`") && said.contains("5 times"), "{said}");
     }
 
     #[test]

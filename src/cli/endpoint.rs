@@ -128,7 +128,8 @@ async fn create(
     arguments: ProofArguments,
 ) -> anyhow::Result<Answer> {
     let Some(poster) = Poster::named(provider) else {
-        let known = Poster::ALL.map(Poster::name).join(", ");
+        let known: Vec<_> = Poster::ALL.iter().map(|poster| poster.name()).collect();
+        let known = known.join(", ");
         bail!("`{provider}` is not a provider; known are: {known}");
     };
     let proof = proof(poster, arguments, Terms::default())?;

@@ -114,7 +114,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let failed = outcome == Cancelled::Unknown;
             Ok(Answer::new(json!({ "id": id.to_string(), "outcome": name }), words).failed_if(failed))
         }
-        Command::Why { id } => why(&*backend, id).await,
+        Command::Why { id } => why(&*backend, id, settings).await,
     }
 }
 
@@ -124,8 +124,16 @@ pub(super) async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kep
     kept.with_context(|| format!("there is no job {id}; if there was one, it has ended (`relais jobs why {id}`)"))
 }
 
-async fn why(backend: &dyn Backend, id: JobId) -> anyhow::Result<Answer> {
-    let facts = Facts::gather(backend, id, Clock::System.now()).await?;
+async fn why(backend: &dyn Backend, id: JobId, settings: &Settings) -> anyhow::Result<Answer> {
+    let mut facts = Facts::gather(backend, id, Clock::System.now()).await?;
+    let asked = async {
+        let store = connect::store(settings).await?;
+        facts.ask(&store, &settings.keyring).await?;
+        anyhow::Ok(())
+    };
+    if let Err(error) = asked.await {
+        tracing::warn!(%error, "The database cannot be asked about circuits and quiet hours; the rest is known.");
+    }
     let why = explain(&facts);
     let unknown = why == Why::Unknown;
     Ok(Answer::new(why.to_json(&id.to_string()), why.words()).failed_if(unknown))

@@ -22,6 +22,7 @@ mod pause;
 mod payload;
 mod queues;
 mod reach;
+mod reseal;
 mod route;
 mod schedules;
 mod tenant;
@@ -86,6 +87,16 @@ enum Command {
     Migrate,
     /// Look at everything an installation needs, and say what is wrong and what to do. Exit status 1 on a fault.
     Doctor,
+    /// Seal everything again that lies under a former key of RELAIS_KEYS, while the installation works.
+    ///
+    /// Put the new key behind the old one and start every process again; then put it in front and start them again; then call
+    /// this. When it says that nothing is left, the old key can go. Exit status 1 if something opens under no key. Safe to
+    /// repeat, to cut short and to call twice at once.
+    Reseal {
+        /// Who asks; it is written into the audit log.
+        #[arg(long)]
+        by: Option<String>,
+    },
     /// Customers of this installation.
     #[command(subcommand)]
     Tenant(tenant::Command),
@@ -158,7 +169,7 @@ pub fn run() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("relais: {error:#}");
+            eprintln!("relais: {}", answer::plain(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -223,6 +234,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
     }
     let settings = Settings::read(values)?;
     match command {
+        Command::Reseal { by } => reseal::run(by, &settings).await,
         Command::Tenant(command) => tenant::run(command, &settings).await,
         Command::Endpoint(command) => endpoint::run(command, &settings).await,
         Command::Credential(command) => credential::run(command, &settings).await,

@@ -14,6 +14,7 @@ pub(super) fn use_home(values: &mut Values) -> anyhow::Result<()> {
     if let Some(home) = Home::find(&here) {
         home.fill(values)
             .with_context(|| format!("the keys in {} cannot be read", home.directory().display()))?;
+        home.fill_url(values);
         eprintln!(
             "relais: DATABASE_URL is not set, so this is about {}.",
             home.directory().display()

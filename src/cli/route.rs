@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use domain::{Channel, CredentialId, TenantId};
-use jobs::outside::{carries, provider};
+use providers::Provider;
 use serde_json::json;
 use store::{Credential, Store};
 
@@ -54,7 +54,7 @@ fn check(known: &[Credential], id: CredentialId, channel: Channel) -> anyhow::Re
     let credential = known.iter().find(|credential| credential.id == id);
     let credential =
         credential.with_context(|| format!("the tenant has no credential {id}; `relais credential list` shows all"))?;
-    let is_carried = provider(&credential.provider).is_some_and(|provider| carries(provider, channel));
+    let is_carried = Provider::sending(&credential.provider).is_some_and(|provider| provider.carries(channel));
     ensure!(is_carried, "`{}` does not carry {channel}", credential.provider);
     Ok(())
 }

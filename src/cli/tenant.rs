@@ -112,22 +112,17 @@ async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
     settings.digest_over = set.digest_over.unwrap_or(settings.digest_over);
     settings.language = set.language.unwrap_or(settings.language);
     settings.tracking = set.tracking.unwrap_or(settings.tracking);
-    let senders = &mut settings.senders;
-    for (channel, option, sender, given) in [
-        (Channel::Email, "--from-email", &mut senders.email, set.from_email),
-        (Channel::Sms, "--from-sms", &mut senders.sms, set.from_sms),
-        (
-            Channel::Whatsapp,
-            "--from-whatsapp",
-            &mut senders.whatsapp,
-            set.from_whatsapp,
-        ),
-    ] {
+    for &channel in Channel::ALL {
+        let (option, given) = match channel {
+            Channel::Email => ("--from-email", set.from_email.as_deref()),
+            Channel::Sms => ("--from-sms", set.from_sms.as_deref()),
+            Channel::Whatsapp => ("--from-whatsapp", set.from_whatsapp.as_deref()),
+        };
         let Some(given) = given else { continue };
         if !given.is_empty() {
-            check_sender(channel, &given).map_err(|error| anyhow::anyhow!("{option} cannot be used: {error}"))?;
+            check_sender(channel, given).map_err(|error| anyhow::anyhow!("{option} cannot be used: {error}"))?;
         }
-        *sender = (!given.is_empty()).then(|| PersonalText::new(given));
+        *settings.senders.of_mut(channel) = (!given.is_empty()).then(|| PersonalText::new(given));
     }
     let kept = store.set_settings(set.tenant, &settings, Utc::now()).await;
     kept.map_err(|error| unknown_tenant(error, set.tenant))?;

@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use seal::Keyring;
+use url::Url;
 
 use super::Values;
 
@@ -15,6 +16,7 @@ use super::Values;
 pub const DIRECTORY: &str = ".relais";
 const DATABASE_FILE: &str = "relais.db";
 const KEYS_FILE: &str = "keys";
+const URL_FILE: &str = "public_url";
 
 /// The directory of a development installation.
 #[derive(Clone, Debug)]
@@ -66,6 +68,21 @@ impl Home {
         );
         values.or_set("RELAIS_KEYS", fs::read_to_string(self.keys_file())?.trim());
         Ok(())
+    }
+
+    /// Keeps what the installation is reached as, for commands that are started beside it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep_url(&self, url: &Url) -> io::Result<()> {
+        fs::write(self.directory.join(URL_FILE), url.as_str())
+    }
+
+    /// Fills in what the installation was reached as when it started last.
+    pub fn fill_url(&self, values: &mut Values) {
+        if let Ok(url) = fs::read_to_string(self.directory.join(URL_FILE)) {
+            values.or_set("PUBLIC_URL", url.trim());
+        }
     }
 
     fn keys_file(&self) -> PathBuf {

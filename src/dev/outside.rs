@@ -102,23 +102,17 @@ pub(super) async fn furnish(
     let twilio = json!({ "account_sid": accounts.twilio_sid, "auth_token": accounts.twilio_token });
     let smtp = credential(store, tenant, Provider::Smtp, &smtp).await?;
     let twilio = credential(store, tenant, Provider::Twilio, &twilio).await?;
-    for (channel, id) in [
-        (Channel::Email, smtp),
-        (Channel::Sms, twilio),
-        (Channel::Whatsapp, twilio),
-    ] {
+    let mut settings = store.settings(tenant).await?;
+    for &channel in Channel::ALL {
+        let (id, from) = match channel {
+            Channel::Email => (smtp, FROM),
+            Channel::Sms | Channel::Whatsapp => (twilio, NUMBER),
+        };
         if store.route(tenant, channel).await?.is_empty() {
             store.set_route(tenant, channel, &[id]).await?;
         }
-    }
-    let mut settings = store.settings(tenant).await?;
-    let senders = &mut settings.senders;
-    for (sender, usual) in [
-        (&mut senders.email, FROM),
-        (&mut senders.sms, NUMBER),
-        (&mut senders.whatsapp, NUMBER),
-    ] {
-        sender.get_or_insert_with(|| PersonalText::new(usual));
+        let sender = settings.senders.of_mut(channel);
+        sender.get_or_insert_with(|| PersonalText::new(from));
     }
     store.set_settings(tenant, &settings, Utc::now()).await?;
     Ok(())

@@ -57,7 +57,10 @@ impl Answer {
             (Poster::Twilio, [event]) => to_twilio(event, endpoint.house.as_ref()),
             (Poster::Vapi, [event]) => to_vapi(event),
             (Poster::GreenApi, _) => Self::Job(StatusCode::OK),
-            _ => Self::ACCEPTED,
+            (
+                Poster::Email | Poster::SendGrid | Poster::Resend | Poster::Standard | Poster::Twilio | Poster::Vapi,
+                _,
+            ) => Self::ACCEPTED,
         }
     }
 
@@ -83,7 +86,9 @@ impl Answer {
 fn to_twilio(event: &Event, house: Option<&House>) -> Answer {
     match event.news {
         News::Report(_) | News::Call(_) => Answer::Nothing,
-        _ => Answer::Twiml(house.and_then(|house| replies::reply(house, event))),
+        News::Inbound(_) | News::Question(_) | News::SenderState { .. } | News::Other => {
+            Answer::Twiml(house.and_then(|house| replies::reply(house, event)))
+        }
     }
 }
 

@@ -2,55 +2,48 @@
 
 use http::Method;
 
-/// Who posts to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the poster of its name")]
-pub enum Poster {
+/// Declares who may post together with their words and the list of all, so that nobody can be forgotten in it.
+macro_rules! posters {
+    ($($(#[$meta:meta])* $poster:ident = $name:literal),+ $(,)?) => {
+        /// Who posts to an endpoint.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "each is the poster of its name")]
+        pub enum Poster { $($(#[$meta])* $poster),+ }
+
+        impl Poster {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$poster),+];
+
+            /// The word in addresses, in commands and in the table of endpoints.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$poster => $name),+ }
+            }
+        }
+    };
+}
+
+posters! {
     /// Any system that can compute an HMAC and reports e-mail events.
-    Email,
-    SendGrid,
-    Resend,
+    Email = "email",
+    SendGrid = "sendgrid",
+    Resend = "resend",
     /// Any system that signs by Standard Webhooks.
-    Standard,
-    Twilio,
-    GreenApi,
-    Vapi,
+    Standard = "standard",
+    Twilio = "twilio",
+    GreenApi = "green_api",
+    Vapi = "vapi",
 }
 
 /// The other name of [`Poster::Standard`], taken wherever a name is read.
 const STANDARD_WHOLE: &str = "standard_webhooks";
 
 impl Poster {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
-        Self::Email,
-        Self::SendGrid,
-        Self::Resend,
-        Self::Standard,
-        Self::Twilio,
-        Self::GreenApi,
-        Self::Vapi,
-    ];
-
-    /// The word in addresses, in commands and in the table of endpoints.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::SendGrid => "sendgrid",
-            Self::Resend => "resend",
-            Self::Standard => "standard",
-            Self::Twilio => "twilio",
-            Self::GreenApi => "green_api",
-            Self::Vapi => "vapi",
-        }
-    }
-
     /// The one of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let name = if name == STANDARD_WHOLE { "standard" } else { name };
-        Self::ALL.into_iter().find(|poster| poster.name() == name)
+        Self::ALL.iter().copied().find(|poster| poster.name() == name)
     }
 
     /// Whether its requests come by this method. Twilio may be told to use GET; then everything is in the URL.
@@ -83,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_poster_is_found_by_its_name_and_standard_webhooks_by_both() {
-        for poster in Poster::ALL {
+        for &poster in Poster::ALL {
             assert_eq!(Poster::named(poster.name()), Some(poster));
         }
         assert_eq!(Poster::named("standard_webhooks"), Some(Poster::Standard));
@@ -93,7 +86,7 @@ mod tests {
 
     #[test]
     fn only_twilio_asks_by_get() {
-        for poster in Poster::ALL {
+        for &poster in Poster::ALL {
             assert!(poster.uses(&Method::POST), "{poster:?}");
             assert_eq!(poster.uses(&Method::GET), poster == Poster::Twilio, "{poster:?}");
             assert!(!poster.uses(&Method::HEAD) && !poster.uses(&Method::PUT), "{poster:?}");

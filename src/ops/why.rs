@@ -1,5 +1,6 @@
 //! Why a job is not running: the one true reason, out of a closed list.
 
+mod held;
 mod words;
 
 use queue::backend::{Backend, Counts, Failure, Kept, QueueError, Reason, State, Worker};
@@ -19,6 +20,7 @@ pub(crate) struct Facts {
     limits: Vec<LimitState>,
     pauses: Vec<Pause>,
     workers: Vec<Worker>,
+    held: held::Held,
     now: Millis,
 }
 
@@ -32,6 +34,7 @@ impl Facts {
             limits: Vec::new(),
             pauses: backend.pauses().await?,
             workers: backend.workers(now).await?,
+            held: held::Held::default(),
             now,
             kept: None,
         };
@@ -77,6 +80,16 @@ pub(crate) enum Why {
         crashes: u8,
         last: Option<Failure>,
     },
+    /// People are left alone at this hour.
+    QuietHours { until: Millis, again_at: Millis },
+    /// Its account keeps failing and is left alone.
+    CircuitOpen {
+        provider: String,
+        label: String,
+        failures: u32,
+        until: Millis,
+        again_at: Millis,
+    },
     /// It runs.
     Running { by: String, until: Millis },
     /// The worker that had it gave no sign of life; another one takes the job back.
@@ -118,12 +131,12 @@ pub(crate) fn explain(facts: &Facts) -> Why {
         },
         State::Parked { gate } => parked(gate, facts),
         State::Running { session, until, .. } => running(facts, kept, *session, *until),
-        State::Scheduled { run_at } if *run_at > facts.now => Why::Scheduled {
+        State::Scheduled { run_at } if *run_at > facts.now => held::held(facts, *run_at).unwrap_or(Why::Scheduled {
             until: *run_at,
             attempts: kept.attempts,
             crashes: kept.crashes,
             last,
-        },
+        }),
         State::Behind { head } => match &kept.keys.order {
             Some(order) => Why::Behind {
                 line: order.key.clone(),
@@ -222,6 +235,8 @@ impl Why {
             Self::Dead { .. } => "dead",
             Self::UnknownKind { .. } | Self::UnknownKey { .. } | Self::Parked { .. } => "parked",
             Self::Scheduled { .. } => "scheduled",
+            Self::QuietHours { .. } => "quiet_hours",
+            Self::CircuitOpen { .. } => "circuit_open",
             Self::Running { .. } => "running",
             Self::LeaseEnded { .. } => "lease_ended",
             Self::Paused { .. } => "paused",
@@ -257,6 +272,19 @@ impl Why {
                 crashes,
                 ..
             } => json!({ "until": rfc3339(*until), "attempts": attempts, "crashes": crashes }),
+            Self::QuietHours { until, again_at } => {
+                json!({ "until": rfc3339(*until), "again_at": rfc3339(*again_at) })
+            }
+            Self::CircuitOpen {
+                provider,
+                label,
+                failures,
+                until,
+                again_at,
+            } => json!({
+                "provider": provider, "label": label, "failures": failures, "until": rfc3339(*until),
+                "again_at": rfc3339(*again_at),
+            }),
             Self::Running { by, until } => json!({ "worker": by, "until": rfc3339(*until) }),
             Self::LeaseEnded { by, at } => json!({ "worker": by, "at": rfc3339(*at) }),
             Self::Paused { scope, by } => {

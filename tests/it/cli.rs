@@ -11,6 +11,7 @@ use queue::sql::{SqlOptions, SqlQueue};
 use queue::{JobId, Queue};
 use seal::Keyring;
 use serde_json::{Value, json};
+use store::{ConnectOptions, Db};
 use testkit::sqlite::TempSqlite;
 use uuid::Uuid;
 
@@ -75,6 +76,21 @@ impl Installation {
 
     fn words(&self, arguments: &[&str]) -> String {
         String::from_utf8(self.run(arguments, "").stdout).unwrap()
+    }
+
+    /// Makes a tenant of this id, as there is one where letters of it come from.
+    async fn make_tenant(&self, id: Uuid) {
+        let db = Db::connect(self.database.url(), &ConnectOptions::default())
+            .await
+            .unwrap();
+        let Db::Sqlite { writer, .. } = &db else { unreachable!() };
+        sqlx::query("INSERT INTO tenants (id, name, address_key, created_at) VALUES ($1, $2, x'00', 0)")
+            .bind(id)
+            .bind(id.to_string())
+            .execute(writer)
+            .await
+            .unwrap();
+        db.close().await;
     }
 
     fn queue(&self) -> SqlQueue {

@@ -43,6 +43,8 @@ async fn a_code_is_right_once_even_for_two_who_try_at_once(combination: Combinat
     let first = asked(&sending, Some("login-1")).await;
     assert_eq!(asked(&sending, Some("login-1")).await["id"], first["id"]);
     let effect = only(&sending.wait_for_effects(1).await);
+    let message = sending.message(first["message_id"].as_str().unwrap()).await;
+    assert_eq!(message["external_id"], effect.external_id.as_str());
     assert!(
         effect.text.expose().starts_with("Votre code"),
         "in the language that was asked for"

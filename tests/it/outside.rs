@@ -28,6 +28,16 @@ pub(crate) const GREEN_INSTANCE: u64 = 7_103_000_001;
 const GREEN_TOKEN: &str = "an-invented-green-token";
 const RESEND_SECRET: &str = "whsec_YW4taW52ZW50ZWQtd2ViaG9vay1zZWNyZXQ=";
 const GREEN_WEBHOOK_TOKEN: &str = "an-invented-webhook-token";
+/// What the accounts are opened with, and what they sign with or show.
+pub(crate) const SECRETS: [&str; 7] = [
+    TOKEN,
+    SMTP_PASSWORD,
+    SENDGRID_KEY,
+    RESEND_KEY,
+    GREEN_TOKEN,
+    RESEND_SECRET,
+    GREEN_WEBHOOK_TOKEN,
+];
 
 /// A running installation and the world outside it.
 pub(crate) struct Sending {

@@ -1,6 +1,6 @@
 //! Sending, all the way: one request becomes one message outside, whatever goes wrong on the way.
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use simulator::{Fault, Misbehaviour, Provider, Selector};
@@ -381,7 +381,7 @@ async fn nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait(combination:
     sending
         .app
         .relais(&["tenant", "set", &sending.app.tenant, "--quiet-hours", &hours]);
-    let waits = sending.send(None, &sms("Hello")).await;
+    let waits = sending.post("/v1/messages", None, &sms("Hello")).await.body;
     let mut critical = sms("The house is on fire");
     critical["class"] = json!("critical");
     let goes = sending.send(None, &critical).await;
@@ -392,8 +392,15 @@ async fn nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait(combination:
         .app
         .wait_until("the other waits", async || sending.app.queues().scheduled == 1)
         .await;
-    assert_eq!(sending.message(&waits).await["status"], "queued");
+    let (id, job) = (waits["id"].as_str().unwrap(), waits["job"].as_str().unwrap());
+    assert_eq!(sending.message(id).await["status"], "queued");
     assert_eq!(only(&sending.simulator.ledger()).text.expose(), "The house is on fire");
+    let why = sending.app.relais(&["jobs", "why", job]);
+    assert_eq!(why["reason"], "quiet_hours", "{why}");
+    assert_eq!(sending.app.ask(&format!("/v1/jobs/{job}")).await["why"], why);
+    // Somebody may end the quiet hours.
+    let again_at: DateTime<Utc> = why["again_at"].as_str().unwrap().parse().unwrap();
+    assert!(again_at < now + TimeDelta::hours(1), "{why}");
     sending.app.leaves(&["scheduled"]);
 }
 

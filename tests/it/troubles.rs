@@ -20,6 +20,12 @@ impl Sending {
         self.app.relais(&["circuits", "--tenant", &self.app.tenant])["items"][0]["state"].clone()
     }
 
+    /// All that is said of a message's events.
+    async fn course(&self, id: &str) -> Vec<Value> {
+        let events = self.app.ask(&format!("/v1/messages/{id}/events")).await;
+        events["items"].as_array().unwrap().clone()
+    }
+
     /// The circuit's figure in `/metrics`.
     async fn circuit_figure(&self) -> Option<String> {
         let metrics = self.app.get("/metrics").await.body;
@@ -66,10 +72,17 @@ async fn an_account_that_is_left_alone_gives_way_to_the_next(combination: Combin
         sending
             .wait_for_status(&id, &["accepted", "sending", "sent", "delivered"])
             .await;
-        let was_refused = sending.events(&id).await.contains(&"not_sent".to_owned());
-        if !was_refused {
+        let course = sending.course(&id).await;
+        let first: Vec<_> = course.iter().filter(|event| event["event"] == "not_sent").collect();
+        assert_eq!(
+            (first.len(), &first[0]["provider"]),
+            (1, &json!("twilio")),
+            "{course:?}"
+        );
+        if first[0]["error_code"] == "circuit_open" {
             break;
         }
+        assert_eq!(first[0]["error_code"], "20003", "{course:?}");
         assert!(sent < 50, "the wrong account is asked for ever");
     }
     assert!(sent > 5, "five failures in a row, and not fewer");
@@ -176,6 +189,13 @@ async fn a_message_whose_account_was_deleted_goes_by_the_next_or_fails_and_says_
         .wait_for_status(&id, &["accepted", "sending", "sent", "delivered"])
         .await;
     assert_eq!(sending.simulator.ledger().effects().len(), 1);
+    let codes: Vec<_> = sending
+        .course(&id)
+        .await
+        .into_iter()
+        .map(|event| event["error_code"].clone())
+        .collect();
+    assert!(codes.contains(&json!("credentials_gone")), "{codes:?}");
 }
 
 #[tokio::test]

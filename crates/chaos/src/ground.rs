@@ -34,11 +34,11 @@ pub(crate) struct Place<S> {
 }
 
 impl Ground {
-    /// Starts what this backend needs.
+    /// Starts what this backend needs for so many workers.
     ///
     /// # Errors
     /// When something is not installed or does not start.
-    pub(crate) async fn start(backend: Backend) -> anyhow::Result<Self> {
+    pub(crate) async fn start(backend: Backend, workers: usize) -> anyhow::Result<Self> {
         if backend == Backend::Sqlite {
             return Ok(Self {
                 file: Some(tempfile::tempdir()?),
@@ -46,7 +46,7 @@ impl Ground {
                 redis: None,
             });
         }
-        let server = postgres::Server::start().await?;
+        let server = postgres::Server::start(workers).await?;
         let wire = Proxy::to(([127, 0, 0, 1], server.port()).into()).await;
         let postgres = Place {
             direct: postgres::Server::url_by(server.port()),

@@ -10,8 +10,9 @@ use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
 use testkit::process::{Program, Signal, free_port};
 
-/// More than an installation takes, few enough to be filled.
-const CONNECTIONS_MAX: u32 = 120;
+/// More than `web`, a clock and commands take, and than each worker does: few enough to be filled.
+const CONNECTIONS_OF_OTHERS: usize = 60;
+const CONNECTIONS_OF_A_WORKER: usize = 20;
 
 /// After a SIGKILL the next start waits for the processes that were left behind.
 const START_ATTEMPTS: usize = 100;
@@ -23,16 +24,17 @@ pub(crate) struct Server {
     binaries: PathBuf,
     user: Option<(u32, u32)>,
     port: u16,
+    connections: usize,
     program: Program,
     directory: TempDir,
 }
 
 impl Server {
-    /// Makes an empty one and starts it.
+    /// Makes an empty one for an installation with so many workers and starts it.
     ///
     /// # Errors
     /// When Postgres is not installed or does not start.
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    pub(crate) async fn start(workers: usize) -> anyhow::Result<Self> {
         let binaries = binaries().context("Postgres is not installed; bin/test installs it")?;
         let user = not_root()?;
         let directory = tempfile::tempdir()?;
@@ -56,11 +58,13 @@ impl Server {
             String::from_utf8_lossy(&made.stderr)
         );
         let port = free_port();
-        let program = launch(&binaries, user, &directory, port).await?;
+        let connections = CONNECTIONS_OF_OTHERS + CONNECTIONS_OF_A_WORKER * workers;
+        let program = launch(&binaries, user, &directory, port, connections).await?;
         Ok(Self {
             binaries,
             user,
             port,
+            connections,
             program,
             directory,
         })
@@ -92,12 +96,21 @@ impl Server {
     /// # Errors
     /// When it does not come up.
     pub(crate) async fn start_again(&mut self) -> anyhow::Result<()> {
-        self.program = launch(&self.binaries, self.user, &self.directory, self.port).await?;
+        let Self {
+            binaries, directory, ..
+        } = self;
+        self.program = launch(binaries, self.user, directory, self.port, self.connections).await?;
         Ok(())
     }
 }
 
-async fn launch(binaries: &Path, user: Option<(u32, u32)>, directory: &TempDir, port: u16) -> anyhow::Result<Program> {
+async fn launch(
+    binaries: &Path,
+    user: Option<(u32, u32)>,
+    directory: &TempDir,
+    port: u16,
+    connections: usize,
+) -> anyhow::Result<Program> {
     let mut printed = String::new();
     for _ in 0..START_ATTEMPTS {
         let mut postgres = command(&binaries.join("postgres"), user);
@@ -105,7 +118,7 @@ async fn launch(binaries: &Path, user: Option<(u32, u32)>, directory: &TempDir, 
         for setting in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
-            &format!("max_connections={CONNECTIONS_MAX}"),
+            &format!("max_connections={connections}"),
         ] {
             postgres.args(["-c", setting]);
         }

@@ -73,7 +73,7 @@ impl Site {
     /// # Errors
     /// When something does not start or a command is refused.
     pub(crate) async fn start(wanted: &Wanted) -> anyhow::Result<Self> {
-        let ground = Ground::start(wanted.backend).await?;
+        let ground = Ground::start(wanted.backend, wanted.workers).await?;
         let simulator = Simulator::start(Settings {
             seed: wanted.seed,
             accounts: vec![

@@ -49,6 +49,8 @@ stored! {
         DeadLettersActedOn = "dead_letters_acted_on",
         /// Somebody wanted what their role does not allow.
         PermissionRefused = "permission_refused",
+        /// What was sealed under former keys was begun to be sealed again.
+        Resealed = "resealed",
         /// A tenant was removed with all it had.
         TenantRemoved = "tenant_removed",
     }

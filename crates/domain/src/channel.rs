@@ -16,7 +16,10 @@ impl Channel {
     /// Whether it reaches people by their phone number.
     #[must_use]
     pub const fn is_by_number(self) -> bool {
-        matches!(self, Self::Sms | Self::Whatsapp)
+        match self {
+            Self::Sms | Self::Whatsapp => true,
+            Self::Email => false,
+        }
     }
 }
 

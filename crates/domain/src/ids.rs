@@ -78,10 +78,16 @@ impl MessageId {
     }
 
     /// The id of the message that this request of the tenant asks for. `request` is what makes the request itself: its
-    /// idempotency key, and the message's place in it if it asks for several.
+    /// idempotency key.
     #[must_use]
     pub fn of_request(tenant: TenantId, request: &str) -> Self {
         Self(derive("message-request", tenant.0, &[request]))
+    }
+
+    /// The id of the message at this place, from 0, of the batch that has this idempotency key. No key by itself makes the same.
+    #[must_use]
+    pub fn of_batch(tenant: TenantId, request: &str, place: usize) -> Self {
+        Self(derive("message-request", tenant.0, &[request, &place.to_string()]))
     }
 
     /// The id of a message that relais sends for this reason: a code, a link, a confirmation. No key of a caller makes the same.
@@ -207,6 +213,7 @@ mod tests {
         let inbound = InboundId::derive(endpoint, "evt");
         let ids = [
             message.to_string(),
+            MessageId::of_batch(TENANT, "key", 0).to_string(),
             ChallengeId::of_request(TENANT, "key 0").to_string(),
             EventId::of_message(message, "accepted", 1).to_string(),
             inbound.to_string(),
@@ -216,6 +223,7 @@ mod tests {
             ids,
             [
                 "be9ac1b2-2d22-53c0-b026-f8287250ef18",
+                "3af07534-4f62-504a-b2cb-d1efe8e00922",
                 "0db28c2c-51fc-5235-ba6b-4d31a02cd244",
                 "5c81b415-8972-5af1-8db6-fed69459e5c8",
                 "4b7acb18-3ef9-5a98-ba60-07b9c9e69e08",

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod abilities;
 mod base_url;
 mod credentials;
 pub mod email;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Channel, E164};
+use domain::E164;
 
 use crate::Verified;
 use crate::base_url::BaseUrl;
@@ -104,16 +104,6 @@ impl Sender {
         }
     }
 
-    /// Whether messages of this channel can be sent.
-    #[must_use]
-    pub const fn carries(&self, channel: Channel) -> bool {
-        match self {
-            Self::Smtp(_) | Self::SendGrid(_) | Self::Resend(_) => matches!(channel, Channel::Email),
-            Self::Twilio(_) => matches!(channel, Channel::Sms | Channel::Whatsapp),
-            Self::GreenApi(_) => matches!(channel, Channel::Whatsapp),
-        }
-    }
-
     /// What can be done when it is unclear whether a message was sent.
     #[must_use]
     pub const fn reconcile(&self) -> Reconcile {
@@ -133,7 +123,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`SendError`] says what it means for the message, and whether it surely was not sent. A message of a channel that is
-    /// not [carried](Self::carries) is rejected.
+    /// not [carried](Provider::carries) is rejected.
     pub async fn send(&self, message: &Outgoing, now: DateTime<Utc>) -> Result<Sent, SendError> {
         match (self, message) {
             (Self::Smtp(client), Outgoing::Email(email)) => client.send(email, now).await,
@@ -142,7 +132,9 @@ impl Sender {
             (Self::Twilio(client), Outgoing::Text(text)) => client.send_text(text, now).await,
             (Self::Twilio(client), Outgoing::Whatsapp(message)) => client.send_whatsapp(message, now).await,
             (Self::GreenApi(client), Outgoing::Whatsapp(message)) => client.send(message, now).await,
-            _ => Err(not_carried()),
+            (Self::Smtp(_) | Self::SendGrid(_) | Self::Resend(_), Outgoing::Text(_) | Outgoing::Whatsapp(_))
+            | (Self::Twilio(_), Outgoing::Email(_))
+            | (Self::GreenApi(_), Outgoing::Email(_) | Outgoing::Text(_)) => Err(not_carried()),
         }
     }
 
@@ -188,7 +180,10 @@ impl Sender {
             (Self::Twilio(client), Outgoing::Text(text)) => client.look_up_text(text, sent_at, now).await,
             (Self::Twilio(client), Outgoing::Whatsapp(message)) => client.look_up_whatsapp(message, sent_at, now).await,
             (Self::GreenApi(client), Outgoing::Whatsapp(message)) => client.look_up(message, sent_at, now).await,
-            _ => Err(not_carried()),
+            (Self::Smtp(_) | Self::SendGrid(_) | Self::Resend(_), _) => Err(not_asked()),
+            (Self::Twilio(_), Outgoing::Email(_)) | (Self::GreenApi(_), Outgoing::Email(_) | Outgoing::Text(_)) => {
+                Err(not_carried())
+            }
         }
     }
 

@@ -215,8 +215,9 @@ pub trait Backend: Send + Sync + 'static {
     /// such dead letter.
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError>;
 
-    /// Replaces the envelope of a dead letter. `false` = no such dead letter.
-    async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError>;
+    /// Replaces the envelope `old` of a job, alive or dead, and nothing else of it. A run that is under way goes on with the
+    /// old one. `false` = there is no such job, or its envelope is another.
+    async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError>;
 
     /// Removes a dead letter and its errors for good. `false` = no such dead letter.
     async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError>;

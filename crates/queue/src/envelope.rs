@@ -82,6 +82,22 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// The stored form of job `id` with its payload sealed under the key that seals now; `None` when it is already.
+///
+/// # Errors
+/// As [`Envelope::open`]; what is no envelope counts as no sealed value.
+pub fn reseal(id: JobId, stored: &[u8], keyring: &Keyring) -> Result<Option<Vec<u8>>, OpenError> {
+    let envelope = Envelope::decode(stored).ok_or(OpenError::Form)?;
+    let sealed = keyring.reseal(&context(id, envelope.kind), envelope.sealed)?;
+    Ok(sealed.map(|sealed| {
+        Envelope {
+            sealed: &sealed,
+            ..envelope
+        }
+        .encode()
+    }))
+}
+
 /// The kind that a stored form names; empty if it is none. Backends that have no Rust at hand read it themselves: version
 /// (byte 0) must be 1, byte 33 is its length, and it begins at byte 34.
 #[must_use]
@@ -101,8 +117,39 @@ fn context(id: JobId, kind: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_envelope_sealed_again_is_the_same_under_another_key() {
+        let (old, new) = (Keyring::generate("k1"), Keyring::generate("k2"));
+        let ring = |text: &str| Keyring::parse(text).expect("a good keyring");
+        let id = JobId(Uuid::from_u128(7));
+        let sealed = seal_payload(id, "test", b"{}", &ring(&old));
+        let envelope = Envelope {
+            created_at: 1,
+            expires_at: Some(2),
+            correlation: Uuid::from_u128(3),
+            kind: "test",
+            sealed: &sealed,
+        };
+        let both = ring(&format!("{new},{old}"));
+        let again = reseal(id, &envelope.encode(), &both)
+            .unwrap()
+            .expect("it was sealed under k1");
+        let read = Envelope::decode(&again).unwrap();
+        assert_eq!(read.open(id, &ring(&new)).unwrap(), b"{}");
+        assert_eq!(
+            Envelope {
+                sealed: &sealed,
+                ..read
+            },
+            envelope
+        );
+        assert_eq!(reseal(id, &again, &both), Ok(None));
+        assert_eq!(reseal(id, b"no envelope", &both), Err(OpenError::Form));
+    }
 
     proptest! {
         #[test]

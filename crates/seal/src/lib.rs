@@ -191,6 +191,25 @@ impl Keyring {
         Ok(text)
     }
 
+    /// How everything begins that is sealed under the key that seals, so that what lies elsewhere can be told by a few bytes
+    /// of it.
+    #[must_use]
+    pub fn current_head(&self) -> Vec<u8> {
+        let id = self.current().as_bytes();
+        [&[VERSION, id.len() as u8], id].concat()
+    }
+
+    /// Opens a value and seals it again under the key that seals; `None` when it is sealed under that key already.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn reseal(&self, context: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>, OpenError> {
+        if sealed.starts_with(&self.current_head()) {
+            return Ok(None);
+        }
+        Ok(Some(self.seal(context, &self.open(context, sealed)?)))
+    }
+
     fn next_nonce(&self) -> [u8; NONCE_LEN] {
         let count = self.0.counter.fetch_add(1, Ordering::Relaxed);
         // The count's upper half moves the prefix, so the 2^32nd value does not meet the first one again.
@@ -222,6 +241,7 @@ fn split(sealed: &[u8]) -> Option<(&[u8], [u8; NONCE_LEN], &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 
@@ -253,6 +273,29 @@ mod tests {
             ring(&new).open(b"row 1", &sealed),
             Err(OpenError::UnknownKey("old".into()))
         );
+    }
+
+    #[test]
+    fn what_is_sealed_again_opens_without_the_old_key_and_what_is_sealed_already_stays() {
+        let (old, new) = (Keyring::generate("k1"), Keyring::generate("k2"));
+        let sealed = ring(&old).seal(b"here", b"said");
+        let both = ring(&format!("{new},{old}"));
+        let again = both.reseal(b"here", &sealed).unwrap().expect("it was sealed under k1");
+        assert_eq!(ring(&new).open(b"here", &again).unwrap(), b"said");
+        assert_eq!(both.reseal(b"here", &again), Ok(None));
+        assert_eq!(both.reseal(b"elsewhere", &sealed), Err(OpenError::Altered));
+        assert_eq!(
+            ring(&new).reseal(b"here", &sealed),
+            Err(OpenError::UnknownKey("k1".into()))
+        );
+    }
+
+    /// `k1` must not be taken for `k10`.
+    #[test]
+    fn a_key_is_told_from_one_whose_id_begins_alike() {
+        let (one, ten) = (Keyring::generate("k1"), Keyring::generate("k10"));
+        let sealed = ring(&ten).seal(b"here", b"said");
+        assert!(!sealed.starts_with(&ring(&one).current_head()));
     }
 
     #[test]

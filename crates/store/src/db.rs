@@ -4,6 +4,9 @@
 //! understand: `$1` parameters, `ON CONFLICT … RETURNING`, times and ids bound and never computed in SQL. Where they
 //! truly differ (row locks), the second text stands beside the first.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -157,6 +160,9 @@ async fn connect_sqlite(url: &str, options: &ConnectOptions) -> Result<Db, Store
         // queue sees to it earlier.
         .pragma("wal_autocheckpoint", "4000")
         .busy_timeout(SQLITE_BUSY_WAIT);
+    make_file(connect.get_filename()).map_err(|error| {
+        StoreError::Unavailable(format!("the SQLite file cannot be made ({})", error.kind()).into())
+    })?;
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(SQLITE_WRITER_WAIT)
@@ -167,6 +173,19 @@ async fn connect_sqlite(url: &str, options: &ConnectOptions) -> Result<Db, Store
         .acquire_timeout(options.acquire_timeout)
         .connect_lazy_with(connect.pragma("query_only", "ON"));
     Ok(Db::Sqlite { writer, readers })
+}
+
+/// Makes the file, if there is none, so that nobody but its user reads it, whatever the process's umask: not all that is in it
+/// is sealed. SQLite gives the files beside it the same mode. A file that is there keeps the mode that somebody chose for it.
+fn make_file(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// One of two things, by dialect.

@@ -72,9 +72,10 @@ impl Store {
             return Ok(Some(known.progress.status));
         }
         let own = Own {
+            id: EventId::of_message(message, end.event().as_str(), 0),
             kind: end.event(),
             code: end.code(),
-            number: 0,
+            provider: None,
         };
         let mut daily = Daily::default();
         let status = self
@@ -83,6 +84,38 @@ impl Store {
         daily.write(&mut tx, tenant).await?;
         tx.commit().await?;
         Ok(Some(status))
+    }
+
+    /// Writes down that the account at `place` of a message's way, counted from 0, is passed over without being asked: its
+    /// circuit is open, its credentials are gone. Once more is harmless.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] to try again later.
+    pub async fn pass_over(
+        &self,
+        tenant: TenantId,
+        message: MessageId,
+        place: u32,
+        provider: &str,
+        code: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        tx.serialise_on(message.0).await?;
+        let Some(known) = message_state::load(&mut tx, tenant, message).await? else {
+            return tx.rollback().await;
+        };
+        let own = Own {
+            id: EventId::of_message(message, "passed_over", place),
+            kind: EventKind::NotSent,
+            code: Some(code),
+            provider: Some(provider),
+        };
+        let mut daily = Daily::default();
+        self.happened(&mut tx, tenant, message, &known, &own, &mut daily, now)
+            .await?;
+        daily.write(&mut tx, tenant).await?;
+        tx.commit().await
     }
 
     async fn end(
@@ -137,9 +170,10 @@ impl Store {
             return Ok(Ended::Stands(None));
         };
         let own = Own {
+            id: EventId::of_message(message, result.event().as_str(), number),
             kind: result.event(),
             code: result.code(),
-            number,
+            provider: Some(&attempt.provider),
         };
         self.happened(tx, tenant, message, &known, &own, &mut daily, now)
             .await?;
@@ -175,11 +209,12 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Status, StoreError> {
         let event = NewEvent {
-            id: EventId::of_message(message, own.kind.as_str(), own.number),
+            id: own.id,
             message: Some(message),
             kind: own.kind,
             occurred_at: now,
             error_code: own.code,
+            provider: own.provider,
             report: None,
             recipient_hash: None,
         };
@@ -220,10 +255,10 @@ impl Store {
 
 /// Something of our own that happened to a message.
 struct Own<'a> {
+    id: EventId,
     kind: EventKind,
     code: Option<&'a str>,
-    /// Of the attempt, 0 if it is about none.
-    number: u32,
+    provider: Option<&'a str>,
 }
 
 enum Ended {

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use crate::reseal::Resealed;
 use crate::{Store, StoreError};
 
 /// The one purpose there is, as it is stored.
@@ -42,6 +43,38 @@ impl Store {
         mac.update(b":");
         mac.update(text.as_bytes());
         Ok(mac.finalize().into_bytes().to_vec())
+    }
+
+    /// Seals the key again if it is sealed under another key than the one that seals. Answers as [`reseal`](Store::reseal).
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn reseal_installation_key(&self) -> Result<Resealed, StoreError> {
+        let sealed: Option<Vec<u8>> = on!(self.db.reader(), pool =>
+            sqlx::query_scalar(SELECT).bind(USERS).fetch_optional(pool).await)?;
+        let Some(old) = sealed else {
+            return Ok(Resealed::default());
+        };
+        let mut done = Resealed {
+            looked_at: 1,
+            ..Resealed::default()
+        };
+        match self.keyring.reseal(CONTEXT, &old) {
+            Ok(None) => {}
+            Err(_) => done.unreadable = 1,
+            Ok(Some(new)) => {
+                // The key itself never changes, so another process that sealed it again has done the same.
+                on!(self.db.writer(), pool =>
+                    sqlx::query("UPDATE installation_keys SET key = $2 WHERE purpose = $1")
+                        .bind(USERS)
+                        .bind(&new)
+                        .execute(pool)
+                        .await
+                        .map(|_| ()))?;
+                done.resealed = 1;
+            }
+        }
+        Ok(done)
     }
 
     async fn read_users_key(&self) -> Result<[u8; 32], StoreError> {

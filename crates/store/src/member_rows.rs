@@ -202,6 +202,6 @@ pub(crate) struct Row {
 }
 
 /// What a membership's sealed columns are bound to.
-fn membership(tenant: TenantId, user: UserId) -> Uuid {
+pub(crate) fn membership(tenant: TenantId, user: UserId) -> Uuid {
     Uuid::new_v5(&tenant.0, user.0.as_bytes())
 }

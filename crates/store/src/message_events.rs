@@ -17,7 +17,7 @@ pub struct MessageEvent {
     pub id: EventId,
     /// What happened.
     pub kind: EventKind,
-    /// Who told it; `None`: we found it out ourselves.
+    /// Who told it, or who was or would have been asked to carry the message; `None` of what concerns no provider.
     pub provider: Option<String>,
     /// The provider's own word for it.
     pub word: Option<String>,
@@ -57,6 +57,8 @@ pub(crate) struct NewEvent<'a> {
     pub(crate) kind: EventKind,
     pub(crate) occurred_at: DateTime<Utc>,
     pub(crate) error_code: Option<&'a str>,
+    /// Who carries the message, or would have.
+    pub(crate) provider: Option<&'a str>,
     /// The report that it comes from, unless it is of our own.
     pub(crate) report: Option<&'a ReportRecord>,
     pub(crate) recipient_hash: Option<&'a [u8]>,
@@ -173,7 +175,7 @@ impl Store {
                 .bind(tenant.0)
                 .bind(event.message.map(|message| message.0))
                 .bind(event.kind.as_str())
-                .bind(report.map(|report| report.provider.as_str()))
+                .bind(event.provider)
                 .bind(report.map(|report| report.word.as_str()))
                 .bind(event.occurred_at.timestamp_millis())
                 .bind(now.timestamp_millis())

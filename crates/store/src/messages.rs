@@ -70,6 +70,12 @@ pub struct MessageFilter {
     pub status: Option<Status>,
     /// Only those of which nobody knows whether they went, or only the others.
     pub unclear: Option<bool>,
+    /// Only those that go this way.
+    pub channel: Option<Channel>,
+    /// Only those to this contact.
+    pub contact: Option<ContactId>,
+    /// Only those to the person whom the tenant calls this.
+    pub person: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -127,6 +133,24 @@ macro_rules! list {
             query
                 .push(" AND (COALESCE(message.attempt_state, '') = 'unclear') = ")
                 .push_bind(unclear);
+        }
+        if let Some(channel) = $filter.channel {
+            query.push(" AND message.channel = ").push_bind(channel.as_str());
+        }
+        if let Some(contact) = $filter.contact {
+            query.push(" AND message.contact_id = ").push_bind(contact.0);
+        }
+        if let Some(person) = &$filter.person {
+            query
+                .push(
+                    " AND message.contact_id = (SELECT named.id FROM contacts named WHERE named.kind = 'person'
+                       AND named.tenant_id = ",
+                )
+                .push_bind($tenant.0);
+            query
+                .push(" AND named.external_id = ")
+                .push_bind(person.as_str())
+                .push(")");
         }
         $crate::page::push_newest_after!(query, "message", $after, $limit);
         query

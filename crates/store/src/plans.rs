@@ -53,12 +53,28 @@ macro_rules! lists {
             add("messages", crate::messages::list!(TENANT, all, after, 50));
             let opened = MessageFilter {
                 status: Some(Status::Opened),
-                provider: None,
                 unclear: Some(false),
+                ..MessageFilter::default()
             };
             add(
                 "messages of a status",
                 crate::messages::list!(TENANT, opened, after, 50),
+            );
+            let of_contact = MessageFilter {
+                contact: Some(ContactId(Uuid::from_u128(3))),
+                ..MessageFilter::default()
+            };
+            add(
+                "messages to a contact",
+                crate::messages::list!(TENANT, of_contact, after, 50),
+            );
+            let of_person = MessageFilter {
+                person: Some("ada".into()),
+                ..MessageFilter::default()
+            };
+            add(
+                "messages to a person",
+                crate::messages::list!(TENANT, of_person, after, 50),
             );
             add(
                 "events of a message",
@@ -131,6 +147,7 @@ async fn no_list_reads_a_whole_table_on_sqlite() {
     accounts::fill_sqlite(writer).await;
     interactions::fill_sqlite(writer).await;
     let steps = crate::sign_in_links::FORGET.iter().chain(&crate::tenants::THIN);
+    let steps = steps.chain([&crate::message_requests::FORGET]);
     let steps = steps.map(|step| ("what goes in steps", (*step).to_owned()));
     for (name, list) in lists!(sqlx::Sqlite).into_iter().chain(steps) {
         let statement = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {list}"));

@@ -142,6 +142,7 @@ impl Store {
             kind: report.kind,
             occurred_at: time::happened(report.occurred_at, now),
             error_code: report.error_code.as_deref(),
+            provider: Some(&report.provider),
             report: Some(report),
             recipient_hash: hash.as_deref(),
         };

@@ -41,11 +41,20 @@ pub struct Senders {
 impl Senders {
     /// Whom messages of this channel come from.
     #[must_use]
-    pub const fn of(&self, channel: Channel) -> Option<&PersonalText> {
+    pub const fn of(&self, channel: Channel) -> &Option<PersonalText> {
         match channel {
-            Channel::Email => self.email.as_ref(),
-            Channel::Sms => self.sms.as_ref(),
-            Channel::Whatsapp => self.whatsapp.as_ref(),
+            Channel::Email => &self.email,
+            Channel::Sms => &self.sms,
+            Channel::Whatsapp => &self.whatsapp,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn of_mut(&mut self, channel: Channel) -> &mut Option<PersonalText> {
+        match channel {
+            Channel::Email => &mut self.email,
+            Channel::Sms => &mut self.sms,
+            Channel::Whatsapp => &mut self.whatsapp,
         }
     }
 }
@@ -141,6 +150,7 @@ impl Store {
             };
             sender.as_ref().map(seal)
         };
+        let Senders { email, sms, whatsapp } = &settings.senders;
         on!(self.db.writer(), pool =>
             sqlx::query(
                 "INSERT INTO tenant_settings
@@ -156,9 +166,9 @@ impl Store {
                 .bind(&quiet_hours)
                 .bind(settings.language.as_str())
                 .bind(settings.tracking)
-                .bind(sealed("settings.sender_email", &settings.senders.email))
-                .bind(sealed("settings.sender_sms", &settings.senders.sms))
-                .bind(sealed("settings.sender_whatsapp", &settings.senders.whatsapp))
+                .bind(sealed("settings.sender_email", email))
+                .bind(sealed("settings.sender_sms", sms))
+                .bind(sealed("settings.sender_whatsapp", whatsapp))
                 .bind(now.timestamp_millis())
                 .bind(settings.time_zone.map(Tz::name))
                 .bind(i64::from(settings.digest_over))

@@ -157,7 +157,9 @@ impl Store {
 }
 
 /// Rows that may be many, those that others hang on last.
-pub(crate) const THIN: [&str; 10] = [
+pub(crate) const THIN: [&str; 11] = [
+    "DELETE FROM message_requests WHERE (tenant_id, message_id) IN
+         (SELECT tenant_id, message_id FROM message_requests WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM message_events WHERE id IN (SELECT id FROM message_events WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM inbound_messages WHERE id IN (SELECT id FROM inbound_messages WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM kept_events WHERE id IN (SELECT id FROM kept_events WHERE tenant_id = $1 LIMIT $2)",

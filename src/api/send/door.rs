@@ -8,6 +8,7 @@ use domain::{
     Channel, Language, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TemplateVersion, TenantId,
 };
 use jobs::sending::{AttachmentUrl, Content, EmailBody, FILES_MAX, Hop, Sending, usable_file_url};
+use providers::Provider;
 use providers::outgoing::ATTACHMENTS_BYTES_MAX;
 use store::{Credential, Settings, Store, Template};
 
@@ -120,7 +121,7 @@ impl<'a> Door<'a> {
     /// Who a message comes from: whoever is named, else the tenant's own.
     pub(in crate::api) fn sender(&self, channel: Channel, named: Option<&str>) -> Option<PersonalText> {
         let own = self.settings.senders.of(channel);
-        named.map(PersonalText::new).or_else(|| own.cloned())
+        named.map(PersonalText::new).or_else(|| own.clone())
     }
 
     /// The accounts a message goes by, in order.
@@ -234,7 +235,7 @@ impl<'a> Door<'a> {
         let text = render("text", text, Form::Text, &request.variables)?;
         let most = match request.channel {
             Channel::Whatsapp => WHATSAPP_CHARS_MAX,
-            _ => TEXT_CHARS_MAX,
+            Channel::Sms | Channel::Email => TEXT_CHARS_MAX,
         };
         let length = text.chars().count();
         if text.trim().is_empty() || length > most {

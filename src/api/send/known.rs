@@ -6,7 +6,7 @@ use queue::JobId;
 use queue::backend::{Kept, State};
 use queue::envelope::Envelope;
 
-use super::KINDS;
+use super::kinds;
 use crate::api::Api;
 use crate::problem::Problem;
 
@@ -50,7 +50,7 @@ pub(in crate::api) async fn find(api: &Api, tenant: TenantId, id: MessageId) -> 
 
 async fn waiting(api: &Api, tenant: TenantId, id: MessageId) -> Result<Option<Waiting>, Problem> {
     let unique = id.to_string();
-    for kind in KINDS {
+    for kind in kinds() {
         let job = JobId::derive(kind, tenant.0, &unique);
         // The id is derived with the tenant: another tenant's job has another.
         if let Some(kept) = api.queue.backend().find(job).await?

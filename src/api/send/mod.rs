@@ -3,6 +3,11 @@
 //! A message's id follows from its tenant and its idempotency key, and its job's from the message's. So the same request
 //! again meets the first one, wherever that is by now: waiting in the queue, or written down in the store. It says the
 //! same, or is refused: the fingerprint of what was asked for lies in both places.
+//!
+//! Requests at once find nothing there. So one that has a key claims it in the store before it adds the job: whoever asks for
+//! something else by that key is refused, also by another channel, whose job would have another id. Should the process die
+//! between the two, or the queue be away, the caller has no 202, and the same request again finds its own claim and adds the
+//! job. Claims are kept as long as the queue knows a job that has ended.
 
 mod door;
 mod known;
@@ -13,7 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use domain::{Channel, MessageClass, MessageId, OutgoingRecord};
+use domain::{Channel, Fingerprint, MessageClass, MessageId, OutgoingRecord};
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use jobs::sending;
 use jobs::{SendBulk, SendEmail, SendSms, SendWhatsapp};
@@ -132,23 +137,24 @@ async fn batch_of(
     for (place, value) in batch.messages.into_iter().enumerate() {
         checked.push(checked_item(caller, door, value, key.as_deref(), place).await?);
     }
-    // First the look whether they are known, a few at a time; then all the adds, which so share one call to the queue.
+    // First the look whether they are known, a few at a time, then one claim for all keys; then all the adds, which so share
+    // one call to the queue.
     let looks = checked.into_iter().map(|item| async move {
         match item {
-            Ok((admitted, true)) => match known(api, &admitted.sending.message, origin).await {
+            Ok(item) if item.is_keyed => match known(api, &item.admitted.sending.message, origin).await {
                 Ok(Some(accepted)) => Ok(Looked::Told(BatchItem::Accepted(accepted))),
-                Ok(None) => Ok(Looked::New(Box::new(admitted))),
+                Ok(None) => Ok(Looked::New(Box::new(item))),
                 Err(problem) => told(problem).map(Looked::Told),
             },
-            Ok((admitted, false)) => Ok(Looked::New(Box::new(admitted))),
+            Ok(item) => Ok(Looked::New(Box::new(item))),
             Err(problem) => Ok(Looked::Told(BatchItem::from(problem))),
         }
     });
     let looked: Vec<_> = stream::iter(looks).buffered(LOOKS_AT_ONCE).try_collect().await?;
-    let adding = looked.into_iter().map(|item| async {
+    let adding = claimed(api, caller, looked).await?.into_iter().map(|item| async {
         match item {
             Looked::Told(item) => Ok(item),
-            Looked::New(admitted) => match added(api, *admitted, origin).await {
+            Looked::New(item) => match added(api, item.admitted, origin).await {
                 Ok(accepted) => Ok(BatchItem::Accepted(accepted)),
                 Err(problem) => told(problem),
             },
@@ -157,10 +163,43 @@ async fn batch_of(
     future::try_join_all(adding).await
 }
 
+/// A message of a batch that can be sent.
+struct Checked {
+    admitted: Admitted,
+    /// Whether the caller knows it by a key.
+    is_keyed: bool,
+}
+
 /// A message of a batch, after the look.
 enum Looked {
     Told(BatchItem),
-    New(Box<Admitted>),
+    New(Box<Checked>),
+}
+
+impl Looked {
+    /// What has to be claimed before it is added.
+    fn claim(&self) -> Option<(MessageId, Fingerprint)> {
+        match self {
+            Self::New(item) if item.is_keyed => Some(claim(&item.admitted)),
+            Self::New(_) | Self::Told(_) => None,
+        }
+    }
+}
+
+const fn claim(admitted: &Admitted) -> (MessageId, Fingerprint) {
+    let message = &admitted.sending.message;
+    (message.id, message.fingerprint)
+}
+
+/// Refuses the messages whose key is another request's.
+async fn claimed(api: &Api, caller: Caller, mut looked: Vec<Looked>) -> Result<Vec<Looked>, Problem> {
+    let claims: Vec<_> = looked.iter().filter_map(Looked::claim).collect();
+    let held = api.store.claim_requests(caller.tenant, &claims, Utc::now()).await?;
+    let claiming = looked.iter_mut().filter(|item| item.claim().is_some());
+    for (item, _) in claiming.zip(held).filter(|(_, is_held)| !is_held) {
+        *item = Looked::Told(BatchItem::from(reused()));
+    }
+    Ok(looked)
 }
 
 /// A refusal of one item; `Err` if it is store or queue that is away, which is the whole batch's.
@@ -178,21 +217,32 @@ async fn checked_item(
     value: Value,
     key: Option<&str>,
     place: usize,
-) -> Result<Result<(Admitted, bool), Problem>, Problem> {
+) -> Result<Result<Checked, Problem>, Problem> {
     let checked = async {
         let request: MessageRequest = of_value(value)?;
-        let own = request.idempotency_key.clone();
-        if let Some(own) = &own {
+        if let Some(own) = &request.idempotency_key {
             check_key("idempotency_key", own)?;
         }
-        let key = own.or_else(|| key.map(|key| format!("{key}/{place}")));
-        let admitted = admitted(caller, door, &request, key.as_deref()).await?;
-        Ok::<_, Problem>((admitted, key.is_some()))
+        let id = match (&request.idempotency_key, key) {
+            (Some(own), _) => Some(MessageId::of_request(caller.tenant, own)),
+            (None, Some(key)) => Some(MessageId::of_batch(caller.tenant, key, place)),
+            (None, None) => None,
+        };
+        let admitted = door.admit(id.unwrap_or_else(unnamed), &request, Utc::now()).await?;
+        Ok::<_, Problem>(Checked {
+            admitted,
+            is_keyed: id.is_some(),
+        })
     };
     match checked.await {
         Err(problem) if problem.code.row().1.is_server_error() => Err(problem),
         checked => Ok(checked),
     }
+}
+
+/// The id of a message that its caller has no key for.
+fn unnamed() -> MessageId {
+    MessageId(Uuid::new_v4())
 }
 
 async fn one(
@@ -203,47 +253,35 @@ async fn one(
     key: Option<&str>,
     origin: Origin,
 ) -> Result<Accepted, Problem> {
-    let admitted = admitted(caller, door, request, key).await?;
-    if key.is_some()
-        && let Some(known) = known(api, &admitted.sending.message, origin).await?
-    {
-        return Ok(known);
+    let id = key.map(|key| MessageId::of_request(caller.tenant, key));
+    let admitted = door.admit(id.unwrap_or_else(unnamed), request, Utc::now()).await?;
+    if id.is_some() {
+        if let Some(known) = known(api, &admitted.sending.message, origin).await? {
+            return Ok(known);
+        }
+        let claims = [claim(&admitted)];
+        let held = api.store.claim_requests(caller.tenant, &claims, Utc::now()).await?;
+        if held != [true] {
+            return Err(reused());
+        }
     }
     added(api, admitted, origin).await
-}
-
-async fn admitted(
-    caller: Caller,
-    door: &mut Door<'_>,
-    request: &MessageRequest,
-    key: Option<&str>,
-) -> Result<Admitted, Problem> {
-    let id = match key {
-        Some(key) => MessageId::of_request(caller.tenant, key),
-        None => MessageId(Uuid::new_v4()),
-    };
-    door.admit(id, request, Utc::now()).await
 }
 
 /// Adds the message's job.
 async fn added(api: &Api, admitted: Admitted, origin: Origin) -> Result<Accepted, Problem> {
     let Admitted { sending, scheduled_at } = admitted;
-    let message = sending.message.clone();
+    let id = sending.message.id;
     let at = scheduled_at.map_or_else(|| api.queue.clock().now(), |at| at.timestamp_millis());
     let receipt = sending::add(&api.queue, sending, origin, at).await?;
-    if receipt.duplicate {
-        // It came between the look and the add.
-        known(api, &message, origin).await?;
-    }
     Ok(Accepted {
-        id: message.id.0,
+        id: id.0,
         job: receipt.job.0,
         duplicate: receipt.duplicate,
     })
 }
 
-/// The message of the same key, if there is one already; a refusal, if that one says something else. By another channel it
-/// would be another job, so the queue alone cannot tell.
+/// The message of the same key, if there is one already; a refusal, if that one says something else.
 async fn known(api: &Api, message: &OutgoingRecord, origin: Origin) -> Result<Option<Accepted>, Problem> {
     let tenant = domain::TenantId(origin.tenant);
     let accepted = |job: queue::JobId| Accepted {
@@ -275,7 +313,12 @@ fn job_id(message: &OutgoingRecord, tenant: Uuid) -> queue::JobId {
 }
 
 /// The kinds of jobs that a message may be sent by.
-pub(super) const KINDS: [&str; 4] = [SendSms::KIND, SendEmail::KIND, SendWhatsapp::KIND, SendBulk::KIND];
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    let by_channel = Channel::ALL
+        .iter()
+        .map(|channel| kind(*channel, MessageClass::Transactional));
+    by_channel.chain([SendBulk::KIND])
+}
 
 /// The kind of the job that sends such a message.
 const fn kind(channel: Channel, class: MessageClass) -> &'static str {

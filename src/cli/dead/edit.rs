@@ -38,8 +38,11 @@ pub(super) async fn edit(
         .into_iter()
         .map(|change| if reveal { change } else { change.masked() })
         .collect();
-    let edited = backend.edit_dead(id, &body).await?;
-    ensure!(edited, "job {id} is not a dead letter any more");
+    let edited = backend.rewrite(id, &kept.body, &body).await?;
+    ensure!(
+        edited,
+        "dead letter {id} was edited, retried or deleted in the same moment: look at it again"
+    );
     let words = match changes.is_empty() {
         true => "Nothing changed.".to_owned(),
         false => {

@@ -4,25 +4,27 @@
 //! export in which everything personal is masked comes back whole; and one with payloads in clear (`--reveal`) comes into
 //! an installation with other keys, or comes in corrected.
 
+use std::collections::HashMap;
 use std::io::{BufRead, Write as _};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
-use queue::backend::{BATCH_MAX, Backend, Excerpt, Failure, Kept, NewDead, NewJob, Reason, State, cut_error};
-use queue::envelope::{Envelope, KIND_BYTES_MAX};
-use queue::{AfterDeath, Clock, JobId, Key, Keys, Order, Queue};
+use chrono::Utc;
+use domain::TenantId;
+use queue::backend::{BATCH_MAX, Backend, Kept, NewDead, State};
+use queue::{AfterDeath, Clock, Order};
 use seal::Keyring;
-use serde::Deserialize;
 use serde_json::{Value, json};
+use store::Store;
 use uuid::Uuid;
 
-use super::edit::replaced;
+use super::line;
 use super::which::Which;
-use crate::cli::answer::Answer;
-use crate::cli::{jobs, pages, payload};
+use crate::cli::answer::{Answer, escaped};
+use crate::cli::{jobs, pages};
 use crate::config::Settings;
+use crate::connect;
 
 /// Letters that one call keeps: fewer than a call may have, as each may be large.
 const IMPORTED_AT_ONCE: usize = 200;
@@ -48,7 +50,8 @@ pub(super) async fn export(
                 .await?
                 .filter(|kept| matches!(kept.state, State::Dead { .. }))
             {
-                writeln!(std::io::stdout(), "{}", line(&kept, &settings.keyring, reveal))?;
+                let line = written(&kept, &settings.keyring, reveal).to_string();
+                writeln!(std::io::stdout(), "{}", escaped(&line))?;
             }
         }
         cursor = page.next_cursor;
@@ -58,7 +61,7 @@ pub(super) async fn export(
     }
 }
 
-fn line(kept: &Kept, keyring: &Keyring, reveal: bool) -> Value {
+fn written(kept: &Kept, keyring: &Keyring, reveal: bool) -> Value {
     let mut line = jobs::show(jobs::to_json(kept), kept, keyring, reveal).into_json();
     let holds = |order: &Order| order.after_death == AfterDeath::Hold;
     line["line_waits"] = kept.keys.order.as_ref().is_some_and(holds).into();
@@ -69,6 +72,10 @@ fn line(kept: &Kept, keyring: &Keyring, reveal: bool) -> Value {
 
 /// Keeps the letters of a file. One whose job lives, is dead, or ended not long ago is left as it is.
 pub(super) async fn import(backend: &dyn Backend, file: impl BufRead, settings: &Settings) -> anyhow::Result<Answer> {
+    let mut tenants = Tenants {
+        store: connect::store(settings).await?,
+        known: HashMap::new(),
+    };
     let mut told = Told::default();
     let mut letters = Vec::new();
     for (index, text) in file.lines().enumerate() {
@@ -76,8 +83,9 @@ pub(super) async fn import(backend: &dyn Backend, file: impl BufRead, settings: 
         if text.trim().is_empty() {
             continue;
         }
-        match letter(&text, &settings.keyring) {
-            Ok(letter) => letters.push(letter),
+        match line::letter(&text, &settings.keyring, Utc::now()) {
+            Ok(letter) if tenants.have(letter.job.tenant).await? => letters.push(letter),
+            Ok(_) => told.refuse(index + 1, &anyhow::anyhow!("`tenant` is none there is here")),
             Err(error) => told.refuse(index + 1, &error),
         }
         if letters.len() == IMPORTED_AT_ONCE {
@@ -86,6 +94,27 @@ pub(super) async fn import(backend: &dyn Backend, file: impl BufRead, settings: 
     }
     told.keep(backend, letters).await?;
     Ok(told.answer())
+}
+
+/// The tenants of this installation, as far as lines named them.
+struct Tenants {
+    store: Store,
+    known: HashMap<Uuid, bool>,
+}
+
+impl Tenants {
+    async fn have(&mut self, id: Uuid) -> anyhow::Result<bool> {
+        if id.is_nil() {
+            // The installation's own.
+            return Ok(true);
+        }
+        if let Some(known) = self.known.get(&id) {
+            return Ok(*known);
+        }
+        let known = self.store.tenant(TenantId(id)).await?.is_some();
+        self.known.insert(id, known);
+        Ok(known)
+    }
 }
 
 /// What became of the lines.
@@ -132,125 +161,5 @@ impl Told {
         }
         let json = json!({ "imported": imported, "known": known, "refused": refused, "errors": why });
         Answer::new(json, words).failed_if(refused > 0)
-    }
-}
-
-/// A line of a file. What is missing here is not needed to keep the letter.
-#[derive(Deserialize)]
-struct Line {
-    id: Uuid,
-    queue: String,
-    tenant: Option<Uuid>,
-    reason: String,
-    attempts: u16,
-    died_at: DateTime<Utc>,
-    kind: Option<String>,
-    created_at: Option<DateTime<Utc>>,
-    expires_at: Option<DateTime<Utc>>,
-    correlation: Option<Uuid>,
-    limit_key: Option<String>,
-    order_key: Option<String>,
-    #[serde(default)]
-    line_waits: bool,
-    #[serde(default)]
-    errors: Vec<Attempt>,
-    #[serde(default)]
-    payload: Value,
-    #[serde(default)]
-    masked: bool,
-    sealed: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Attempt {
-    attempt: u16,
-    at: DateTime<Utc>,
-    error: String,
-    request: Option<String>,
-    response: Option<String>,
-}
-
-impl Attempt {
-    fn excerpt(&self) -> Option<Excerpt> {
-        let excerpt = Excerpt {
-            request: self.request.clone(),
-            response: self.response.clone(),
-        };
-        (excerpt != Excerpt::default()).then(|| excerpt.cut())
-    }
-}
-
-fn letter(text: &str, keyring: &Keyring) -> anyhow::Result<NewDead> {
-    // The parser's own words may repeat a value.
-    let line: Line = serde_json::from_str(text)
-        .map_err(|error| anyhow::anyhow!("it is not a line of `relais dead export` (column {})", error.column()))?;
-    let queue = Queue::named(&line.queue).context("`queue` is none there is")?;
-    let reason = Reason::named(&line.reason).context("`reason` is none there is")?;
-    let key = |name: &Option<String>| name.as_deref().and_then(Key::new);
-    let after_death = if line.line_waits {
-        AfterDeath::Hold
-    } else {
-        AfterDeath::GoOn
-    };
-    let order = key(&line.order_key).map(|key| Order { key, after_death });
-    let died_at = line.died_at.timestamp_millis();
-    let failure = |attempt: &Attempt| Failure {
-        attempt: attempt.attempt,
-        at: attempt.at.timestamp_millis(),
-        error: cut_error(&attempt.error).to_owned(),
-        excerpt: attempt.excerpt(),
-    };
-    Ok(NewDead {
-        job: NewJob {
-            id: JobId(line.id),
-            queue,
-            tenant: line.tenant.unwrap_or_default(),
-            run_at: died_at,
-            keys: Keys {
-                limit: key(&line.limit_key),
-                order,
-            },
-            body: line.body(reason, keyring)?,
-        },
-        reason,
-        died_at,
-        attempts: line.attempts,
-        errors: line.errors.iter().map(failure).collect(),
-    })
-}
-
-impl Line {
-    /// The stored form as it was, if the payload is still what it holds; else it is made of the payload.
-    fn body(&self, reason: Reason, keyring: &Keyring) -> anyhow::Result<Vec<u8>> {
-        let id = JobId(self.id);
-        let sealed = self.sealed.as_ref().map(|sealed| STANDARD.decode(sealed));
-        let sealed = sealed.transpose().ok().context("`sealed` is not base64")?;
-        let was = sealed.as_deref().and_then(Envelope::decode);
-        let opened = was.and_then(|envelope| envelope.open(id, keyring).ok());
-        let held: Option<Value> = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let held_is_unknown = held.is_none();
-        let is_same = |held: &Value| self.payload == *held || self.payload == payload::masked(held);
-        match (&sealed, held) {
-            (Some(sealed), Some(held)) if is_same(&held) => return Ok(sealed.clone()),
-            // What nobody could read when it died, nobody need read now.
-            (Some(sealed), None) if reason == Reason::Unreadable => return Ok(sealed.clone()),
-            _ => {}
-        }
-        ensure!(
-            self.payload.is_object() && !(self.masked && held_is_unknown),
-            "it is sealed under a key that is not here, and its payload is masked: export it with --reveal"
-        );
-        let kind = self.kind.as_deref().context("it says no `kind`")?;
-        ensure!(kind.len() <= KIND_BYTES_MAX, "`kind` is none there is");
-        let at = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_millis());
-        let envelope = Envelope {
-            created_at: at(self.created_at).unwrap_or_else(|| self.died_at.timestamp_millis()),
-            expires_at: at(self.expires_at),
-            correlation: self.correlation.unwrap_or_default(),
-            kind,
-            sealed: was.map_or(&[], |was| was.sealed),
-        };
-        let new = serde_json::to_vec(&self.payload)?;
-        Ok(replaced(&envelope, id, &new, keyring)?.0)
     }
 }

@@ -53,6 +53,7 @@ fn facts(state: State) -> Facts {
         limits: Vec::new(),
         pauses: Vec::new(),
         workers: vec![worker("default")],
+        held: held::Held::default(),
         now: NOW,
     }
 }
@@ -203,5 +204,39 @@ fn a_retry_names_its_time_its_attempts_and_the_last_error() {
     assert_eq!(
         words,
         "It is due at 1970-01-01T00:16:40.005Z, after 2 failed attempts. Attempt 2 said: the database is away."
+    );
+}
+
+#[test]
+fn what_will_still_be_in_its_way_when_it_looks_again_is_what_a_message_waits_for() {
+    let circuit = store::Circuit {
+        tenant: domain::TenantId(Uuid::nil()),
+        credential: domain::CredentialId(Uuid::nil()),
+        provider: "twilio".into(),
+        label: "main".into(),
+        state: domain::CircuitState::Open,
+        failures: 5,
+        until: chrono::DateTime::from_timestamp_millis(NOW + 10_000),
+        changed_at: chrono::DateTime::UNIX_EPOCH,
+    };
+    let name = |run_at, quiet_until, circuit: Option<&store::Circuit>| {
+        let facts = Facts {
+            held: held::Held {
+                quiet_until,
+                circuit: circuit.cloned(),
+            },
+            ..facts(State::Scheduled { run_at })
+        };
+        explain(&facts).name()
+    };
+    assert_eq!(name(NOW + 10_000, None, None), "scheduled");
+    assert_eq!(name(NOW + 5_000, Some(NOW + 90_000), None), "quiet_hours");
+    assert_eq!(name(NOW + 90_000, Some(NOW + 90_000), Some(&circuit)), "quiet_hours");
+    assert_eq!(name(NOW + 10_100, None, Some(&circuit)), "circuit_open");
+    assert_eq!(name(NOW + 5_000, None, Some(&circuit)), "circuit_open");
+    assert_eq!(
+        name(NOW + 60_000, Some(NOW + 30_000), Some(&circuit)),
+        "scheduled",
+        "both are over by then"
     );
 }

@@ -32,6 +32,23 @@ impl Why {
                 let after = after(*attempts, *crashes);
                 format!("It is due at {}{after}.{}", rfc3339(*until), cause(last.as_ref()))
             }
+            Self::QuietHours { until, again_at } => {
+                let (until, again_at) = (rfc3339(*until), rfc3339(*again_at));
+                format!("Quiet hours of its tenant hold it until {until}; it looks again at {again_at}.")
+            }
+            Self::CircuitOpen {
+                provider,
+                label,
+                failures,
+                until,
+                again_at,
+            } => {
+                let (until, again_at) = (rfc3339(*until), rfc3339(*again_at));
+                format!(
+                    "Its account at {provider}, `{label}`, failed {failures} times in a row and is left alone until {until}; \
+                     it looks again at {again_at}. `relais circuits` shows all."
+                )
+            }
             Self::Running { by, until } => {
                 format!("It runs: worker {by} holds it until {} or longer.", rfc3339(*until))
             }

@@ -20,7 +20,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use seal::Keyring;
 use serde_json::Value;
 use store::{ConnectOptions, Db, Store};
-use testkit::process::Program;
+use testkit::process::{Program, Signal};
 
 pub(crate) use event::{Event, PROVIDER, Signed};
 pub(crate) use kept::Found;
@@ -217,6 +217,29 @@ impl TestApp {
         self.http.request(method, format!("{}{path}", web.base))
     }
 
+    /// The keys that everything is sealed under.
+    pub(crate) fn keys(&self) -> String {
+        self.commanding.get("RELAIS_KEYS").to_owned()
+    }
+
+    /// From now on commands know these keys.
+    pub(crate) fn tell_commands(&mut self, keys: &str) {
+        self.commanding = self.commanding.with([("RELAIS_KEYS", keys.to_owned())]);
+    }
+
+    /// Ends `web` and all workers, and starts `web` again, everything with these keys.
+    pub(crate) async fn restart_under(&mut self, keys: &str) {
+        self.tell_commands(keys);
+        self.serving = self.serving.with([("RELAIS_KEYS", keys.to_owned())]);
+        for program in std::iter::once(&self.web).chain(&self.workers) {
+            program.signal(Signal::Terminate);
+            program.finished().await;
+        }
+        self.workers.clear();
+        self.web = self.serving.start("web");
+        self.base = address(&self.web.wait_for("Listening.").await);
+    }
+
     pub(crate) fn web(&self) -> &Program {
         &self.web
     }
@@ -262,6 +285,13 @@ impl TestApp {
     /// What `relais …` prints with `--json`; it must succeed.
     pub(crate) fn relais(&self, arguments: &[&str]) -> Value {
         self.commanding.json(arguments)
+    }
+
+    /// As [`relais`](Self::relais), while the test goes on.
+    pub(crate) async fn relais_meanwhile(&self, arguments: &[&'static str]) -> Value {
+        let (commanding, arguments) = (self.commanding.clone(), arguments.to_vec());
+        let command = tokio::task::spawn_blocking(move || commanding.json(&arguments));
+        command.await.unwrap()
     }
 
     /// What a command that ends well says in words.

@@ -19,37 +19,39 @@ pub use report::{DeliveryReport, DeliveryStatus, Permanence};
 /// The longest word of a provider that is kept as [`Event::kind`].
 const KIND_BYTES_MAX: usize = 64;
 
-/// Who carries messages, and tells of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "each is the provider of its name")]
-pub enum Provider {
-    #[serde(rename = "sendgrid")]
-    SendGrid,
-    Resend,
-    /// Any mail server. It tells nothing by webhook.
-    Smtp,
-    /// Any system that signs by Standard Webhooks.
-    StandardWebhooks,
-    Twilio,
-    GreenApi,
-    Vapi,
+/// Declares the providers together with their stored words and the list of all, so that none can be forgotten in it.
+macro_rules! providers {
+    ($($(#[$meta:meta])* $provider:ident = $word:literal),+ $(,)?) => {
+        /// Who carries messages, and tells of them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "each is the provider of its name")]
+        pub enum Provider {
+            $($(#[$meta])* #[serde(rename = $word)] $provider),+
+        }
+
+        impl Provider {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$provider),+];
+
+            /// The word that is stored.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$provider => $word),+ }
+            }
+        }
+    };
 }
 
-impl Provider {
-    /// The word that is stored.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SendGrid => "sendgrid",
-            Self::Resend => "resend",
-            Self::Smtp => "smtp",
-            Self::StandardWebhooks => "standard_webhooks",
-            Self::Twilio => "twilio",
-            Self::GreenApi => "green_api",
-            Self::Vapi => "vapi",
-        }
-    }
+providers! {
+    SendGrid = "sendgrid",
+    Resend = "resend",
+    /// Any mail server. It tells nothing by webhook.
+    Smtp = "smtp",
+    /// Any system that signs by Standard Webhooks.
+    StandardWebhooks = "standard_webhooks",
+    Twilio = "twilio",
+    GreenApi = "green_api",
+    Vapi = "vapi",
 }
 
 /// The way that a message or a call takes.

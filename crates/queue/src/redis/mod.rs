@@ -99,7 +99,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use self::link::{Link, misunderstood};
-use self::script::{ANNOUNCE, CANCEL, COUNT, COUNTS, DEAD_DELETE, DEAD_EDIT, DEAD_RETRY, ENDED, PAUSE, PURGE, UNPARK};
+use self::script::{ANNOUNCE, CANCEL, COUNT, COUNTS, DEAD_DELETE, DEAD_RETRY, ENDED, PAUSE, PURGE, REWRITE, UNPARK};
 use self::wake::Wake;
 use self::work::bounded;
 use crate::backend::{
@@ -362,8 +362,8 @@ impl Backend for RedisQueue {
             .await
     }
 
-    async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
-        self.in_any_queue(&DEAD_EDIT, &[id.0.as_bytes(), body]).await
+    async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
+        self.in_any_queue(&REWRITE, &[id.0.as_bytes(), old, new]).await
     }
 
     async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {

@@ -117,7 +117,7 @@ scripts! {
     DEAD_ADOPT: Frees, BUCKETS, include_str!("lua/dead_adopt.lua");
     DEAD_IMPORT: Needs, LINES, WRITE, include_str!("lua/dead_import.lua");
     DEAD_RETRY: Frees, LINES, BUCKETS, include_str!("lua/dead_retry.lua");
-    DEAD_EDIT: Frees, include_str!("lua/dead_edit.lua");
+    REWRITE: Frees, include_str!("lua/rewrite.lua");
     DEAD_DELETE: Frees, LINES, BUCKETS, include_str!("lua/dead_delete.lua");
     PURGE: Frees, LINES, BUCKETS, include_str!("lua/purge.lua");
     COUNT: Frees, include_str!("lua/count.lua");

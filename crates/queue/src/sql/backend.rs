@@ -189,8 +189,8 @@ impl Backend for SqlQueue {
         each!(self, store => store.retry_dead(id, body, now).await)
     }
 
-    async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
-        each!(self, store => store.edit_dead(id, body).await)
+    async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
+        each!(self, store => store.rewrite(id, old, new).await)
     }
 
     async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {

@@ -206,11 +206,24 @@ pub(super) async fn gates(connection: Connection<'_>, queue: Queue) -> Result<Ve
     Ok(gates.into_iter().collect())
 }
 
-pub(super) async fn edit_dead(connection: Connection<'_>, id: JobId, body: &[u8]) -> Result<bool, sqlx::Error> {
-    const EDIT: &str = "UPDATE queue_dead SET body = $2 WHERE id = $1";
-    let rows = on!(connection, inner =>
-        sqlx::query(EDIT).bind(id.0).bind(body).execute(inner).await?.rows_affected());
-    Ok(rows > 0)
+/// A job that dies between the two statements is not found, and is dead the next time.
+pub(super) async fn rewrite(
+    mut connection: Connection<'_>,
+    id: JobId,
+    old: &[u8],
+    new: &[u8],
+) -> Result<bool, sqlx::Error> {
+    const ALIVE: &str = "UPDATE queue_jobs SET body = $3
+        WHERE seq = (SELECT seq FROM queue_keys WHERE id = $1) AND id = $1 AND body = $2";
+    const DEAD: &str = "UPDATE queue_dead SET body = $3 WHERE id = $1 AND body = $2";
+    for statement in [ALIVE, DEAD] {
+        let rows = on!(&mut connection, inner =>
+            sqlx::query(statement).bind(id.0).bind(old).bind(new).execute(&mut **inner).await?.rows_affected());
+        if rows > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(super) async fn counters(connection: Connection<'_>) -> Result<Vec<(Counter, u64)>, sqlx::Error> {

@@ -117,8 +117,7 @@ pub(crate) async fn a_retried_dead_letter_may_die_again(fixture: &Fixture) {
 pub(crate) async fn an_edited_dead_letter_stays_dead_with_its_new_body(fixture: &Fixture) {
     let dead = fixture.dead("a").await;
     let before = fixture.kept(dead).await;
-    let edited = fixture.body("edited");
-    assert!(fixture.queue.edit_dead(dead, &edited).await.unwrap());
+    let edited = fixture.rewritten(dead, "edited").await;
     let kept = fixture.kept(dead).await;
     assert_eq!(
         (kept.state, kept.attempts, kept.errors),
@@ -155,7 +154,6 @@ pub(crate) async fn what_is_not_dead_is_not_touched_as_a_dead_letter(fixture: &F
             !fixture.queue.retry_dead(id, Some(&body), fixture.now()).await.unwrap(),
             "retry of {key}"
         );
-        assert!(!fixture.queue.edit_dead(id, &body).await.unwrap(), "edit of {key}");
         assert!(!fixture.queue.delete_dead(id).await.unwrap(), "delete of {key}");
         assert_eq!(
             fixture.find(id).await.map(|kept| (kept.state, kept.body)),

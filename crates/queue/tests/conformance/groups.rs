@@ -378,11 +378,7 @@ pub(crate) async fn a_letter_leaves_its_group_however_it_goes(fixture: &Fixture)
     assert_eq!(count().await, 3);
     fixture.queue.delete_dead(letters[2]).await.unwrap();
     assert_eq!(count().await, 2);
-    fixture
-        .queue
-        .edit_dead(letters[1], &fixture.body("other"))
-        .await
-        .unwrap();
+    fixture.rewritten(letters[1], "other").await;
     assert_eq!(count().await, 2);
     fixture.purge(fixture.now() - 35).await;
     assert_eq!(ids(fixture, &DeadFilter::default()).await, [letters[1]]);

@@ -24,6 +24,7 @@ mod limits;
 mod lines;
 mod lists;
 mod races;
+mod rewrites;
 mod schedules;
 mod settles;
 mod stale;
@@ -121,6 +122,11 @@ promises! {
         one_call_settles_every_outcome,
         one_call_settles_a_thousand_jobs,
         a_claim_may_be_settled_in_parts,
+    }
+    rewrites {
+        a_rewrite_changes_the_body_of_any_job_and_nothing_else,
+        a_run_under_way_keeps_its_body_and_the_next_one_has_the_new,
+        a_rewrite_of_what_is_not_there_changes_nothing,
     }
     stale {
         a_settle_repeated_after_an_unclear_answer_changes_nothing,

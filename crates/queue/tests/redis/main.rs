@@ -237,7 +237,8 @@ pub(crate) async fn live_a_life(queue: &RedisQueue) {
         1
     );
     letters::live_among_buckets(queue).await;
-    assert!(queue.edit_dead(claimed[2].id, b"other").await.unwrap());
+    let letter = queue.find(claimed[2].id).await.unwrap().unwrap();
+    assert!(queue.rewrite(letter.id, &letter.body, b"other").await.unwrap());
     assert!(queue.retry_dead(claimed[2].id, None, NOW).await.unwrap());
     assert_eq!(queue.find(claimed[2].id).await.unwrap().unwrap().body, b"other");
     assert!(queue.ended(claimed[0].id).await.unwrap());

@@ -327,6 +327,13 @@ impl Fixture {
         self.find(id).await.expect("the job is kept")
     }
 
+    /// Gives a job another body, and answers it.
+    pub(crate) async fn rewritten(&self, id: JobId, payload: &str) -> Vec<u8> {
+        let (old, new) = (self.kept(id).await.body, self.body(payload));
+        assert!(self.queue.rewrite(id, &old, &new).await.unwrap(), "{id}");
+        new
+    }
+
     /// Adds a job, runs it, and makes it dead.
     pub(crate) async fn dead(&self, key: &str) -> JobId {
         let claimed = self.running(key).await;

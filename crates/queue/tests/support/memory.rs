@@ -364,8 +364,8 @@ impl Backend for Memory {
         Ok(retried)
     }
 
-    async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
-        Ok(self.shelf().model.edit_dead(id, body))
+    async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
+        Ok(self.shelf().model.rewrite(id, old, new))
     }
 
     async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {

@@ -363,6 +363,14 @@ impl Model {
         }
     }
 
+    pub(crate) fn rewrite(&mut self, id: JobId, old: &[u8], new: &[u8]) -> bool {
+        let Some(entry) = self.jobs.get_mut(&id).filter(|entry| entry.body == old) else {
+            return false;
+        };
+        entry.body = new.to_vec();
+        true
+    }
+
     pub(crate) fn cancelled(&self, id: JobId) -> bool {
         self.jobs
             .get(&id)

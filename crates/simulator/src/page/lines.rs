@@ -71,7 +71,12 @@ impl<'a> Line<'a> {
             subject: effect.subject.as_ref().map(|subject| subject.expose()),
             text: effect.text.expose(),
             at: effect.accepted_at,
-            history: effect.history.iter().map(|passed| passed.status).collect(),
+            history: effect
+                .history
+                .iter()
+                .map(|passed| passed.status)
+                .filter(|status| is_seen(effect.channel, *status))
+                .collect(),
         }
     }
 
@@ -88,6 +93,24 @@ impl<'a> Line<'a> {
             at: replied.at,
             history: Vec::new(),
         }
+    }
+}
+
+/// Whether that can be seen to happen to a message of this channel. One script may be for all channels.
+const fn is_seen(channel: Channel, status: Status) -> bool {
+    match status {
+        Status::Opened | Status::Clicked | Status::Complained | Status::Unsubscribed => {
+            matches!(channel, Channel::Email)
+        }
+        Status::Read => matches!(channel, Channel::Whatsapp),
+        Status::Queued
+        | Status::Sent
+        | Status::Delayed
+        | Status::Delivered
+        | Status::Undelivered
+        | Status::Failed
+        | Status::Bounced
+        | Status::Dropped => true,
     }
 }
 

@@ -67,6 +67,17 @@ async fn every_message_is_shown_newest_first_in_both_languages() {
 }
 
 #[tokio::test]
+async fn what_nobody_can_do_with_a_text_message_is_not_shown_of_it() {
+    let simulator = twilio().await;
+    simulator.set_script(Selector::all(), Script::engaged()).unwrap();
+    answer(sms_to_ana(&simulator, "")).await;
+    simulator.settled(LIMIT).await.unwrap();
+    let page = show(&simulator, "?lang=en").await;
+    assert!(page.contains(">delivered<"), "{page}");
+    assert!(!page.contains(">read<") && !page.contains(">opened<"), "{page}");
+}
+
+#[tokio::test]
 async fn a_reader_may_have_the_page_hold_still_and_everything_leads_back_to_it() {
     let simulator = twilio().await;
     answer(sms_to_ana(&simulator, "")).await;

@@ -54,6 +54,42 @@ async fn an_sqlite_file_is_made_and_found_again() {
     }
 }
 
+/// Who may do what with each file of a folder, by its name.
+#[cfg(unix)]
+fn modes(folder: &std::path::Path) -> Vec<(String, u32)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |entry: std::fs::DirEntry| {
+        let name = entry.file_name().into_string().unwrap();
+        (name, entry.metadata().unwrap().permissions().mode() & 0o777)
+    };
+    let mut modes: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| mode(entry.unwrap()))
+        .collect();
+    modes.sort();
+    modes
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_sqlite_file_and_what_lies_beside_it_are_its_users_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.db");
+    let url = format!("sqlite://{}", path.display());
+    let db = Db::connect(&url, &options()).await.unwrap();
+    store::migrate(&db).await.unwrap();
+    let expected = ["new.db", "new.db-shm", "new.db-wal"].map(|name| (name.to_owned(), 0o600));
+    assert_eq!(modes(folder.path()), expected);
+    db.close().await;
+
+    // Somebody wants others to read it.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let db = Db::connect(&url, &options()).await.unwrap();
+    assert_eq!(modes(folder.path())[0], ("new.db".to_owned(), 0o640));
+    db.close().await;
+}
+
 #[tokio::test]
 async fn starting_while_postgres_is_away_succeeds_and_a_call_says_so() {
     // A port that was free a moment ago: nobody answers there.

@@ -1,9 +1,10 @@
 //! Lists, page by page, and other tenants' rows in them.
 
-use domain::{EmailEvent, EventKind, MessageId, PersonalText, Status};
+use domain::{Channel, ContactId, EmailEvent, EventKind, MessageId, OutgoingRecord, PersonalText, Status};
 use store::{InboxFilter, MessageFilter};
 
 use crate::fresh::{Fresh, event, now, second};
+use crate::scene::{ADDRESS, NUMBER, outgoing};
 
 async fn messages_come_newest_first_and_pages_join_without_gap(fresh: Fresh) {
     for n in 0..7 {
@@ -52,7 +53,7 @@ async fn messages_are_narrowed_by_provider_and_status(fresh: Fresh) {
         let filter = MessageFilter {
             provider: provider.map(Into::into),
             status,
-            unclear: None,
+            ..MessageFilter::default()
         };
         let page = fresh.store.messages(fresh.tenant, &filter, None, 100).await.unwrap();
         assert_eq!(page.items.len(), expected, "{filter:?}");
@@ -63,6 +64,50 @@ async fn messages_are_narrowed_by_provider_and_status(fresh: Fresh) {
     check(Some("resend"), Some(Status::Opened), 1).await;
     check(Some("nobody"), None, 0).await;
     check(None, Some(Status::Queued), 0).await;
+}
+
+async fn messages_are_narrowed_by_channel_contact_and_person(fresh: Fresh) {
+    for (request, to, person) in [
+        ("1", NUMBER, None),
+        ("2", NUMBER, Some("ada")),
+        ("3", ADDRESS, Some("ada")),
+    ] {
+        let record = OutgoingRecord {
+            person_id: person.map(Into::into),
+            ..outgoing(&fresh, request, to)
+        };
+        fresh.begin(&record, now()).await;
+    }
+    let ada = fresh.find(MessageId::of_request(fresh.tenant, "2")).await.contact_id;
+    let found = async |filter: MessageFilter| {
+        let page = fresh.store.messages(fresh.tenant, &filter, None, 100).await.unwrap();
+        page.items.len()
+    };
+    let of_channel = |channel| MessageFilter {
+        channel: Some(channel),
+        ..MessageFilter::default()
+    };
+    let of_person = |person: &str| MessageFilter {
+        person: Some(person.into()),
+        ..MessageFilter::default()
+    };
+    let of_contact = |contact| MessageFilter {
+        contact: Some(contact),
+        ..MessageFilter::default()
+    };
+    let by_person = found(of_person("ada")).await;
+    assert!(by_person >= 2, "{by_person}");
+    assert_eq!(found(of_contact(ada)).await, by_person);
+    assert_eq!(found(of_channel(Channel::Sms)).await, 2);
+    assert_eq!(found(of_channel(Channel::Email)).await, 1);
+    let of_ada_by_mail = MessageFilter {
+        channel: Some(Channel::Email),
+        ..of_person("ada")
+    };
+    assert_eq!(found(of_ada_by_mail).await, 1);
+    assert_eq!(found(of_channel(Channel::Whatsapp)).await, 0);
+    assert_eq!(found(of_person("bob")).await, 0);
+    assert_eq!(found(of_contact(ContactId(uuid::Uuid::nil()))).await, 0);
 }
 
 async fn a_messages_events_come_in_the_order_they_happened(fresh: Fresh) {
@@ -139,6 +184,7 @@ async fn another_tenants_rows_do_not_exist(fresh: Fresh) {
 both!(
     messages_come_newest_first_and_pages_join_without_gap,
     messages_are_narrowed_by_provider_and_status,
+    messages_are_narrowed_by_channel_contact_and_person,
     a_messages_events_come_in_the_order_they_happened,
     another_tenants_rows_do_not_exist,
 );

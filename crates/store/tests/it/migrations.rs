@@ -192,12 +192,12 @@ async fn interactions_of_before_and_what_refers_to_them_are_kept_on_sqlite() {
     let db = Db::connect(database.url(), &options()).await.unwrap();
     let Db::Sqlite { writer, .. } = &db else { unreachable!() };
     let mut before = Vec::new();
-    for step in SQLITE.iter().filter(|step| step.version <= 10) {
-        if step.version == 10 {
+    for step in SQLITE.iter().filter(|step| step.version <= 11) {
+        if step.version == 11 {
             before = linked!(writer);
         }
         SQLITE.run_to(step.version, writer).await.unwrap();
-        if step.version < 10 {
+        if step.version < 11 {
             let rows = AssertSqlSafe(sample(step.version, "sqlite"));
             sqlx::raw_sql(rows).execute(writer).await.unwrap();
         }
@@ -213,12 +213,12 @@ async fn interactions_of_before_and_what_refers_to_them_are_kept_on_postgres() {
     let db = Db::connect(database.url(), &options()).await.unwrap();
     let Db::Postgres(pool) = &db else { unreachable!() };
     let mut before = Vec::new();
-    for step in POSTGRES.iter().filter(|step| step.version <= 10) {
-        if step.version == 10 {
+    for step in POSTGRES.iter().filter(|step| step.version <= 11) {
+        if step.version == 11 {
             before = linked!(pool);
         }
         POSTGRES.run_to(step.version, pool).await.unwrap();
-        if step.version < 10 {
+        if step.version < 11 {
             let rows = AssertSqlSafe(sample(step.version, "postgres"));
             sqlx::raw_sql(rows).execute(pool).await.unwrap();
         }

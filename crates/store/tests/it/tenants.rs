@@ -148,6 +148,10 @@ async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
     };
     store.circuit_failed(tenant, credential.id, pass, now()).await.unwrap();
     let message = outgoing_of(tenant, "r", NUMBER);
+    store
+        .claim_requests(tenant, &[(message.id, message.fingerprint)], now())
+        .await
+        .unwrap();
     store.begin_message(tenant, &message, now()).await.unwrap();
     store
         .begin_attempt(tenant, message.id, &by("twilio"), now())

@@ -192,8 +192,8 @@ impl PostgresQueue {
         call!(self.pool, connection => dead::retry(connection, id, body, now))
     }
 
-    pub(super) async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
-        call!(self.pool, connection => inspect::edit_dead(inspect::Connection::Postgres(connection), id, body))
+    pub(super) async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
+        call!(self.pool, connection => inspect::rewrite(inspect::Connection::Postgres(connection), id, old, new))
     }
 
     pub(super) async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {

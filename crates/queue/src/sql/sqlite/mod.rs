@@ -266,8 +266,8 @@ impl SqliteQueue {
         Ok(queue.is_some())
     }
 
-    pub(super) async fn edit_dead(&self, id: JobId, body: &[u8]) -> Result<bool, QueueError> {
-        write!(self, connection => inspect::edit_dead(inspect::Connection::Sqlite(connection), id, body))
+    pub(super) async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
+        write!(self, connection => inspect::rewrite(inspect::Connection::Sqlite(connection), id, old, new))
     }
 
     pub(super) async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {

@@ -89,14 +89,6 @@ impl Model {
         true
     }
 
-    pub(crate) fn edit_dead(&mut self, id: JobId, body: &[u8]) -> bool {
-        let Some(entry) = self.jobs.get_mut(&id).filter(|entry| entry.is_dead()) else {
-            return false;
-        };
-        entry.body = body.to_vec();
-        true
-    }
-
     pub(crate) fn delete_dead(&mut self, id: JobId) -> bool {
         let dead = self.jobs.get(&id).is_some_and(Entry::is_dead);
         if dead {

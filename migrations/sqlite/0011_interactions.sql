@@ -2,7 +2,7 @@
 -- overdue. As before: times in milliseconds, UTC; what people wrote is sealed.
 
 -- Until now an assignee was any text, which nothing could set; from here on it is a member of the tenant.
-CREATE TABLE interactions_0010 (
+CREATE TABLE interactions_0011 (
     id             BLOB PRIMARY KEY,
     tenant_id      BLOB NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
     contact_id     BLOB NOT NULL,
@@ -31,24 +31,24 @@ CREATE TABLE interactions_0010 (
     FOREIGN KEY (tenant_id, assignee) REFERENCES memberships (tenant_id, user_id)
 ) STRICT;
 
-INSERT INTO interactions_0010
+INSERT INTO interactions_0011
     (id, tenant_id, contact_id, status, reason, intent, next_action_at, notified_at, creator, created_at, updated_at)
 SELECT id, tenant_id, contact_id, status, reason, intent, next_action_at, notified_at, creator, created_at, updated_at
 FROM interactions;
 
 -- Dropping a table is, to those that refer to it, deleting its rows: what they referred to is put back afterwards.
-CREATE TABLE messages_0010 AS
+CREATE TABLE messages_0011 AS
     SELECT tenant_id, id, interaction_id FROM messages WHERE interaction_id IS NOT NULL;
-CREATE TABLE inbound_messages_0010 AS
+CREATE TABLE inbound_messages_0011 AS
     SELECT id, interaction_id FROM inbound_messages WHERE interaction_id IS NOT NULL;
 DROP TABLE interactions;
-ALTER TABLE interactions_0010 RENAME TO interactions;
-UPDATE messages SET interaction_id = kept.interaction_id FROM messages_0010 kept
+ALTER TABLE interactions_0011 RENAME TO interactions;
+UPDATE messages SET interaction_id = kept.interaction_id FROM messages_0011 kept
     WHERE messages.tenant_id = kept.tenant_id AND messages.id = kept.id;
-UPDATE inbound_messages SET interaction_id = kept.interaction_id FROM inbound_messages_0010 kept
+UPDATE inbound_messages SET interaction_id = kept.interaction_id FROM inbound_messages_0011 kept
     WHERE inbound_messages.id = kept.id;
-DROP TABLE messages_0010;
-DROP TABLE inbound_messages_0010;
+DROP TABLE messages_0011;
+DROP TABLE inbound_messages_0011;
 
 CREATE INDEX interactions_newest ON interactions (tenant_id, created_at DESC, id DESC);
 CREATE INDEX interactions_contact ON interactions (tenant_id, contact_id);
