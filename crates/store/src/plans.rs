@@ -226,7 +226,14 @@ async fn no_list_reads_a_whole_table_on_postgres() {
             .unwrap();
         let plan = steps.join("\n");
         // What is sorted by itself and only merged has a "Sort Key", too.
-        for step in ["Seq Scan", "Sort  (", "Bitmap", "Hash"] {
+        let all = ["Seq Scan", "Sort  (", "Bitmap", "Hash"];
+        // Of several words, whose rows are expected to be few, both are read and what both have is sorted.
+        let steps = if name.starts_with("inbox of words") {
+            &all[..1]
+        } else {
+            &all
+        };
+        for &step in steps {
             assert!(!plan.contains(step), "{name}:\n{plan}");
         }
         goes_along(name, &plan);

@@ -8,7 +8,6 @@ use domain::{
     Channel, Language, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TemplateVersion, TenantId,
 };
 use jobs::sending::{AttachmentUrl, Content, EmailBody, FILES_MAX, Hop, Sending, usable_file_url};
-use providers::Provider;
 use providers::outgoing::ATTACHMENTS_BYTES_MAX;
 use store::{Credential, Settings, Store, Template};
 
