@@ -13,6 +13,7 @@ mod reconcile_messages;
 mod record_email_event;
 mod record_provider_events;
 mod record_tracking;
+mod remind;
 pub mod schedule;
 mod send_bulk;
 mod send_email;
@@ -31,6 +32,7 @@ pub use reconcile_messages::ReconcileMessages;
 pub use record_email_event::RecordEmailEvent;
 pub use record_provider_events::{EVENTS_PER_JOB_MAX, RecordProviderEvents, inbound_of};
 pub use record_tracking::RecordTracking;
+pub use remind::Remind;
 pub use send_bulk::SendBulk;
 pub use send_email::SendEmail;
 pub use send_otp::SendOtp;
@@ -61,6 +63,7 @@ pub fn registry() -> Registry<Ctx> {
         .with::<RecordTracking>()
         .with::<ReconcileMessages>()
         .with::<LookUpMessage>()
+        .with::<Remind>()
         .with::<PurgeQueue>()
         .with::<ActOnDeadLetters>()
         .with::<SendBulk>()

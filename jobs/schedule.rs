@@ -16,7 +16,7 @@ use queue::{Client, Job, JobId, Origin, QueueError, Receipt};
 pub use timetable::Timetable;
 use uuid::Uuid;
 
-use crate::{PurgeQueue, ReconcileMessages};
+use crate::{PurgeQueue, ReconcileMessages, Remind};
 
 /// An instant at which a schedule starts its job, in unix seconds; always a whole minute.
 pub type Tick = i64;
@@ -51,6 +51,14 @@ pub const ALL: &[Schedule] = &[
         time_zone: Tz::UTC,
         missed: Missed::Skip,
         job: &Make(|tick| ReconcileMessages { tick }),
+    },
+    Schedule {
+        name: "remind",
+        cron: "*/5 * * * *",
+        time_zone: Tz::UTC,
+        // What is overdue already is told as soon as a clock runs again.
+        missed: Missed::Once,
+        job: &Make(|tick| Remind { tick }),
     },
 ];
 

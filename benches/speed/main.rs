@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench                       everything; about ten minutes
 //! cargo bench -- intake             only what is named: intake, signatures, queue, growth,
-//!                                   fairness, letters
+//!                                   fairness, letters, inbox
 //! cargo bench -- growth redis       on some backends only: sqlite, postgres, redis
 //! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
 //! ```
@@ -15,6 +15,7 @@
 //! | [`growth`] | drain speed and memory with little and with much waiting | itself |
 //! | [`fairness`] | how long jobs of one tenant wait while another floods the queue | the same without the flood |
 //! | [`letters`] | how long live jobs wait while a group of a million dead letters is retried | the same before |
+//! | [`inbox`] | pages of every kind of list, of a million interactions | |
 //!
 //! Tables are printed, and the same figures go to `target/bench/SECTION.json`. Nothing here asserts a time: a figure of
 //! a busy machine is not a fault. Every figure with a partner is measured in turns with it, so that both meet the same
@@ -30,6 +31,7 @@ mod fairness;
 mod figures;
 mod floor;
 mod growth;
+mod inbox;
 mod intake;
 mod letters;
 mod load;
@@ -54,7 +56,15 @@ use place::Kind;
 use scale::Scale;
 use services::Services;
 
-const SECTIONS: [&str; 6] = ["intake", "signatures", "queue", "growth", "fairness", "letters"];
+const SECTIONS: [&str; 7] = [
+    "intake",
+    "signatures",
+    "queue",
+    "growth",
+    "fairness",
+    "letters",
+    "inbox",
+];
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -109,6 +119,9 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         if wanted("letters") {
             letters::measure(&scale, &services).await?;
+        }
+        if wanted("inbox") {
+            inbox::measure(&scale, &services).await?;
         }
         services.stop().await
     })?;

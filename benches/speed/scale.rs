@@ -27,6 +27,9 @@ pub(crate) struct Scale {
     /// Dead letters, and live jobs beside them.
     pub(crate) letters: usize,
     pub(crate) live: usize,
+    /// Interactions of a tenant, and how many pages of each list are read.
+    pub(crate) interactions: usize,
+    pub(crate) pages: usize,
 }
 
 impl Scale {
@@ -44,6 +47,8 @@ impl Scale {
         flood: 100_000,
         letters: 1_000_000,
         live: 1_000,
+        interactions: 1_000_000,
+        pages: 2_000,
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -60,6 +65,8 @@ impl Scale {
         flood: 20_000,
         letters: 20_000,
         live: 200,
+        interactions: 100_000,
+        pages: 500,
     };
 
     /// Shows that everything still works.
@@ -77,5 +84,7 @@ impl Scale {
         flood: 50,
         letters: 50,
         live: 10,
+        interactions: 200,
+        pages: 5,
     };
 }

@@ -31,8 +31,9 @@ use std::time::Duration;
 
 use domain::{Channel, CredentialId, MessageClass, OutgoingRecord, PersonalText};
 use providers::Provider;
-use queue::{Backoff, Job, Policy, Queue};
+use queue::{Backoff, Client, Job, Origin, Policy, Queue, QueueError, Receipt};
 use serde::{Deserialize, Serialize};
+use store::Credential;
 
 pub(crate) use answer::span;
 pub use compose::{Uncomposable, check_sender};
@@ -41,7 +42,7 @@ pub(crate) use course::{from_store, run};
 pub use files::{FILES_MAX, Files, usable as usable_file_url};
 pub use otp::code_key;
 
-use crate::Ctx;
+use crate::{Ctx, SendBulk, SendEmail, SendSms, SendWhatsapp};
 
 /// What every job that sends carries: everything, so that a run needs no request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +79,19 @@ pub struct Hop {
 }
 
 impl Hop {
+    /// The accounts of a route that carry messages of this channel, in the route's order.
+    #[must_use]
+    pub fn of_route(route: &[Credential], channel: Channel) -> Vec<Self> {
+        let hop = |credential: &Credential| {
+            let provider = Provider::sending(&credential.provider).filter(|provider| provider.carries(channel))?;
+            Some(Self {
+                provider,
+                credential: credential.id,
+            })
+        };
+        route.iter().filter_map(hop).collect()
+    }
+
     /// What everything counts under that calls this account.
     #[must_use]
     pub fn limit_key(&self) -> String {
@@ -198,6 +212,21 @@ impl Sending {
     #[must_use]
     pub fn limit_key(&self) -> Option<String> {
         self.hop().map(Hop::limit_key)
+    }
+}
+
+/// Adds the job that sends a message, to be run at `at` (unix milliseconds) or later.
+///
+/// # Errors
+/// When the queue did not say that it kept the job; add it again.
+pub async fn add(queue: &Client, sending: Sending, origin: Origin, at: i64) -> Result<Receipt, QueueError> {
+    match sending.message.channel {
+        _ if sending.message.class == MessageClass::Marketing => {
+            queue.add_at(&SendBulk::new(sending), origin, at).await
+        }
+        Channel::Email => queue.add_at(&SendEmail::new(sending), origin, at).await,
+        Channel::Sms => queue.add_at(&SendSms::new(sending), origin, at).await,
+        Channel::Whatsapp => queue.add_at(&SendWhatsapp::new(sending), origin, at).await,
     }
 }
 

@@ -68,6 +68,34 @@ pub fn router(api: Api) -> Router {
             "/v1/interactions/{id}",
             needs(Act::ReadInteractions, get(interactions::show)),
         )
+        .route(
+            "/v1/interactions/{id}/changes",
+            needs(Act::ReadInteractions, get(interactions::changes)),
+        )
+        .route(
+            "/v1/interactions",
+            needs(Act::WriteOwnInteractions, post(interactions::create::create)),
+        )
+        .route(
+            "/v1/interactions/{id}",
+            needs(Act::WriteOwnInteractions, delete(interactions::change::remove)),
+        )
+        .route(
+            "/v1/interactions/{id}/status",
+            needs(Act::WriteOwnInteractions, patch(interactions::change::set_status)),
+        )
+        .route(
+            "/v1/interactions/{id}/assignee",
+            needs(Act::WriteOwnInteractions, patch(interactions::change::set_assignee)),
+        )
+        .route(
+            "/v1/interactions/{id}/next-action",
+            needs(Act::WriteOwnInteractions, patch(interactions::change::set_next_action)),
+        )
+        .route(
+            "/v1/interactions/assign",
+            needs(Act::WriteInteractions, post(interactions::assign::assign)),
+        )
         .route("/v1/leads/hot", needs(Act::ReadLeads, get(leads::hot)))
         .route("/v1/messages", needs(Act::ReadMessages, get(messages::list)))
         .route("/v1/messages", needs(Act::SendMessages, post(send::create)))

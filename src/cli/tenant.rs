@@ -2,10 +2,11 @@
 
 mod remove;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use chrono::Utc;
 use clap::{Args, Subcommand};
-use domain::{Channel, Language, PersonalText, QuietHours, Role, TenantId};
+use domain::interaction::reminder::DIGEST_OVER_MAX;
+use domain::{Channel, Language, PersonalText, QuietError, QuietHours, Role, TenantId};
 use jobs::sending::check_sender;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -59,9 +60,12 @@ pub(super) struct Set {
     /// When people are left alone, `21:00-08:00`; `none` ends them.
     #[arg(long, value_name = "FROM-TO")]
     quiet_hours: Option<String>,
-    /// Whose clock quiet hours are about; UTC until one is given.
+    /// Whose clock days and quiet hours are of: Europe/Paris.
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
+    /// More reminders of overdue work than this come in one message, 0 to 20.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=i64::from(DIGEST_OVER_MAX)))]
+    digest_over: Option<u32>,
     /// The language of what says none: en or fr.
     #[arg(long)]
     language: Option<Language>,
@@ -79,28 +83,33 @@ pub(super) struct Set {
     from_whatsapp: Option<String>,
 }
 
-/// The quiet hours that a tenant has from now on: what is not given stays as it is.
-fn quiet_hours(now: Option<QuietHours>, span: Option<&str>, zone: Option<&str>) -> anyhow::Result<Option<QuietHours>> {
-    let zone = zone.or(now.as_ref().map(QuietHours::zone));
-    match (span, now, zone) {
-        (Some("none"), ..) => Ok(None),
-        (Some(span), _, zone) => {
-            let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
-            Ok(Some(QuietHours::parse(from.trim(), to.trim(), zone.unwrap_or("UTC"))?))
-        }
-        (None, Some(now), Some(zone)) => Ok(Some(now.in_zone(zone)?)),
-        (None, None, Some(_)) => bail!("--time-zone is about quiet hours, and there are none: give --quiet-hours, too"),
-        (None, _, None) => Ok(now),
+/// Has a tenant's days and quiet hours go by another clock.
+fn move_to(zone: &str, settings: &mut store::Settings) -> Result<(), QuietError> {
+    let zone = zone.parse().map_err(|_| QuietError::Zone)?;
+    settings.time_zone = Some(zone);
+    settings.quiet_hours = settings.quiet_hours.map(|hours| hours.in_zone(zone));
+    Ok(())
+}
+
+/// The quiet hours of this span, by the tenant's clock.
+fn quiet_hours(span: &str, settings: &store::Settings) -> anyhow::Result<Option<QuietHours>> {
+    if span == "none" {
+        return Ok(None);
     }
+    let (from, to) = span.split_once('-').context("quiet hours are written 21:00-08:00")?;
+    let hours = QuietHours::parse(from.trim(), to.trim(), settings.zone().name())?;
+    Ok(Some(hours))
 }
 
 async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
     let mut settings = store.settings(set.tenant).await?;
-    settings.quiet_hours = quiet_hours(
-        settings.quiet_hours,
-        set.quiet_hours.as_deref(),
-        set.time_zone.as_deref(),
-    )?;
+    if let Some(zone) = &set.time_zone {
+        move_to(zone, &mut settings)?;
+    }
+    if let Some(span) = &set.quiet_hours {
+        settings.quiet_hours = quiet_hours(span, &settings)?;
+    }
+    settings.digest_over = set.digest_over.unwrap_or(settings.digest_over);
     settings.language = set.language.unwrap_or(settings.language);
     settings.tracking = set.tracking.unwrap_or(settings.tracking);
     for &channel in Channel::ALL {
@@ -119,7 +128,7 @@ async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
     kept.map_err(|error| unknown_tenant(error, set.tenant))?;
     let json = json!({
         "id": set.tenant, "quiet_hours": settings.quiet_hours, "language": settings.language,
-        "tracking": settings.tracking,
+        "tracking": settings.tracking, "time_zone": settings.zone().name(), "digest_over": settings.digest_over,
     });
     Ok(Answer::new(
         json,
@@ -182,19 +191,33 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn paris() -> store::Settings {
+        store::Settings {
+            quiet_hours: Some(QuietHours::parse("21:00", "08:00", "Europe/Paris").unwrap()),
+            ..Default::default()
+        }
+    }
+
     #[test]
-    fn what_is_not_given_of_quiet_hours_stays_as_it_is() {
-        let paris = QuietHours::parse("21:00", "08:00", "Europe/Paris").unwrap();
-        let set = |now, span, zone| quiet_hours(now, span, zone).unwrap();
-        assert_eq!(set(Some(paris), None, None), Some(paris));
-        let longer = QuietHours::parse("20:00", "09:00", "Europe/Paris").unwrap();
-        assert_eq!(set(Some(paris), Some("20:00-09:00"), None), Some(longer));
-        let madrid = QuietHours::parse("21:00", "08:00", "Europe/Madrid").unwrap();
-        assert_eq!(set(Some(paris), None, Some("Europe/Madrid")), Some(madrid));
-        assert_eq!(set(Some(paris), Some("none"), None), None);
-        let utc = QuietHours::parse("21:00", "08:00", "UTC").unwrap();
-        assert_eq!(set(None, Some("21:00-08:00"), None), Some(utc));
-        assert!(quiet_hours(None, None, Some("Europe/Paris")).is_err());
-        assert!(quiet_hours(Some(paris), None, Some("Mars/X")).is_err());
+    fn quiet_hours_keep_the_clock_and_a_clock_keeps_the_quiet_hours() {
+        let check = |settings: &store::Settings, span, expected: Option<(&str, &str, &str)>| {
+            let expected = expected.map(|(from, to, zone)| QuietHours::parse(from, to, zone).unwrap());
+            assert_eq!(quiet_hours(span, settings).unwrap(), expected);
+        };
+        check(&paris(), "20:00-09:00", Some(("20:00", "09:00", "Europe/Paris")));
+        check(&paris(), "none", None);
+        check(&Default::default(), "20:00 - 09:00", Some(("20:00", "09:00", "UTC")));
+        assert!(quiet_hours("20:00", &paris()).is_err());
+
+        let mut madrid = paris();
+        move_to("Europe/Madrid", &mut madrid).unwrap();
+        assert_eq!(
+            madrid.quiet_hours,
+            Some(QuietHours::parse("21:00", "08:00", "Europe/Madrid").unwrap())
+        );
+        check(&madrid, "22:00-07:00", Some(("22:00", "07:00", "Europe/Madrid")));
+        madrid.quiet_hours = None;
+        assert_eq!(madrid.zone().name(), "Europe/Madrid", "days stay by that clock");
+        assert_eq!(move_to("Mars/X", &mut madrid), Err(QuietError::Zone));
     }
 }

@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "docs/adding-a-channel.md",
     "docs/api.md",
     "docs/deploy.md",
+    "docs/interactions.md",
     "docs/operations.md",
     "docs/sending.md",
 ];

@@ -17,6 +17,7 @@ mod frozen;
 #[cfg(feature = "services")]
 mod health;
 mod idempotency;
+mod interactions;
 mod keys;
 mod logs;
 mod members;
@@ -29,6 +30,7 @@ mod pauses;
 mod queue_away;
 mod reconciling;
 mod refusals;
+mod reminders;
 mod replies;
 mod roles;
 mod rotation;

@@ -40,7 +40,14 @@ const TABLE: &[(&str, &str, Least)] = &[
     ("POST", "/v1/sign-in", ANYBODY),
     ("POST", "/v1/sign-in/redeem", ANYBODY),
     ("GET", "/v1/interactions", MEMBER),
+    ("POST", "/v1/interactions", MEMBER),
+    ("POST", "/v1/interactions/assign", SALES),
     ("GET", "/v1/interactions/{id}", MEMBER),
+    ("DELETE", "/v1/interactions/{id}", MEMBER),
+    ("GET", "/v1/interactions/{id}/changes", MEMBER),
+    ("PATCH", "/v1/interactions/{id}/status", MEMBER),
+    ("PATCH", "/v1/interactions/{id}/assignee", MEMBER),
+    ("PATCH", "/v1/interactions/{id}/next-action", MEMBER),
     ("GET", "/v1/jobs/{id}", MEMBER),
     ("GET", "/v1/leads/hot", MEMBER),
     ("GET", "/v1/me", MEMBER),
@@ -216,6 +223,10 @@ async fn fill(app: &TestApp, tenant: TenantId, key: &str) -> Vec<(&'static str, 
     let eve = EmailAddress::parse("eve@example.com").unwrap();
     let invitation = store.invite(tenant, &eve, Role::Member, &author, now).await.unwrap();
     vec![
+        ("/v1/interactions/{id}/changes", interaction.clone()),
+        ("/v1/interactions/{id}/status", interaction.clone()),
+        ("/v1/interactions/{id}/assignee", interaction.clone()),
+        ("/v1/interactions/{id}/next-action", interaction.clone()),
         ("/v1/jobs/{id}", job),
         ("/v1/interactions/{id}", interaction),
         ("/v1/keys/{id}/rotate", key.key.id.to_string()),
@@ -237,6 +248,9 @@ fn good_body(method: &str, path: &str) -> Value {
         ("POST", "/v1/otp/{id}/verify") => json!({ "code": "123456" }),
         ("POST", "/v1/templates/{name}/preview") => json!({ "language": "fr", "variables": {} }),
         ("PATCH", "/v1/members/{id}") => json!({ "role": "admin" }),
+        ("PATCH", "/v1/interactions/{id}/status") => json!({ "status": "done" }),
+        ("PATCH", "/v1/interactions/{id}/assignee") => json!({ "assignee": null }),
+        ("PATCH", "/v1/interactions/{id}/next-action") => json!({ "next_action_at": null }),
         _ => json!({}),
     }
 }

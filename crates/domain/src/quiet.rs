@@ -58,19 +58,16 @@ impl QuietHours {
         Ok(Self { from, to, zone })
     }
 
-    /// The same hours by another clock.
-    ///
-    /// # Errors
-    /// [`QuietError::Zone`].
-    pub fn in_zone(self, zone: &str) -> Result<Self, QuietError> {
-        let zone = zone.parse().map_err(|_| QuietError::Zone)?;
-        Ok(Self { zone, ..self })
+    /// Whose clock they are of.
+    #[must_use]
+    pub const fn zone(&self) -> Tz {
+        self.zone
     }
 
-    /// Whose clock they are about, as in the tz database.
+    /// The same hours of another clock.
     #[must_use]
-    pub fn zone(&self) -> &'static str {
-        self.zone.name()
+    pub const fn in_zone(self, zone: Tz) -> Self {
+        Self { zone, ..self }
     }
 
     /// Whether `at` is in the quiet hours.

@@ -7,6 +7,12 @@ pub(crate) const PHRASE_WORDS_MAX: usize = 6;
 ///
 /// `None` when there are more than `most`: a text that long is not what callers look for.
 pub(crate) fn words(text: &str, most: usize) -> Option<Vec<String>> {
+    let words = first_words(text, most + 1);
+    (words.len() <= most).then_some(words)
+}
+
+/// The same words, and of a longer text the first ones.
+pub(crate) fn first_words(text: &str, most: usize) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = String::new();
     for char in text.chars().map(narrowed).chain([' ']) {
@@ -14,13 +20,13 @@ pub(crate) fn words(text: &str, most: usize) -> Option<Vec<String>> {
             char.to_lowercase().for_each(|char| push_bare(&mut word, char));
         } else if !is_mark(char) && !word.is_empty() {
             if words.len() == most {
-                return None;
+                return words;
             }
             words.push(released(&word));
             word.clear();
         }
     }
-    Some(words)
+    words
 }
 
 /// What the words mean, phrase by phrase, the longest phrase that `meaning` knows first. `None` as soon as one is not

@@ -1,17 +1,17 @@
-//! Interactions: follow-up work with a contact, and the inbox that shows it.
+//! Interactions: follow-up work with a contact. The list of them is in `interaction_inbox.rs`, how people create and change
+//! them in `interaction_drafts.rs` and `interaction_edits.rs`, what became of them in `interaction_changes.rs`, and who is told
+//! of them in `reminders.rs`.
 
 use chrono::{DateTime, Utc};
-use domain::interaction::{InteractionReason, InteractionStatus};
-use domain::{ContactId, Intent, InteractionId, TenantId};
+use domain::interaction::{InteractionReason, InteractionStatus, Warning};
+use domain::{Actor, ContactId, Intent, InteractionId, PersonalText, TenantId, UserId};
+use seal::Keyring;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::db::Tx;
-use crate::messages::word;
-use crate::{Cursor, Page, Store, StoreError, time};
-
-/// Who creates interactions that no person created.
-const SYSTEM: &str = "system";
+use crate::messages::{text, word};
+use crate::{Store, StoreError, time};
 
 /// A piece of follow-up work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,129 +26,94 @@ pub struct Interaction {
     pub reason: InteractionReason,
     /// What somebody meant who wrote to us, if it exists because of that.
     pub intent: Option<Intent>,
+    /// What it is about.
+    pub title: Option<PersonalText>,
+    /// What else is to be known.
+    pub note: Option<PersonalText>,
     /// Whose work it is.
-    pub assignee: Option<String>,
+    pub assignee: Option<UserId>,
     /// When something is due.
     pub next_action_at: Option<DateTime<Utc>>,
-    /// When somebody was told that it is overdue.
+    /// When it was found overdue and its assignee was to be told.
     pub notified_at: Option<DateTime<Utc>>,
+    /// Why the assignee could not be told.
+    pub warning: Option<Warning>,
     /// Who created it.
-    pub creator: String,
+    pub creator: Actor,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it last changed.
+    /// When somebody last changed it.
     pub updated_at: DateTime<Utc>,
-}
-
-/// What the inbox is narrowed to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InboxFilter {
-    /// Only this status.
-    pub status: Option<InteractionStatus>,
-    /// Only this person's.
-    pub assignee: Option<String>,
+    /// How often people wrote it, its creation included.
+    pub version: u64,
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     contact_id: Uuid,
     status: String,
     reason: String,
     intent: Option<String>,
-    assignee: Option<String>,
+    title: Option<Vec<u8>>,
+    note: Option<Vec<u8>>,
+    assignee: Option<Uuid>,
     next_action_at: Option<i64>,
     notified_at: Option<i64>,
+    warning: Option<String>,
     creator: String,
     created_at: i64,
     updated_at: i64,
+    version: i64,
 }
 
-impl TryFrom<Row> for Interaction {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: InteractionId(row.id),
-            contact_id: ContactId(row.contact_id),
-            status: row
-                .status
-                .parse()
-                .map_err(|_| StoreError::Corrupt("an unknown interaction status".into()))?,
-            reason: row
-                .reason
-                .parse()
-                .map_err(|_| StoreError::Corrupt("an unknown interaction reason".into()))?,
-            intent: row
-                .intent
-                .map(|intent| word(&intent, "an unknown intent"))
-                .transpose()?,
-            assignee: row.assignee,
-            next_action_at: time::at_opt(row.next_action_at)?,
-            notified_at: time::at_opt(row.notified_at)?,
-            creator: row.creator,
-            created_at: time::at(row.created_at)?,
-            updated_at: time::at(row.updated_at)?,
+impl Row {
+    pub(crate) fn open(self, keyring: &Keyring) -> Result<Interaction, StoreError> {
+        let open = |column, sealed| Ok::<_, StoreError>(text(keyring, column, self.id, sealed)?.map(PersonalText::new));
+        let intent = self.intent.map(|intent| word(&intent, "an unknown intent"));
+        let warning = self.warning.map(|warning| word(&warning, "an unknown warning"));
+        Ok(Interaction {
+            id: InteractionId(self.id),
+            contact_id: ContactId(self.contact_id),
+            status: word(&self.status, "an unknown interaction status")?,
+            reason: word(&self.reason, "an unknown interaction reason")?,
+            intent: intent.transpose()?,
+            title: open(TITLE, self.title)?,
+            note: open(NOTE, self.note)?,
+            assignee: self.assignee.map(UserId),
+            next_action_at: time::at_opt(self.next_action_at)?,
+            notified_at: time::at_opt(self.notified_at)?,
+            warning: warning.transpose()?,
+            creator: word(&self.creator, "an unknown actor")?,
+            created_at: time::at(self.created_at)?,
+            updated_at: time::at(self.updated_at)?,
+            version: self.version.unsigned_abs(),
         })
     }
 }
 
-pub(crate) const SELECT: &str =
-    "SELECT id, contact_id, status, reason, intent, assignee, next_action_at, notified_at, creator, created_at,
-     updated_at FROM interactions WHERE tenant_id = ";
+/// What the sealed columns are bound to.
+pub(crate) const TITLE: &str = "interaction.title";
+pub(crate) const NOTE: &str = "interaction.note";
 
-/// The inbox's statement, with only the conditions that were asked for, so that each has its index.
-macro_rules! inbox {
-    ($tenant:expr, $filter:expr, $after:expr, $limit:expr) => {{
-        let mut query = QueryBuilder::new($crate::interactions::SELECT);
-        query.push_bind($tenant.0);
-        if let Some(status) = $filter.status {
-            query.push(" AND status = ").push_bind(status.as_str());
-        }
-        if let Some(assignee) = &$filter.assignee {
-            query.push(" AND assignee = ").push_bind(assignee.as_str());
-        }
-        $crate::page::push_newest_after!(query, "interactions", $after, $limit);
-        query
-    }};
-}
-#[cfg(test)]
-pub(crate) use inbox;
+pub(crate) const COLUMNS: &str =
+    "SELECT interaction.id, interaction.contact_id, interaction.status, interaction.reason, interaction.intent,
+       interaction.title, interaction.note, interaction.assignee, interaction.next_action_at, interaction.notified_at,
+       interaction.warning, interaction.creator, interaction.created_at, interaction.updated_at, interaction.version";
 
 impl Store {
     /// An interaction by its id.
     ///
     /// # Errors
-    /// Only those of the database.
+    /// [`StoreError::Sealed`] when it was sealed under a key that is not in the keyring.
     pub async fn interaction(&self, tenant: TenantId, id: InteractionId) -> Result<Option<Interaction>, StoreError> {
         let row: Option<Row> = on!(self.db.reader(), pool => {
-            let mut query = QueryBuilder::new(SELECT);
-            query.push_bind(tenant.0).push(" AND id = ").push_bind(id.0);
+            let mut query = QueryBuilder::new(COLUMNS);
+            query.push(" FROM interactions interaction WHERE interaction.tenant_id = ").push_bind(tenant.0);
+            query.push(" AND interaction.id = ").push_bind(id.0);
             query.build_query_as().fetch_optional(pool).await
         })?;
-        row.map(Interaction::try_from).transpose()
-    }
-
-    /// A tenant's interactions, newest first.
-    ///
-    /// # Errors
-    /// Only those of the database.
-    pub async fn inbox(
-        &self,
-        tenant: TenantId,
-        filter: &InboxFilter,
-        after: Option<Cursor>,
-        limit: u32,
-    ) -> Result<Page<Interaction>, StoreError> {
-        let rows: Vec<Row> = on!(self.db.reader(), pool => {
-            let mut query = inbox!(tenant, filter, after, limit);
-            query.build_query_as().fetch_all(pool).await
-        })?;
-        let items = rows.into_iter().map(Interaction::try_from).collect::<Result<_, _>>()?;
-        Ok(Page::of(items, limit, |item: &Interaction| Cursor {
-            at: item.created_at,
-            id: item.id.0,
-        }))
+        row.map(|row| row.open(&self.keyring)).transpose()
     }
 }
 
@@ -179,7 +144,7 @@ pub(crate) async fn create(
             .bind(new.status.as_str())
             .bind(new.reason.as_str())
             .bind(new.intent.map(Intent::as_str))
-            .bind(SYSTEM)
+            .bind(Actor::System.to_string())
             .bind(now.timestamp_millis())
             .execute(connection)
             .await

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::audit_log::{self, NewAuditEntry};
 use crate::db::Tx;
 use crate::member_rows::{ONE, Row, list};
-use crate::{Cursor, Page, Store, StoreError};
+use crate::{Cursor, Page, Store, StoreError, interaction_assign};
 
 /// What whoever changes a membership waits for.
 pub(crate) const USERS: Uuid = Uuid::from_u128(0x7c0f_2b1e_93d4_4e0a_b6a5_52e1_1a15_0002);
@@ -193,6 +193,7 @@ impl Store {
         if let Err(refusal) = may_change(by, Some(before.role), None, others) {
             return Ok(MemberChanged::Refused(refusal));
         }
+        interaction_assign::unassign_all(&mut tx, tenant, user, &author.actor, now).await?;
         on!(tx.connection(), connection =>
             sqlx::query("DELETE FROM memberships WHERE tenant_id = $1 AND user_id = $2")
                 .bind(tenant.0)

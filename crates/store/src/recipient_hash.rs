@@ -75,13 +75,17 @@ impl Store {
         tenant: TenantId,
         recipient: &Recipient,
     ) -> Result<Vec<u8>, StoreError> {
-        let folded = recipient.expose_folded();
+        self.text_hash_to_find(tenant, &recipient.expose_folded()).await
+    }
+
+    /// The hash of any text, to look something up by.
+    pub(crate) async fn text_hash_to_find(&self, tenant: TenantId, text: &str) -> Result<Vec<u8>, StoreError> {
         if let Some(key) = self.address_keys.get(tenant) {
-            return Ok(hash(&key, &folded));
+            return Ok(hash(&key, text));
         }
         let sealed: Option<Vec<u8>> = on!(self.db.reader(), pool =>
             sqlx::query_scalar(SELECT).bind(tenant.0).fetch_optional(pool).await)?;
-        self.hash_under(tenant, sealed, &folded)
+        self.hash_under(tenant, sealed, text)
     }
 
     fn hash_under(&self, tenant: TenantId, sealed: Option<Vec<u8>>, text: &str) -> Result<Vec<u8>, StoreError> {

@@ -78,6 +78,8 @@ const ALL: &[SealedColumn] = &[
     of("inbound_messages", "recipient", ID, "inbound.recipient"),
     of("inbound_messages", "text", ID, "inbound.text"),
     of("inbound_messages", "raw", ID, "inbound.raw"),
+    of("interactions", "title", ID, "interaction.title"),
+    of("interactions", "note", ID, "interaction.note"),
     of("message_events", "url", ID, "event.url"),
     of("message_events", "raw", ID, "event.raw"),
     of("kept_events", "content", ID, "kept_event.content"),

@@ -1,6 +1,8 @@
 //! Settings of a tenant: how it wants to send.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use domain::interaction::reminder::DIGEST_OVER_DEFAULT;
 use domain::{Channel, Language, PersonalText, QuietHours, TenantId};
 use sqlx::FromRow;
 
@@ -19,6 +21,10 @@ pub struct Settings {
     pub tracking: bool,
     /// Whom its messages come from.
     pub senders: Senders,
+    /// Whose clock its days are of, if it said so.
+    pub time_zone: Option<Tz>,
+    /// More reminders than this come in one message.
+    pub digest_over: u32,
 }
 
 /// Whom a tenant's messages come from, by channel.
@@ -61,6 +67,17 @@ struct Row {
     sender_email: Option<Vec<u8>>,
     sender_sms: Option<Vec<u8>>,
     sender_whatsapp: Option<Vec<u8>>,
+    time_zone: Option<String>,
+    digest_over: i64,
+}
+
+impl Settings {
+    /// Whose clock its days are of: as it said, else that of its quiet hours, else UTC.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        let of_quiet_hours = self.quiet_hours.map(|hours| hours.zone());
+        self.time_zone.or(of_quiet_hours).unwrap_or(Tz::UTC)
+    }
 }
 
 impl Default for Settings {
@@ -70,6 +87,8 @@ impl Default for Settings {
             language: Language::English,
             tracking: true,
             senders: Senders::default(),
+            time_zone: None,
+            digest_over: DIGEST_OVER_DEFAULT,
         }
     }
 }
@@ -82,8 +101,9 @@ impl Store {
     pub async fn settings(&self, tenant: TenantId) -> Result<Settings, StoreError> {
         let row: Option<Row> = on!(self.db.reader(), pool =>
             sqlx::query_as(
-                "SELECT quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp FROM tenant_settings
-                 WHERE tenant_id = $1")
+                "SELECT quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp, time_zone,
+                     digest_over
+                 FROM tenant_settings WHERE tenant_id = $1")
                 .bind(tenant.0)
                 .fetch_optional(pool)
                 .await)?;
@@ -100,6 +120,11 @@ impl Store {
                 sms: sender("settings.sender_sms", row.sender_sms)?,
                 whatsapp: sender("settings.sender_whatsapp", row.sender_whatsapp)?,
             },
+            time_zone: row
+                .time_zone
+                .map(|zone| word(&zone, "an unknown time zone"))
+                .transpose()?,
+            digest_over: u32::try_from(row.digest_over).unwrap_or(DIGEST_OVER_DEFAULT),
         })
     }
 
@@ -129,12 +154,14 @@ impl Store {
         on!(self.db.writer(), pool =>
             sqlx::query(
                 "INSERT INTO tenant_settings
-                     (tenant_id, quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp, updated_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                     (tenant_id, quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp, updated_at,
+                      time_zone, digest_over)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
                  ON CONFLICT (tenant_id) DO UPDATE SET
                      quiet_hours = excluded.quiet_hours, language = excluded.language, tracking = excluded.tracking,
                      sender_email = excluded.sender_email, sender_sms = excluded.sender_sms,
-                     sender_whatsapp = excluded.sender_whatsapp, updated_at = excluded.updated_at")
+                     sender_whatsapp = excluded.sender_whatsapp, updated_at = excluded.updated_at,
+                     time_zone = excluded.time_zone, digest_over = excluded.digest_over")
                 .bind(tenant.0)
                 .bind(&quiet_hours)
                 .bind(settings.language.as_str())
@@ -143,6 +170,8 @@ impl Store {
                 .bind(sealed("settings.sender_sms", sms))
                 .bind(sealed("settings.sender_whatsapp", whatsapp))
                 .bind(now.timestamp_millis())
+                .bind(settings.time_zone.map(Tz::name))
+                .bind(i64::from(settings.digest_over))
                 .execute(pool)
                 .await
                 .map(|_| ()))?;

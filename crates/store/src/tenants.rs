@@ -157,7 +157,7 @@ impl Store {
 }
 
 /// Rows that may be many, those that others hang on last.
-pub(crate) const THIN: [&str; 10] = [
+pub(crate) const THIN: [&str; 11] = [
     "DELETE FROM message_requests WHERE (tenant_id, message_id) IN
          (SELECT tenant_id, message_id FROM message_requests WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM message_events WHERE id IN (SELECT id FROM message_events WHERE tenant_id = $1 LIMIT $2)",
@@ -168,6 +168,8 @@ pub(crate) const THIN: [&str; 10] = [
          (SELECT tenant_id, id FROM otp_challenges WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM messages WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM messages WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM lead_ledger WHERE entry IN (SELECT entry FROM lead_ledger WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM interaction_words WHERE (tenant_id, word_hash, created_at, interaction_id) IN
+         (SELECT tenant_id, word_hash, created_at, interaction_id FROM interaction_words WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM interactions WHERE id IN (SELECT id FROM interactions WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM contacts WHERE (tenant_id, id) IN (SELECT tenant_id, id FROM contacts WHERE tenant_id = $1 LIMIT $2)",
 ];

@@ -8,7 +8,6 @@ use domain::{
     Channel, Language, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TemplateVersion, TenantId,
 };
 use jobs::sending::{AttachmentUrl, Content, EmailBody, FILES_MAX, Hop, Sending, usable_file_url};
-use providers::Provider;
 use providers::outgoing::ATTACHMENTS_BYTES_MAX;
 use store::{Credential, Settings, Store, Template};
 
@@ -131,7 +130,7 @@ impl<'a> Door<'a> {
         providers: Option<&[String]>,
     ) -> Result<Vec<Hop>, Problem> {
         let hops = match providers {
-            None => hops(&self.route(channel).await?, channel),
+            None => Hop::of_route(&self.route(channel).await?, channel),
             Some(named) => self.named(channel, named).await?,
         };
         if hops.is_empty() {
@@ -168,7 +167,7 @@ impl<'a> Door<'a> {
             .collect();
         let mut chosen: Vec<Hop> = Vec::new();
         for (index, name) in named.iter().enumerate() {
-            let known = hops(&known, channel);
+            let known = Hop::of_route(&known, channel);
             let of_provider = known.iter().filter(|hop| hop.provider.as_str() == name);
             let new: Vec<_> = of_provider.filter(|hop| !chosen.contains(hop)).copied().collect();
             let Some(first) = new.first() else {
@@ -277,17 +276,6 @@ impl<'a> Door<'a> {
             ..EmailBody::new(subject)
         })
     }
-}
-
-fn hops(credentials: &[Credential], channel: Channel) -> Vec<Hop> {
-    let hop = |credential: &Credential| {
-        let provider = Provider::sending(&credential.provider).filter(|provider| provider.carries(channel))?;
-        Some(Hop {
-            provider,
-            credential: credential.id,
-        })
-    };
-    credentials.iter().filter_map(hop).collect()
 }
 
 /// A template that the provider keeps takes variables that are plain values.

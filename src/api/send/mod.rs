@@ -17,12 +17,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use domain::{Channel, Fingerprint, MessageClass, MessageId, OutgoingRecord};
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
-use jobs::sending::Sending;
+use jobs::sending;
 use jobs::{SendBulk, SendEmail, SendSms, SendWhatsapp};
-use queue::{Client, Job as _, Origin, QueueError, Receipt};
+use queue::{Job as _, Origin};
 use serde::Serialize;
 use serde_json::Value;
 use store::MessageBegun;
@@ -272,7 +272,8 @@ async fn one(
 async fn added(api: &Api, admitted: Admitted, origin: Origin) -> Result<Accepted, Problem> {
     let Admitted { sending, scheduled_at } = admitted;
     let id = sending.message.id;
-    let receipt = add(&api.queue, sending, origin, scheduled_at).await?;
+    let at = scheduled_at.map_or_else(|| api.queue.clock().now(), |at| at.timestamp_millis());
+    let receipt = sending::add(&api.queue, sending, origin, at).await?;
     Ok(Accepted {
         id: id.0,
         job: receipt.job.0,
@@ -326,23 +327,6 @@ const fn kind(channel: Channel, class: MessageClass) -> &'static str {
         (_, Channel::Email) => SendEmail::KIND,
         (_, Channel::Sms) => SendSms::KIND,
         (_, Channel::Whatsapp) => SendWhatsapp::KIND,
-    }
-}
-
-async fn add(
-    queue: &Client,
-    sending: Sending,
-    origin: Origin,
-    at: Option<DateTime<Utc>>,
-) -> Result<Receipt, QueueError> {
-    let at = at.map_or_else(|| queue.clock().now(), |at| at.timestamp_millis());
-    match sending.message.channel {
-        _ if sending.message.class == MessageClass::Marketing => {
-            queue.add_at(&SendBulk::new(sending), origin, at).await
-        }
-        Channel::Email => queue.add_at(&SendEmail::new(sending), origin, at).await,
-        Channel::Sms => queue.add_at(&SendSms::new(sending), origin, at).await,
-        Channel::Whatsapp => queue.add_at(&SendWhatsapp::new(sending), origin, at).await,
     }
 }
 

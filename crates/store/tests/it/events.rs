@@ -2,7 +2,7 @@
 
 use domain::delivery::Counters;
 use domain::interaction::{InteractionReason, InteractionStatus};
-use domain::{EmailEvent, EmailEventRecord, PersonalText, Status};
+use domain::{Actor, EmailEvent, EmailEventRecord, PersonalText, Status};
 use store::{InboxFilter, Recorded};
 
 use crate::fresh::{Fresh, event, now, of_person, second, to_address};
@@ -50,12 +50,8 @@ async fn an_open_sets_status_counters_interaction_and_score(fresh: Fresh) {
         (InteractionStatus::Todo, InteractionReason::EmailOpened)
     );
     assert_eq!(
-        (
-            interaction.creator.as_str(),
-            interaction.assignee,
-            interaction.next_action_at
-        ),
-        ("system", None, None)
+        (interaction.creator, interaction.assignee, interaction.next_action_at),
+        (Actor::System, None, None)
     );
 }
 

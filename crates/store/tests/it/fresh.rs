@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{EmailAddress, EmailEvent, EmailEventRecord, EndpointId, TenantId};
 use seal::Keyring;
+use sqlx::AssertSqlSafe;
 use store::{Applied, ConnectOptions, Db, Message, Recorded, Store};
 
 /// A database that vanishes with the test, a tenant in it and an endpoint of the tenant.
@@ -140,7 +141,8 @@ impl Fresh {
     }
 
     /// Runs a statement, past the store.
-    pub(crate) async fn execute(&self, statement: &'static str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn execute(&self, statement: impl Into<String>) -> Result<(), sqlx::Error> {
+        let statement = AssertSqlSafe(statement.into());
         match self.store.db() {
             Db::Postgres(pool) => sqlx::query(statement).execute(pool).await.map(|_| ()),
             Db::Sqlite { writer, .. } => sqlx::query(statement).execute(writer).await.map(|_| ()),

@@ -1,6 +1,5 @@
 //! Lists, page by page, and other tenants' rows in them.
 
-use domain::interaction::InteractionStatus;
 use domain::{Channel, ContactId, EmailEvent, EventKind, MessageId, OutgoingRecord, PersonalText, Status};
 use store::{InboxFilter, MessageFilter};
 
@@ -142,39 +141,6 @@ async fn a_messages_events_come_in_the_order_they_happened(fresh: Fresh) {
     );
 }
 
-async fn the_inbox_is_narrowed_and_read_page_by_page(fresh: Fresh) {
-    for n in 0..3 {
-        fresh
-            .apply(&event(&n.to_string(), EmailEvent::Opened, &n.to_string()))
-            .await;
-    }
-    let check = async |status, assignee: Option<&str>, expected: usize| {
-        let filter = InboxFilter {
-            status,
-            assignee: assignee.map(Into::into),
-        };
-        let page = fresh.store.inbox(fresh.tenant, &filter, None, 100).await.unwrap();
-        assert_eq!(page.items.len(), expected, "{filter:?}");
-    };
-    check(None, None, 3).await;
-    check(Some(InteractionStatus::Todo), None, 3).await;
-    check(Some(InteractionStatus::Done), None, 0).await;
-    check(None, Some("eve"), 0).await;
-    check(Some(InteractionStatus::Todo), Some("eve"), 0).await;
-    let first = fresh
-        .store
-        .inbox(fresh.tenant, &InboxFilter::default(), None, 2)
-        .await
-        .unwrap();
-    let rest = fresh
-        .store
-        .inbox(fresh.tenant, &InboxFilter::default(), first.next, 2)
-        .await
-        .unwrap();
-    assert_eq!((first.items.len(), rest.items.len(), rest.next), (2, 1, None));
-    assert!(!first.items.contains(&rest.items[0]));
-}
-
 async fn another_tenants_rows_do_not_exist(fresh: Fresh) {
     let applied = fresh.apply(&event("m", EmailEvent::Opened, "1")).await;
     let other = fresh.store.create_tenant("Other", now()).await.unwrap().id;
@@ -220,6 +186,5 @@ both!(
     messages_are_narrowed_by_provider_and_status,
     messages_are_narrowed_by_channel_contact_and_person,
     a_messages_events_come_in_the_order_they_happened,
-    the_inbox_is_narrowed_and_read_page_by_page,
     another_tenants_rows_do_not_exist,
 );

@@ -169,4 +169,62 @@ async fn messages_and_events_of_before_are_kept_and_counted_on_postgres() {
     }
 }
 
+macro_rules! linked {
+    ($pool:expr) => {{
+        let mut counts: Vec<i64> = Vec::new();
+        for statement in LINKED {
+            counts.push(sqlx::query_scalar(statement).fetch_one($pool).await.unwrap());
+        }
+        counts
+    }};
+}
+
+/// What hangs together before interactions became somebody's, and as much after it.
+const LINKED: [&str; 3] = [
+    "SELECT COUNT(*) FROM interactions WHERE next_action_at IS NOT NULL",
+    "SELECT COUNT(*) FROM messages JOIN interactions ON interactions.id = messages.interaction_id",
+    "SELECT COUNT(*) FROM inbound_messages JOIN interactions ON interactions.id = inbound_messages.interaction_id",
+];
+
+#[tokio::test]
+async fn interactions_of_before_and_what_refers_to_them_are_kept_on_sqlite() {
+    let database = testkit::sqlite::fresh();
+    let db = Db::connect(database.url(), &options()).await.unwrap();
+    let Db::Sqlite { writer, .. } = &db else { unreachable!() };
+    let mut before = Vec::new();
+    for step in SQLITE.iter().filter(|step| step.version <= 11) {
+        if step.version == 11 {
+            before = linked!(writer);
+        }
+        SQLITE.run_to(step.version, writer).await.unwrap();
+        if step.version < 11 {
+            let rows = AssertSqlSafe(sample(step.version, "sqlite"));
+            sqlx::raw_sql(rows).execute(writer).await.unwrap();
+        }
+    }
+    assert!(before.iter().all(|count| *count > 0), "{before:?}");
+    assert_eq!(linked!(writer), before);
+}
+
+#[cfg(feature = "services")]
+#[tokio::test]
+async fn interactions_of_before_and_what_refers_to_them_are_kept_on_postgres() {
+    let database = testkit::postgres::fresh().await;
+    let db = Db::connect(database.url(), &options()).await.unwrap();
+    let Db::Postgres(pool) = &db else { unreachable!() };
+    let mut before = Vec::new();
+    for step in POSTGRES.iter().filter(|step| step.version <= 11) {
+        if step.version == 11 {
+            before = linked!(pool);
+        }
+        POSTGRES.run_to(step.version, pool).await.unwrap();
+        if step.version < 11 {
+            let rows = AssertSqlSafe(sample(step.version, "postgres"));
+            sqlx::raw_sql(rows).execute(pool).await.unwrap();
+        }
+    }
+    assert!(before.iter().all(|count| *count > 0), "{before:?}");
+    assert_eq!(linked!(pool), before);
+}
+
 both!(what_is_pending_is_named_until_it_is_applied);

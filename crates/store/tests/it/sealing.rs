@@ -2,13 +2,14 @@
 
 use domain::otp::{CodeKey, Verdict};
 use domain::{
-    Author, ChallengeId, Channel, Code, EmailAddress, EmailEvent, EmailEventRecord, EventKind, FailureCause,
+    Actor, Author, ChallengeId, Channel, Code, EmailAddress, EmailEvent, EmailEventRecord, EventKind, FailureCause,
     InboundRecord, Language, MemberRefusal, Notify, OutgoingRecord, PersonalText, ReportRecord, Role,
 };
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
 use store::{
-    Db, KeptEvent, MemberChanged, NewChallenge, NewCredential, NewMember, Senders, Settings, Store, StoreError,
+    Db, InteractionDraft, KeptEvent, MemberChanged, NewChallenge, NewCredential, NewMember, Senders, Settings, Store,
+    StoreError, WithWhom,
 };
 
 use crate::fresh::{Fresh, event, now, second, to_address};
@@ -26,6 +27,8 @@ async fn everything(db: &Db) -> String {
         "message_events",
         "message_attempts",
         "interactions",
+        "interaction_changes",
+        "interaction_words",
         "kept_events",
         "suppressions",
         "credentials",
@@ -123,6 +126,17 @@ pub(crate) async fn send_and_hear(fresh: &Fresh) -> Code {
     };
     store
         .record_inbound(tenant, fresh.endpoint, &reply, now())
+        .await
+        .unwrap();
+    let draft = InteractionDraft {
+        with: WithWhom::Reached(recipient("marie@example.com")),
+        title: Some(PersonalText::new("wedding")),
+        note: Some(PersonalText::new("of marie@example.com")),
+        assignee: None,
+        next_action_at: None,
+    };
+    store
+        .create_interaction(tenant, &draft, &Actor::System, now())
         .await
         .unwrap();
     let clear = "secret-token".into();

@@ -1,11 +1,14 @@
 //! Tenants, and what goes with them when they go.
 
 use domain::{
-    Author, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, PersonalText, ReportRecord, Role,
+    Actor, Author, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, PersonalText, ReportRecord, Role,
     TenantId,
 };
 use sqlx::AssertSqlSafe;
-use store::{Db, KeptEvent, NewChallenge, NewCredential, Passage, Settings, StoreError, TemplateTexts};
+use store::{
+    Db, InteractionDraft, KeptEvent, NewChallenge, NewCredential, Passage, Settings, StoreError, TemplateTexts,
+    WithWhom,
+};
 use uuid::Uuid;
 
 use crate::fresh::{Fresh, event, now, of_person, second};
@@ -93,7 +96,19 @@ const WAYS_IN: [&str; 3] = [
 /// Gives a tenant at least one row of everything.
 async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
     let store = &fresh.store;
-    fresh.join(tenant, "ben@example.com", Role::Owner).await;
+    let ben = fresh.join(tenant, "ben@example.com", Role::Owner).await;
+    let draft = InteractionDraft {
+        with: WithWhom::Person("p".into()),
+        title: Some(PersonalText::new("visit")),
+        note: None,
+        assignee: Some(ben.user),
+        next_action_at: Some(now()),
+    };
+    store
+        .create_interaction(tenant, &draft, &Actor::System, now())
+        .await
+        .unwrap();
+    assert_eq!(store.claim_overdue(9, second(1)).await.unwrap(), 1);
     for statement in WAYS_IN {
         fresh.execute(statement).await.unwrap();
     }

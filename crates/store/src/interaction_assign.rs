@@ -1,0 +1,169 @@
+//! Giving the work of many interactions to somebody at once.
+
+use chrono::{DateTime, Utc};
+use domain::interaction::InteractionField;
+use domain::{Actor, InteractionId, TenantId, UserId};
+use sqlx::QueryBuilder;
+use uuid::Uuid;
+
+use crate::db::Tx;
+use crate::interaction_changes::{self, NewChange};
+use crate::interaction_drafts::is_member;
+use crate::interaction_inbox::Holder;
+use crate::page::LIMIT_MAX;
+use crate::{InboxFilter, Store, StoreError, reminders};
+
+/// Which interactions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// These; who names more than [`ASSIGNED_AT_ONCE_MAX`] is not heard of the rest.
+    These(Vec<InteractionId>),
+    /// What the inbox would show.
+    Of(InboxFilter),
+}
+
+/// So many are given at once, so that nobody waits for their locks for long.
+pub const ASSIGNED_AT_ONCE_MAX: usize = LIMIT_MAX as usize;
+
+/// What came of giving many to somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assigned {
+    /// So many had another assignee before. If there are `more`, asking the same again goes on.
+    Done {
+        /// How many.
+        assigned: usize,
+        /// Whether others match that were not reached.
+        more: bool,
+    },
+    /// Nobody of that id is a member.
+    AssigneeUnknown,
+}
+
+impl Store {
+    /// Gives interactions to `assignee`, or to nobody; those that are theirs already stay as they are, and so do ids that
+    /// the tenant does not have. Whoever calls has made sure that `actor` may.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn assign_interactions(
+        &self,
+        tenant: TenantId,
+        which: &Which,
+        assignee: Option<UserId>,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<Assigned, StoreError> {
+        let mut ids: Vec<Uuid> = match which {
+            Which::These(ids) => ids.iter().map(|id| id.0).collect(),
+            Which::Of(filter) => {
+                let except = Some(Holder::of(assignee));
+                let found = self.inbox_except(tenant, filter, except, None, LIMIT_MAX).await?;
+                found.into_iter().map(|found| found.id.0).collect()
+            }
+        };
+        let more = ids.len() > ASSIGNED_AT_ONCE_MAX;
+        ids.truncate(ASSIGNED_AT_ONCE_MAX);
+        let mut tx = self.db.begin().await?;
+        if !is_member(&mut tx, tenant, assignee).await? {
+            return Ok(Assigned::AssigneeUnknown);
+        }
+        let assigned = give(&mut tx, tenant, &ids, assignee, actor, now).await?;
+        tx.commit().await?;
+        Ok(Assigned::Done { assigned, more })
+    }
+}
+
+/// Takes all work away from a member, who is about to leave, so that it is nobody's. Nobody is given any more until the
+/// transaction ends.
+pub(crate) async fn unassign_all(
+    tx: &mut Tx,
+    tenant: TenantId,
+    member: UserId,
+    actor: &Actor,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let lock = match tx {
+        Tx::Postgres(_) => "SELECT 1 FROM memberships WHERE tenant_id = $1 AND user_id = $2 FOR UPDATE",
+        Tx::Sqlite(_) => "SELECT 1 FROM memberships WHERE tenant_id = $1 AND user_id = $2",
+    };
+    let _: Option<i32> = on!(tx.connection(), connection =>
+        sqlx::query_scalar(lock).bind(tenant.0).bind(member.0).fetch_optional(connection).await)?;
+    loop {
+        let ids: Vec<Uuid> = on!(tx.connection(), connection =>
+            sqlx::query_scalar(
+                "SELECT id FROM interactions WHERE tenant_id = $1 AND assignee = $2 AND assignee IS NOT NULL LIMIT $3")
+                .bind(tenant.0)
+                .bind(member.0)
+                .bind(i64::from(LIMIT_MAX))
+                .fetch_all(connection)
+                .await)?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        give(tx, tenant, &ids, None, actor, now).await?;
+    }
+}
+
+/// Gives these to somebody; answers how many were not theirs.
+async fn give(
+    tx: &mut Tx,
+    tenant: TenantId,
+    ids: &[Uuid],
+    assignee: Option<UserId>,
+    actor: &Actor,
+    now: DateTime<Utc>,
+) -> Result<usize, StoreError> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    // In the order of their ids, so that two who give the same never wait for each other.
+    let lock = match tx {
+        Tx::Postgres(_) => " ORDER BY id FOR UPDATE",
+        Tx::Sqlite(_) => " ORDER BY id",
+    };
+    let found: Vec<(Uuid, i64, Option<Uuid>)> = on!(tx.connection(), connection => {
+        let mut query = QueryBuilder::new("SELECT id, version, assignee FROM interactions WHERE tenant_id = ");
+        query.push_bind(tenant.0);
+        query.push(" AND holder <> ").push_bind(Holder::of(assignee).stored()).push(" AND id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")").push(lock);
+        query.build_query_as().fetch_all(connection).await
+    })?;
+    if found.is_empty() {
+        return Ok(0);
+    }
+    on!(tx.connection(), connection => {
+        let mut query = QueryBuilder::new("UPDATE interactions SET version = version + 1, assignee = ");
+        query.push_bind(assignee.map(|assignee| assignee.0));
+        query.push(", updated_at = ").push_bind(now.timestamp_millis());
+        query.push(" WHERE tenant_id = ").push_bind(tenant.0).push(" AND id IN (");
+        let mut list = query.separated(", ");
+        for (id, _, _) in &found {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build().execute(connection).await.map(|_| ())
+    })?;
+    let changes: Vec<_> = found
+        .iter()
+        .map(|(id, version, before)| NewChange {
+            interaction: *id,
+            version: version + 1,
+            field: InteractionField::Assignee,
+            before: before.map(|before| before.to_string()),
+            after: assignee.map(|assignee| assignee.to_string()),
+        })
+        .collect();
+    interaction_changes::write(tx, tenant, &changes, actor, now).await?;
+    let ids: Vec<Uuid> = found.into_iter().map(|(id, _, _)| id).collect();
+    match assignee {
+        Some(assignee) => reminders::pass_on(tx, tenant, &ids, assignee).await?,
+        None => {
+            reminders::forget(tx, tenant, &ids).await?;
+        }
+    }
+    Ok(ids.len())
+}
