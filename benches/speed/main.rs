@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench                       everything; about ten minutes
 //! cargo bench -- intake             only what is named: intake, signatures, queue, growth,
-//!                                   fairness, letters
+//!                                   fairness, letters, retention
 //! cargo bench -- growth redis       on some backends only: sqlite, postgres, redis
 //! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
 //! ```
@@ -15,6 +15,7 @@
 //! | [`growth`] | drain speed and memory with little and with much waiting | itself |
 //! | [`fairness`] | how long jobs of one tenant wait while another floods the queue | the same without the flood |
 //! | [`letters`] | how long live jobs wait while a group of a million dead letters is retried | the same before |
+//! | [`retention`] | how soon webhooks are answered while a fifth of a million messages goes because of its age | the same before and after |
 //!
 //! Tables are printed, and the same figures go to `target/bench/SECTION.json`. Nothing here asserts a time: a figure of
 //! a busy machine is not a fault. Every figure with a partner is measured in turns with it, so that both meet the same
@@ -37,6 +38,7 @@ mod machine;
 mod place;
 mod queue;
 mod report;
+mod retention;
 mod retries;
 mod scale;
 mod server;
@@ -54,7 +56,15 @@ use place::Kind;
 use scale::Scale;
 use services::Services;
 
-const SECTIONS: [&str; 6] = ["intake", "signatures", "queue", "growth", "fairness", "letters"];
+const SECTIONS: [&str; 7] = [
+    "intake",
+    "signatures",
+    "queue",
+    "growth",
+    "fairness",
+    "letters",
+    "retention",
+];
 
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -109,6 +119,9 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         if wanted("letters") {
             letters::measure(&scale, &services).await?;
+        }
+        if wanted("retention") {
+            retention::measure(&scale, &services).await?;
         }
         services.stop().await
     })?;

@@ -27,6 +27,8 @@ pub(crate) struct Scale {
     /// Dead letters, and live jobs beside them.
     pub(crate) letters: usize,
     pub(crate) live: usize,
+    /// Messages in the store while old ones go.
+    pub(crate) sends: usize,
 }
 
 impl Scale {
@@ -44,6 +46,7 @@ impl Scale {
         flood: 100_000,
         letters: 1_000_000,
         live: 1_000,
+        sends: 1_000_000,
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -60,6 +63,7 @@ impl Scale {
         flood: 20_000,
         letters: 20_000,
         live: 200,
+        sends: 50_000,
     };
 
     /// Shows that everything still works.
@@ -77,5 +81,6 @@ impl Scale {
         flood: 50,
         letters: 50,
         live: 10,
+        sends: 250,
     };
 }

@@ -38,10 +38,11 @@ pub(crate) use answer::span;
 pub use compose::{Uncomposable, check_sender};
 pub use content::{AttachmentUrl, Content, EmailBody};
 pub(crate) use course::{from_store, run};
-pub use files::{FILES_MAX, Files, usable as usable_file_url};
+pub use files::{FILES_MAX, Files};
 pub use otp::code_key;
 
 use crate::Ctx;
+pub use crate::guard::usable as usable_file_url;
 
 /// What every job that sends carries: everything, so that a run needs no request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use utoipa::{Modify, OpenApi};
     paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::events::list,
         super::stats::delivery, super::otp::ask, super::otp::verify, super::templates::create, super::templates::list,
         super::templates::versions, super::templates::preview, super::suppressions::list, super::suppressions::add,
-        super::suppressions::lift, super::leads::hot, super::interactions::list, super::interactions::show, super::me::show, super::members::list,
+        super::suppressions::lift, super::leads::hot, super::leads::scoring, super::interactions::list, super::interactions::show, super::me::show, super::members::list,
         super::members::create, super::members::change, super::members::remove,
         super::session::end_all, super::invitations::create, super::invitations::list, super::invitations::revoke,
         super::session::end, super::session::rotate, super::sign_in::ask, super::sign_in::redeem,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -11,6 +11,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/api.md",
     "docs/deploy.md",
     "docs/operations.md",
+    "docs/scores.md",
     "docs/sending.md",
 ];
 

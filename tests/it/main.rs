@@ -32,6 +32,7 @@ mod refusals;
 mod replies;
 mod roles;
 mod rotation;
+mod scores;
 mod sending;
 mod settings;
 mod shutdown;

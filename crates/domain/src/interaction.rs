@@ -19,5 +19,7 @@ stored! {
         EmailOpened = "email_opened",
         /// Somebody wrote to us.
         Reply = "reply",
+        /// A lead became hot.
+        HotLead = "hot_lead",
     }
 }
