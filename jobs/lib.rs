@@ -4,10 +4,16 @@
 //! runs. Its doc says what happens when it runs twice, and when it runs late.
 
 mod act_on_dead_letters;
+pub mod apply_retention;
 pub mod bulk;
+mod decay_scores;
+mod find_hot_leads;
+pub mod guard;
+pub mod hooks;
 mod house;
 mod look_up_message;
 pub mod outside;
+mod pace;
 mod purge_queue;
 mod reconcile_messages;
 mod record_email_event;
@@ -22,8 +28,12 @@ mod send_sign_in_links;
 mod send_sms;
 mod send_whatsapp;
 pub mod sending;
+mod tell_hot_lead;
 
 pub use act_on_dead_letters::ActOnDeadLetters;
+pub use apply_retention::ApplyRetention;
+pub use decay_scores::DecayScores;
+pub use find_hot_leads::FindHotLeads;
 pub use house::House;
 pub use look_up_message::LookUpMessage;
 pub use outside::Outside;
@@ -39,6 +49,7 @@ pub use send_otp::SendOtp;
 pub use send_sign_in_links::SendSignInLinks;
 pub use send_sms::SendSms;
 pub use send_whatsapp::SendWhatsapp;
+pub use tell_hot_lead::TellHotLead;
 
 use queue::{Client, Registry};
 use store::Store;
@@ -65,6 +76,10 @@ pub fn registry() -> Registry<Ctx> {
         .with::<LookUpMessage>()
         .with::<Remind>()
         .with::<PurgeQueue>()
+        .with::<DecayScores>()
+        .with::<ApplyRetention>()
+        .with::<FindHotLeads>()
+        .with::<TellHotLead>()
         .with::<ActOnDeadLetters>()
         .with::<SendBulk>()
         .with::<SendEmail>()

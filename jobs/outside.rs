@@ -13,6 +13,7 @@ use serde::Deserialize;
 use store::{Endpoint, OpenCredential, Store};
 use url::{Host, Url};
 
+use crate::hooks::Hooks;
 use crate::sending::Files;
 
 /// For how long an account is used without a look at whether its credentials, or the address of its reports, changed.
@@ -25,6 +26,7 @@ pub struct Outside {
     stand_ins: StandIns,
     public_url: Url,
     files: Files,
+    hooks: Hooks,
     accounts: Arc<Mutex<HashMap<(TenantId, CredentialId), Known>>>,
 }
 
@@ -56,6 +58,7 @@ struct Written {
     twilio: Option<String>,
     green_api: Option<String>,
     files: Option<String>,
+    hooks: Option<String>,
 }
 
 /// Reads where stand-ins for providers are, from a JSON object of base URLs by provider.
@@ -71,6 +74,7 @@ pub fn stand_ins(json: &str) -> anyhow::Result<StandIns> {
         twilio: read(written.twilio)?,
         green_api: read(written.green_api)?,
         files: read(written.files)?,
+        hooks: read(written.hooks)?,
     })
 }
 
@@ -84,6 +88,7 @@ impl Outside {
             http: HttpClient::new()?,
             public_url,
             files: Files::new(stand_ins.files.clone())?,
+            hooks: Hooks::new(stand_ins.hooks.clone())?,
             stand_ins,
             accounts: Arc::default(),
         })
@@ -93,6 +98,12 @@ impl Outside {
     #[must_use]
     pub fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// What posts webhooks to tenants.
+    #[must_use]
+    pub fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     /// What providers and people reach this installation as.

@@ -16,7 +16,7 @@ use queue::{Client, Job, JobId, Origin, QueueError, Receipt};
 pub use timetable::Timetable;
 use uuid::Uuid;
 
-use crate::{PurgeQueue, ReconcileMessages, Remind};
+use crate::{ApplyRetention, DecayScores, FindHotLeads, PurgeQueue, ReconcileMessages, Remind};
 
 /// An instant at which a schedule starts its job, in unix seconds; always a whole minute.
 pub type Tick = i64;
@@ -59,6 +59,29 @@ pub const ALL: &[Schedule] = &[
         // What is overdue already is told as soon as a clock runs again.
         missed: Missed::Once,
         job: &Make(|tick| Remind { tick }),
+    },
+    Schedule {
+        name: "decay_scores",
+        // Weeks begin on Monday at midnight, UTC.
+        cron: "20 0 * * MON",
+        time_zone: Tz::UTC,
+        // One is enough: it makes up for every week that has passed.
+        missed: Missed::Once,
+        job: &Make(|tick| DecayScores { tick }),
+    },
+    Schedule {
+        name: "find_hot_leads",
+        cron: "* * * * *",
+        time_zone: Tz::UTC,
+        missed: Missed::Skip,
+        job: &Make(|tick| FindHotLeads { tick }),
+    },
+    Schedule {
+        name: "apply_retention",
+        cron: "40 2 * * *",
+        time_zone: Tz::UTC,
+        missed: Missed::Once,
+        job: &Make(|tick| ApplyRetention { tick }),
     },
 ];
 

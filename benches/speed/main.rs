@@ -3,7 +3,7 @@
 //! ```text
 //! cargo bench                       everything; about ten minutes
 //! cargo bench -- intake             only what is named: intake, signatures, queue, growth,
-//!                                   fairness, letters, inbox
+//!                                   fairness, letters, inbox, retention
 //! cargo bench -- growth redis       on some backends only: sqlite, postgres, redis
 //! cargo bench -- --quick            a short run (also BENCH_QUICK=1)
 //! ```
@@ -16,6 +16,7 @@
 //! | [`fairness`] | how long jobs of one tenant wait while another floods the queue | the same without the flood |
 //! | [`letters`] | how long live jobs wait while a group of a million dead letters is retried | the same before |
 //! | [`inbox`] | pages of every kind of list, of a million interactions | |
+//! | [`retention`] | how soon webhooks are answered while a fifth of a million messages goes because of its age | the same before and after |
 //!
 //! Tables are printed, and the same figures go to `target/bench/SECTION.json`. Nothing here asserts a time: a figure of
 //! a busy machine is not a fault. Every figure with a partner is measured in turns with it, so that both meet the same
@@ -39,6 +40,7 @@ mod machine;
 mod place;
 mod queue;
 mod report;
+mod retention;
 mod retries;
 mod scale;
 mod server;
@@ -56,7 +58,7 @@ use place::Kind;
 use scale::Scale;
 use services::Services;
 
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "intake",
     "signatures",
     "queue",
@@ -64,6 +66,7 @@ const SECTIONS: [&str; 7] = [
     "fairness",
     "letters",
     "inbox",
+    "retention",
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -122,6 +125,9 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         if wanted("inbox") {
             inbox::measure(&scale, &services).await?;
+        }
+        if wanted("retention") {
+            retention::measure(&scale, &services).await?;
         }
         services.stop().await
     })?;

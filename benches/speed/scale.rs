@@ -30,6 +30,8 @@ pub(crate) struct Scale {
     /// Interactions of a tenant, and how many pages of each list are read.
     pub(crate) interactions: usize,
     pub(crate) pages: usize,
+    /// Messages in the store while old ones go.
+    pub(crate) sends: usize,
 }
 
 impl Scale {
@@ -49,6 +51,7 @@ impl Scale {
         live: 1_000,
         interactions: 1_000_000,
         pages: 2_000,
+        sends: 1_000_000,
     };
 
     pub(crate) const QUICK: Self = Self {
@@ -67,6 +70,7 @@ impl Scale {
         live: 200,
         interactions: 100_000,
         pages: 500,
+        sends: 50_000,
     };
 
     /// Shows that everything still works.
@@ -86,5 +90,6 @@ impl Scale {
         live: 10,
         interactions: 200,
         pages: 5,
+        sends: 250,
     };
 }

@@ -96,6 +96,26 @@ impl Server {
         })
     }
 
+    /// What a command answers that is asked of this installation.
+    pub(crate) async fn operate(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        operate(&self.settings, arguments).await
+    }
+
+    /// The tenant's id.
+    pub(crate) fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Where its store is.
+    pub(crate) fn store_url(&self) -> &str {
+        &self.store.url
+    }
+
+    /// What its store is.
+    pub(crate) const fn store_kind(&self) -> Kind {
+        self.store.kind
+    }
+
     /// The process id of `relais web`; 0 once it has ended.
     pub(crate) fn id(&self) -> u32 {
         self.web.id().unwrap_or(0)

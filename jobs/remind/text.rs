@@ -76,6 +76,8 @@ fn title(reminded: &Reminded, language: Language) -> String {
         (InteractionReason::Reply, Language::French) => "une réponse",
         (InteractionReason::EmailOpened, Language::English) => "an opened message",
         (InteractionReason::EmailOpened, Language::French) => "un message ouvert",
+        (InteractionReason::HotLead, Language::English) => "a hot lead",
+        (InteractionReason::HotLead, Language::French) => "un contact très intéressé",
         (InteractionReason::Manual, Language::English) => "without a title",
         (InteractionReason::Manual, Language::French) => "sans titre",
     };

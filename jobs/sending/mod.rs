@@ -39,9 +39,10 @@ pub(crate) use answer::span;
 pub use compose::{Uncomposable, check_sender};
 pub use content::{AttachmentUrl, Content, EmailBody};
 pub(crate) use course::{from_store, run};
-pub use files::{FILES_MAX, Files, usable as usable_file_url};
+pub use files::{FILES_MAX, Files};
 pub use otp::code_key;
 
+pub use crate::guard::usable as usable_file_url;
 use crate::{Ctx, SendBulk, SendEmail, SendSms, SendWhatsapp};
 
 /// What every job that sends carries: everything, so that a run needs no request.

@@ -97,6 +97,7 @@ pub fn router(api: Api) -> Router {
             needs(Act::WriteInteractions, post(interactions::assign::assign)),
         )
         .route("/v1/leads/hot", needs(Act::ReadLeads, get(leads::hot)))
+        .route("/v1/leads/scoring", needs(Act::ReadLeads, get(leads::scoring)))
         .route("/v1/messages", needs(Act::ReadMessages, get(messages::list)))
         .route("/v1/messages", needs(Act::SendMessages, post(send::create)))
         .route("/v1/messages/{id}", needs(Act::ReadMessages, get(messages::show)))

@@ -10,7 +10,7 @@ use utoipa::{Modify, OpenApi};
     paths(super::jobs::show, super::send::create, super::messages::list, super::messages::show, super::events::list,
         super::stats::delivery, super::otp::ask, super::otp::verify, super::templates::create, super::templates::list,
         super::templates::versions, super::templates::preview, super::suppressions::list, super::suppressions::add,
-        super::suppressions::lift, super::leads::hot, super::interactions::list, super::interactions::show,
+        super::suppressions::lift, super::leads::hot, super::leads::scoring, super::interactions::list, super::interactions::show,
         super::interactions::changes, super::interactions::create::create, super::interactions::change::remove,
         super::interactions::change::set_status, super::interactions::change::set_assignee,
         super::interactions::change::set_next_action, super::interactions::assign::assign,

@@ -23,8 +23,10 @@ mod payload;
 mod queues;
 mod reach;
 mod reseal;
+mod retention;
 mod route;
 mod schedules;
+mod scoring;
 mod tenant;
 mod who;
 
@@ -155,6 +157,11 @@ enum Command {
     /// Jobs that died: look at them, correct them, run them again.
     #[command(subcommand)]
     Dead(dead::Command),
+    /// By which rules scores change, and where hot leads are told.
+    #[command(subcommand)]
+    Scoring(scoring::Command),
+    /// What is old enough to go: messages older than eighteen months, scores of two years' silence.
+    Retention(retention::Retention),
     /// What is being done with many dead letters at once, and what came of it.
     #[command(subcommand)]
     Bulk(bulk::Command),
@@ -248,6 +255,8 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Resume { target } => pause::resume(target, &settings).await,
         Command::Limits { command } => limits::run(command, &settings).await,
         Command::Schedules => schedules::run(&settings).await,
+        Command::Scoring(command) => scoring::run(command, &settings).await,
+        Command::Retention(asked) => retention::run(&asked, &settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Dead(command) => dead::run(command, &settings).await,
         Command::Bulk(command) => bulk::run(command, &settings).await,

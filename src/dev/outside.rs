@@ -84,6 +84,7 @@ pub(super) fn stand_ins(simulator: &Simulator) -> anyhow::Result<StandIns> {
         resend: at("resend")?,
         green_api: at("green-api")?,
         files: None,
+        hooks: None,
     })
 }
 

@@ -64,6 +64,10 @@ impl Figures {
             "relais_jobs_total",
             "What happened to jobs, by queue, kind and event; of the whole installation. `stale` = finishes refused."
         );
+        metrics::describe_counter!(
+            "relais_retention_total",
+            "Rows that went because of their age, by kind; of the whole installation."
+        );
         Ok(Self {
             process: handle,
             asked: Arc::default(),
@@ -82,6 +86,7 @@ impl Figures {
             gauge!("relais_queue_up").set(if matches!(told, Ok(Ok(()))) { 1.0 } else { 0.0 });
             // Without the database the circuits stay as they were told last.
             let _ = tokio::time::timeout(QUEUE_WITHIN, tell_circuits(store, &mut asked.circuits)).await;
+            let _ = tokio::time::timeout(QUEUE_WITHIN, tell_retention(store)).await;
             asked.at = Some(Instant::now());
         }
         drop(asked);
@@ -100,6 +105,13 @@ async fn tell_circuits(store: &Store, told: &mut HashMap<CredentialId, String>) 
             CircuitState::Open => 2.0,
         });
         told.insert(circuit.credential, circuit.provider);
+    }
+    Ok(())
+}
+
+async fn tell_retention(store: &Store) -> Result<(), store::StoreError> {
+    for (kind, gone) in store.retention_totals().await? {
+        counter!("relais_retention_total", "kind" => kind).absolute(gone.unsigned_abs());
     }
     Ok(())
 }

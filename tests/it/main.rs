@@ -34,6 +34,7 @@ mod reminders;
 mod replies;
 mod roles;
 mod rotation;
+mod scores;
 mod sending;
 mod settings;
 mod shutdown;

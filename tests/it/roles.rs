@@ -50,6 +50,7 @@ const TABLE: &[(&str, &str, Least)] = &[
     ("PATCH", "/v1/interactions/{id}/next-action", MEMBER),
     ("GET", "/v1/jobs/{id}", MEMBER),
     ("GET", "/v1/leads/hot", MEMBER),
+    ("GET", "/v1/leads/scoring", MEMBER),
     ("GET", "/v1/me", MEMBER),
     ("GET", "/v1/members", MEMBER),
     ("POST", "/v1/members", ADMIN),

@@ -47,6 +47,8 @@ stored! {
         DeadLettersImported = "dead_letters_imported",
         /// Something was begun with many dead letters, or changed about it.
         DeadLettersActedOn = "dead_letters_acted_on",
+        /// The rules of scores changed, or where hot leads are told.
+        ScoringChanged = "scoring_changed",
         /// Somebody wanted what their role does not allow.
         PermissionRefused = "permission_refused",
         /// What was sealed under former keys was begun to be sealed again.

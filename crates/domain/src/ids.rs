@@ -65,6 +65,8 @@ id! {
     SessionId,
     /// An entry of the audit log.
     AuditId,
+    /// A lead's becoming hot, each time that it does.
+    CrossingId,
 }
 
 /// The root of every derived id. Changing it would make every known event count again.
@@ -172,6 +174,12 @@ impl InteractionId {
     #[must_use]
     pub fn of_reply(inbound: InboundId) -> Self {
         Self(derive("reply", inbound.0, &[]))
+    }
+
+    /// The id of the one interaction that a lead's becoming hot creates.
+    #[must_use]
+    pub fn of_crossing(crossing: CrossingId) -> Self {
+        Self(derive("crossing", crossing.0, &[]))
     }
 }
 

@@ -23,6 +23,7 @@ pub mod phone;
 pub mod quiet;
 pub mod replies;
 pub mod report;
+pub mod retention;
 pub mod role;
 pub mod scoring;
 pub mod sign_in;
@@ -38,7 +39,7 @@ pub use circuit::CircuitState;
 pub use delivery::{EmailEvent, Progress, Status, TextEvent};
 pub use email_event::EmailEventRecord;
 pub use ids::{
-    ApiKeyId, AuditId, BulkActionId, ChallengeId, ContactId, CredentialId, EndpointId, EventId, InboundId,
+    ApiKeyId, AuditId, BulkActionId, ChallengeId, ContactId, CredentialId, CrossingId, EndpointId, EventId, InboundId,
     InteractionId, InvitationId, MessageId, SessionId, SignInLinkId, TenantId, UserId,
 };
 pub use inbound::InboundRecord;
@@ -53,6 +54,7 @@ pub use quiet::{QuietError, QuietHours};
 pub use replies::Intent;
 pub use report::{EventKind, Figure, Figures, Permanence, ReportRecord};
 pub use role::{Act, Role};
+pub use scoring::ScoreRules;
 pub use stored::UnknownWord;
 pub use suppression::{FailureCause, Lift, Suppression};
 pub use token::{SignedToken, Token, TokenKey, TokenKind};

@@ -1,5 +1,7 @@
 //! How warm a contact is, in points.
 //!
+//! What a tenant that never said otherwise gives ([`Weights::default`]):
+//!
 //! | event | first of its message | later |
 //! |---|---|---|
 //! | opened | +3 | +1 |
@@ -7,9 +9,14 @@
 //! | bounced | −10 | −10 |
 //! | anything else | 0 | 0 |
 //!
-//! "First" is judged by the message's counters *before* the event, and a score never falls below zero.
+//! "First" is judged by the message's counters *before* the event, and a score never falls below zero. With every week a
+//! share of it goes ([`decay`]).
 
-use crate::delivery::{Counters, EmailEvent};
+pub mod decay;
+mod rules;
+
+pub use decay::{Decay, Week};
+pub use rules::{ScoreRules, UnusableRule, Weights};
 
 stored! {
     /// Why points were given or taken, as written into the ledger.
@@ -26,6 +33,8 @@ stored! {
         Bounce = "bounce",
         /// The score of another contact that turned out to be this one.
         Merge = "merge",
+        /// What goes with every week.
+        Decay = "decay",
     }
 }
 
@@ -38,75 +47,32 @@ pub struct Award {
     pub points: i64,
 }
 
-/// What `event` is worth on a message whose counters were `before`; `None` when it is worth nothing.
+/// The score after `points`, never below zero.
 #[must_use]
-pub fn award(before: &Counters, event: EmailEvent) -> Option<Award> {
-    let (reason, points) = match event {
-        EmailEvent::Opened if before.opened == 0 => (Reason::FirstOpen, 3),
-        EmailEvent::Opened => (Reason::RepeatedOpen, 1),
-        EmailEvent::Clicked if before.clicked == 0 => (Reason::FirstClick, 8),
-        EmailEvent::Clicked => (Reason::RepeatedClick, 2),
-        EmailEvent::Bounced => (Reason::Bounce, -10),
-        EmailEvent::Sent | EmailEvent::Delivered | EmailEvent::Complained | EmailEvent::Unsubscribed => return None,
-    };
-    Some(Award { reason, points })
+pub fn apply(score: i64, points: i64) -> i64 {
+    score.saturating_add(points).max(0)
 }
 
-/// The points of [`award`], 0 when there are none.
+/// Whether a score that was `before` and is `after` has just become that of a hot lead. Once for each time that it rises
+/// from below: not again before it has fallen below.
 #[must_use]
-pub fn delta(before: &Counters, event: EmailEvent) -> i64 {
-    award(before, event).map_or(0, |award| award.points)
-}
-
-/// The score after `delta`, never below zero.
-#[must_use]
-pub fn apply(score: i64, delta: i64) -> i64 {
-    score.saturating_add(delta).max(0)
+pub fn crosses(hot_from: Option<i64>, before: i64, after: i64) -> bool {
+    hot_from.is_some_and(|hot_from| before < hot_from && hot_from <= after)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn the_first_open_and_click_count_more_than_later_ones() {
-        let check = |opened, clicked, event, expected| {
-            assert_eq!(
-                delta(
-                    &Counters {
-                        opened,
-                        clicked,
-                        ..Counters::default()
-                    },
-                    event
-                ),
-                expected
-            );
-        };
-        check(0, 0, EmailEvent::Opened, 3);
-        check(1, 0, EmailEvent::Opened, 1);
-        check(0, 0, EmailEvent::Clicked, 8);
-        check(5, 0, EmailEvent::Clicked, 8);
-        check(0, 1, EmailEvent::Clicked, 2);
-        check(0, 0, EmailEvent::Bounced, -10);
-        check(9, 9, EmailEvent::Bounced, -10);
-        for event in [
-            EmailEvent::Sent,
-            EmailEvent::Delivered,
-            EmailEvent::Complained,
-            EmailEvent::Unsubscribed,
-        ] {
-            check(0, 0, event, 0);
-        }
-    }
+    use super::*;
+    use crate::delivery::{Counters, EmailEvent};
 
     #[test]
     fn open_click_bounce_bounce_gives_3_11_1_0() {
         let mut score = 0;
         let mut counters = Counters::default();
         let mut step = |event, expected| {
-            score = apply(score, delta(&counters, event));
+            score = apply(score, Weights::default().points(&counters, event));
             counters.count(event);
             assert_eq!(score, expected);
         };
@@ -116,12 +82,24 @@ mod tests {
         step(EmailEvent::Bounced, 0);
     }
 
+    #[test]
+    fn a_lead_becomes_hot_each_time_that_its_score_rises_from_below() {
+        let check =
+            |before, after, expected| assert_eq!(crosses(Some(10), before, after), expected, "{before} {after}");
+        check(9, 10, true);
+        check(0, 40, true);
+        check(9, 9, false);
+        check(10, 12, false);
+        check(12, 9, false);
+        assert!(!crosses(None, 0, 1_000), "nobody said when");
+    }
+
     proptest! {
         #[test]
-        fn a_score_is_never_negative_and_moves_by_at_most_the_delta(score in 0..i64::MAX, delta: i64) {
-            let after = apply(score, delta);
+        fn a_score_is_never_negative_and_moves_by_at_most_the_points(score in 0..i64::MAX, points: i64) {
+            let after = apply(score, points);
             prop_assert!(after >= 0);
-            prop_assert!(after.abs_diff(score) <= delta.unsigned_abs());
+            prop_assert!(after.abs_diff(score) <= points.unsigned_abs());
         }
 
         #[test]
@@ -130,18 +108,22 @@ mod tests {
                 let mut events = vec![EmailEvent::Opened; opens];
                 events.resize(opens + clicks, EmailEvent::Clicked);
                 Just(events).prop_shuffle()
-            })
+            }),
+            first_open in 0..1000_i64,
+            repeated_click in 0..1000_i64,
         ) {
+            let weights = Weights { first_open, repeated_click, ..Weights::default() };
             let mut counters = Counters::default();
             let mut score = 0;
             for event in events {
-                score = apply(score, delta(&counters, event));
+                score = apply(score, weights.points(&counters, event));
                 counters.count(event);
             }
             let worth = |count: u32, first: i64, later: i64| {
                 if count == 0 { 0 } else { first + later * i64::from(count - 1) }
             };
-            prop_assert_eq!(score, worth(counters.opened, 3, 1) + worth(counters.clicked, 8, 2));
+            let expected = worth(counters.opened, first_open, 1) + worth(counters.clicked, 8, repeated_click);
+            prop_assert_eq!(score, expected);
         }
     }
 }

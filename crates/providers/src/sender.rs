@@ -69,6 +69,8 @@ pub struct StandIns {
     pub green_api: Option<BaseUrl>,
     /// For every server that the files of mails lie on: its name is the first part of the path.
     pub files: Option<BaseUrl>,
+    /// For every server that webhooks of tenants go to, in the same way.
+    pub hooks: Option<BaseUrl>,
 }
 
 impl Sender {

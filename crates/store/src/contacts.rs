@@ -9,12 +9,12 @@
 //! while it is all that is known of them: two named persons may share one.
 
 use chrono::{DateTime, Utc};
-use domain::scoring::Reason;
 use domain::{ContactId, MessageId, TenantId};
+use sqlx::QueryBuilder;
+use uuid::Uuid;
 
-use crate::StoreError;
 use crate::db::Tx;
-use crate::leads::{self, Entry};
+use crate::{StoreError, score_changes};
 
 /// How well a contact is known. A message's contact is only ever replaced by a better known one, and contacts are
 /// locked in this order, so that two transactions can never wait for each other.
@@ -105,7 +105,7 @@ pub(crate) async fn find_or_make_by_hash(
     now: DateTime<Utc>,
 ) -> Result<Option<ContactId>, StoreError> {
     // Whoever is known by a hash is not named after a message.
-    let nobody = MessageId(uuid::Uuid::nil());
+    let nobody = MessageId(Uuid::nil());
     find_or_make(tx, tenant, nobody, &Who::new(None, None, Some(hash)), now).await
 }
 
@@ -120,6 +120,28 @@ pub(crate) async fn lock(tx: &mut Tx, tenant: TenantId, id: ContactId) -> Result
     Ok(row.is_some())
 }
 
+/// Locks those of these contacts that nobody else works on until the transaction ends, and answers which. It waits for
+/// nobody, so that it may be asked for many at once, in whichever order.
+pub(crate) async fn lock_free(tx: &mut Tx, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tail = match tx {
+        Tx::Postgres(_) => ") FOR UPDATE SKIP LOCKED",
+        Tx::Sqlite(_) => ")",
+    };
+    Ok(on!(tx.connection(), connection => {
+        let mut query = QueryBuilder::new("SELECT id FROM contacts WHERE tenant_id = ");
+        query.push_bind(tenant.0).push(" AND id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(tail);
+        query.build_query_scalar().fetch_all(connection).await
+    })?)
+}
+
 /// Moves everything that `from` has to `into` and removes `from`. Both must be locked.
 pub(crate) async fn merge(
     tx: &mut Tx,
@@ -132,28 +154,11 @@ pub(crate) async fn merge(
         "UPDATE messages SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
         "UPDATE interactions SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
         "UPDATE inbound_messages SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
-        "UPDATE lead_ledger SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
     ] {
         on!(tx.connection(), connection =>
             sqlx::query(statement).bind(tenant.0).bind(from.0).bind(into.0).execute(connection).await.map(|_| ()))?;
     }
-    if let Some(brought) = leads::score(tx, tenant, from).await? {
-        let before = leads::score(tx, tenant, into).await?;
-        let score = before.map_or(0, |before| before.score).saturating_add(brought.score);
-        let last_event_at = before.map_or(brought.last_event_at, |before| {
-            before.last_event_at.max(brought.last_event_at)
-        });
-        leads::set_score(tx, tenant, into, score, last_event_at).await?;
-        if brought.score > 0 {
-            let entry = Entry {
-                reason: Reason::Merge,
-                points: brought.score,
-                score_after: score,
-                message: None,
-            };
-            leads::write(tx, tenant, into, &entry, now).await?;
-        }
-    }
+    score_changes::merge(tx, tenant, from, into, now).await?;
     on!(tx.connection(), connection =>
         sqlx::query("DELETE FROM contacts WHERE tenant_id = $1 AND id = $2")
             .bind(tenant.0)

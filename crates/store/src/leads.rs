@@ -1,13 +1,14 @@
 //! Lead scores, and the ledger that says why they are what they are.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use domain::delivery::Counters;
-use domain::scoring::{self, Reason};
-use domain::{ContactId, EmailEvent, MessageId, TenantId};
-use sqlx::FromRow;
+use domain::scoring::Reason;
+use domain::{ContactId, MessageId, TenantId};
+use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
-use crate::db::Tx;
+use crate::messages::word;
 use crate::page::LIMIT_MAX;
 use crate::{Store, StoreError, time};
 
@@ -26,6 +27,26 @@ pub struct HotLead {
     pub last_event_at: DateTime<Utc>,
 }
 
+/// How a lead came to its score, by its ledger.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeadHistory {
+    /// By how much the score moved since the moment that was asked for.
+    pub trend: i64,
+    /// What moved it ever, most first. Together they are the score.
+    pub reasons: Vec<ReasonSum>,
+}
+
+/// All lines of a ledger that have one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReasonSum {
+    /// Why.
+    pub reason: Reason,
+    /// By how much they moved the score.
+    pub moved: i64,
+    /// How many there are.
+    pub lines: i64,
+}
+
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
@@ -35,6 +56,9 @@ pub struct LedgerEntry {
     pub reason: Reason,
     /// How many points the rule gives; the score may have moved by less, because it does not go below zero.
     pub points: i64,
+    /// By how much it moved; nothing where what moved it stands in lines of its own. All of a contact's lines together moved
+    /// the score to what it is.
+    pub moved: i64,
     /// The score after it.
     pub score_after: i64,
     /// The message it was for. It may have been purged since.
@@ -57,10 +81,53 @@ struct LedgerRow {
     entry: i64,
     reason: String,
     points: i64,
+    moved: i64,
     score_after: i64,
     message_id: Option<Uuid>,
     recorded_at: i64,
 }
+
+#[derive(FromRow)]
+struct SumRow {
+    contact_id: Uuid,
+    reason: String,
+    lines: i64,
+    moved: i64,
+    trend: i64,
+}
+
+/// By how much a line moved the score. Those that were written before that was kept say what the rule gave.
+macro_rules! moved {
+    () => {
+        "COALESCE(moved, CASE reason WHEN 'merge' THEN 0 ELSE points END)"
+    };
+}
+pub(crate) use moved;
+
+/// What the ledgers of contacts say, reason by reason.
+macro_rules! sums {
+    ($tenant:expr, $contacts:expr, $since:expr) => {{
+        let mut query = QueryBuilder::new(concat!(
+            "SELECT contact_id, reason, COUNT(*) AS lines, CAST(SUM(",
+            $crate::leads::moved!(),
+            ") AS BIGINT) AS moved, CAST(SUM(CASE WHEN recorded_at > "
+        ));
+        query.push_bind($since.timestamp_millis()).push(concat!(
+            " THEN ",
+            $crate::leads::moved!(),
+            " ELSE 0 END) AS BIGINT) AS trend FROM lead_ledger WHERE tenant_id = "
+        ));
+        query.push_bind($tenant.0).push(" AND contact_id IN (");
+        let mut contacts = query.separated(", ");
+        for contact in $contacts {
+            contacts.push_bind(contact.0);
+        }
+        query.push(") GROUP BY contact_id, reason");
+        query
+    }};
+}
+#[cfg(test)]
+pub(crate) use sums;
 
 pub(crate) const HOT: &str = "SELECT lead.contact_id, contact.kind, contact.external_id, lead.score, lead.last_event_at
      FROM lead_scores lead
@@ -103,6 +170,44 @@ impl Store {
             .collect()
     }
 
+    /// How contacts came to their scores, by their ledgers; the trend is that since `since`. Contacts without a ledger
+    /// are left out.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn lead_histories(
+        &self,
+        tenant: TenantId,
+        contacts: &[ContactId],
+        since: DateTime<Utc>,
+    ) -> Result<HashMap<ContactId, LeadHistory>, StoreError> {
+        let mut histories: HashMap<ContactId, LeadHistory> = HashMap::new();
+        if contacts.is_empty() {
+            return Ok(histories);
+        }
+        let rows: Vec<SumRow> = on!(self.db.reader(), pool => {
+            let mut query = sums!(tenant, contacts, since);
+            query.build_query_as().fetch_all(pool).await
+        })?;
+        for row in rows {
+            let history = histories.entry(ContactId(row.contact_id)).or_default();
+            history.trend += row.trend;
+            history.reasons.push(ReasonSum {
+                reason: word(&row.reason, "an unknown reason")?,
+                moved: row.moved,
+                lines: row.lines,
+            });
+        }
+        for history in histories.values_mut() {
+            // Those that moved nothing say nothing: what a merge brought stands in the lines that came along.
+            history.reasons.retain(|sum| sum.moved != 0);
+            history
+                .reasons
+                .sort_by_key(|sum| (std::cmp::Reverse(sum.moved.abs()), sum.reason));
+        }
+        Ok(histories)
+    }
+
     /// A contact's ledger from its first line, or from the one after `after`.
     ///
     /// # Errors
@@ -116,8 +221,9 @@ impl Store {
     ) -> Result<Vec<LedgerEntry>, StoreError> {
         let rows: Vec<LedgerRow> = on!(self.db.reader(), pool =>
             sqlx::query_as(
-                "SELECT entry, reason, points, score_after, message_id, recorded_at FROM lead_ledger
-                 WHERE tenant_id = $1 AND contact_id = $2 AND entry > $3 ORDER BY entry LIMIT $4")
+            concat!(
+                "SELECT entry, reason, points, ", moved!(), " AS moved, score_after, message_id, recorded_at FROM lead_ledger
+                 WHERE tenant_id = $1 AND contact_id = $2 AND entry > $3 ORDER BY entry LIMIT $4"))
                 .bind(tenant.0)
                 .bind(contact.0)
                 .bind(after.unwrap_or(0))
@@ -128,11 +234,9 @@ impl Store {
             .map(|row| {
                 Ok(LedgerEntry {
                     entry: row.entry,
-                    reason: row
-                        .reason
-                        .parse()
-                        .map_err(|_| StoreError::Corrupt("an unknown reason".into()))?,
+                    reason: word(&row.reason, "an unknown reason")?,
                     points: row.points,
+                    moved: row.moved,
                     score_after: row.score_after,
                     message_id: row.message_id.map(MessageId),
                     recorded_at: time::at(row.recorded_at)?,
@@ -149,109 +253,4 @@ pub(crate) fn by_kind(kind: &str, external_id: Option<String>) -> (Option<String
     } else {
         (external_id, None)
     }
-}
-
-/// A contact's score as it is stored.
-#[derive(Clone, Copy, FromRow)]
-pub(crate) struct Score {
-    pub(crate) score: i64,
-    /// In milliseconds.
-    pub(crate) last_event_at: i64,
-}
-
-/// Reads the score of a locked contact.
-pub(crate) async fn score(tx: &mut Tx, tenant: TenantId, contact: ContactId) -> Result<Option<Score>, StoreError> {
-    Ok(on!(tx.connection(), connection =>
-        sqlx::query_as("SELECT score, last_event_at FROM lead_scores WHERE tenant_id = $1 AND contact_id = $2")
-            .bind(tenant.0)
-            .bind(contact.0)
-            .fetch_optional(connection)
-            .await)?)
-}
-
-/// Writes the score of a locked contact.
-pub(crate) async fn set_score(
-    tx: &mut Tx,
-    tenant: TenantId,
-    contact: ContactId,
-    score: i64,
-    last_event_at: i64,
-) -> Result<(), StoreError> {
-    on!(tx.connection(), connection =>
-        sqlx::query(
-            "INSERT INTO lead_scores (tenant_id, contact_id, score, last_event_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (tenant_id, contact_id)
-             DO UPDATE SET score = excluded.score, last_event_at = excluded.last_event_at")
-            .bind(tenant.0)
-            .bind(contact.0)
-            .bind(score)
-            .bind(last_event_at)
-            .execute(connection)
-            .await
-            .map(|_| ()))?;
-    Ok(())
-}
-
-/// A line about to be written.
-pub(crate) struct Entry {
-    pub(crate) reason: Reason,
-    pub(crate) points: i64,
-    pub(crate) score_after: i64,
-    pub(crate) message: Option<MessageId>,
-}
-
-/// Writes a line into the ledger of a locked contact.
-pub(crate) async fn write(
-    tx: &mut Tx,
-    tenant: TenantId,
-    contact: ContactId,
-    entry: &Entry,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    on!(tx.connection(), connection =>
-        sqlx::query(
-            "INSERT INTO lead_ledger (tenant_id, contact_id, reason, points, score_after, message_id, recorded_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)")
-            .bind(tenant.0)
-            .bind(contact.0)
-            .bind(entry.reason.as_str())
-            .bind(entry.points)
-            .bind(entry.score_after)
-            .bind(entry.message.map(|message| message.0))
-            .bind(now.timestamp_millis())
-            .execute(connection)
-            .await
-            .map(|_| ()))?;
-    Ok(())
-}
-
-/// Gives a locked contact the points of something that happened to a message of theirs, whose counters were `before`.
-/// Answers the points and the score after them.
-#[expect(clippy::too_many_arguments, reason = "one call, each argument a different type")]
-pub(crate) async fn award(
-    tx: &mut Tx,
-    tenant: TenantId,
-    contact: ContactId,
-    message: MessageId,
-    before: &Counters,
-    event: EmailEvent,
-    occurred_at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<(i64, i64), StoreError> {
-    let held = score(tx, tenant, contact).await?;
-    let last_event_at = occurred_at.timestamp_millis();
-    let last_event_at = held.map_or(last_event_at, |held| held.last_event_at.max(last_event_at));
-    let points = scoring::delta(before, event);
-    let score = scoring::apply(held.map_or(0, |held| held.score), points);
-    set_score(tx, tenant, contact, score, last_event_at).await?;
-    if let Some(award) = scoring::award(before, event) {
-        let entry = Entry {
-            reason: award.reason,
-            points,
-            score_after: score,
-            message: Some(message),
-        };
-        write(tx, tenant, contact, &entry, now).await?;
-    }
-    Ok((points, score))
 }

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod interactions;
+mod scores;
 
 use chrono::DateTime;
 use domain::{AuditAction, Channel, ContactId, MessageId, Status, Suppression, TenantId};
@@ -23,6 +24,10 @@ macro_rules! lists {
         });
         let mut lists = vec![
             ("hot leads", crate::leads::HOT.to_owned()),
+            ("scores that lose a week's share", crate::score_decay::DUE.to_owned()),
+            ("scores of long silence", crate::retention::IDLE_SCORES.to_owned()),
+            ("old messages", crate::retention::OLD_SENDS[0].to_owned()),
+            ("crossings to be handed on", crate::crossings::WAITING.to_owned()),
             ("delivery rates", crate::delivery_daily::RATES.to_owned()),
             ("messages of long silence", crate::open_messages::SILENT.to_owned()),
             (
@@ -148,6 +153,7 @@ async fn no_list_reads_a_whole_table_on_sqlite() {
     interactions::fill_sqlite(writer).await;
     let steps = crate::sign_in_links::FORGET.iter().chain(&crate::tenants::THIN);
     let steps = steps.chain([&crate::message_requests::FORGET]);
+    let steps = steps.chain(&crate::retention::DUE).chain([&crate::crossings::FORGET]);
     let steps = steps.map(|step| ("what goes in steps", (*step).to_owned()));
     for (name, list) in lists!(sqlx::Sqlite).into_iter().chain(steps) {
         let statement = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {list}"));
@@ -157,6 +163,8 @@ async fn no_list_reads_a_whole_table_on_sqlite() {
         assert!(!plan.contains("TEMP B-TREE"), "{name}:\n{plan}");
         goes_along(name, &plan);
     }
+    let plan = scores::plan_on_sqlite(writer).await;
+    assert!(!plan.contains("SCAN"), "ledgers that are summed:\n{plan}");
 }
 
 #[cfg(feature = "services")]
@@ -201,7 +209,6 @@ async fn no_list_reads_a_whole_table_on_postgres() {
              FROM tenants, generate_series(1, 3000) n;
          INSERT INTO bulk_actions (id, act, filter, rate, state, matched, asked_by, created_at, updated_at)
              SELECT md5('b' || n)::uuid, 'retry', '{}', 1, 'done', 0, 'a', n, n FROM generate_series(1, 3000) n;
-         INSERT INTO lead_scores SELECT tenant_id, id, created_at % 50, 0 FROM contacts;
          ANALYZE",
     )
     .execute(pool)
@@ -209,6 +216,7 @@ async fn no_list_reads_a_whole_table_on_postgres() {
     .unwrap();
     accounts::fill_postgres(pool).await;
     interactions::fill_postgres(pool).await;
+    scores::fill_postgres(pool).await;
     for (name, list) in lists!(sqlx::Postgres) {
         // Planned for any value, as a statement prepared once is: the values are not looked at.
         let statement = format!("SET plan_cache_mode = force_generic_plan; PREPARE list AS {list}");
@@ -217,7 +225,8 @@ async fn no_list_reads_a_whole_table_on_postgres() {
             .execute(&mut *connection)
             .await
             .unwrap();
-        let parameters = vec!["NULL"; list.matches('$').count()].join(", ");
+        let count = (1..).take_while(|number| list.contains(&format!("${number}"))).count();
+        let parameters = vec!["NULL"; count].join(", ");
         let explain = AssertSqlSafe(format!("EXPLAIN EXECUTE list({parameters})"));
         let steps: Vec<String> = sqlx::query_scalar(explain).fetch_all(&mut *connection).await.unwrap();
         sqlx::raw_sql("DEALLOCATE list")
@@ -238,4 +247,6 @@ async fn no_list_reads_a_whole_table_on_postgres() {
         }
         goes_along(name, &plan);
     }
+    let plan = scores::plan_on_postgres(pool).await;
+    assert!(!plan.contains("Seq Scan"), "ledgers that are summed:\n{plan}");
 }

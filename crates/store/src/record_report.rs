@@ -11,6 +11,9 @@
 //! 4. the message's row and all that hangs on it, which wait for nobody under those locks; then what is said of the
 //!    **recipient**; last the **figures of the day**, row by row in one order.
 //!
+//! What works on many contacts at once, step by step (`score_decay.rs`, `retention.rs`), locks only those that are free and waits
+//! for nobody, so it stands outside that order.
+//!
 //! A contact may be merged away between being seen and being locked. Then the transaction starts over.
 //!
 //! The event's id follows from its endpoint and identity. When it is there already, the transaction is rolled back and
@@ -31,7 +34,7 @@ use crate::message_events::NewEvent;
 use crate::message_names::Located;
 use crate::message_state::{self, Change, Known};
 use crate::suppressions::Said;
-use crate::{Store, StoreError, leads, time};
+use crate::{Store, StoreError, score_changes, time};
 
 /// How often a transaction starts over because its contact was merged away, before the job is left to be retried.
 pub(crate) const ATTEMPTS_MAX: u32 = 8;
@@ -284,7 +287,7 @@ impl Store {
         if let Some(event) = counted {
             let before = &known.progress.counters;
             let (points, score) =
-                leads::award(tx, tenant, known.contact, message, before, event, occurred_at, now).await?;
+                score_changes::award(tx, tenant, known.contact, message, before, event, occurred_at, now).await?;
             applied.points = points;
             applied.score = Some(score);
         }

@@ -60,6 +60,8 @@ const ALL: &[SealedColumn] = &[
         SETTINGS,
         "settings.sender_whatsapp",
     ),
+    of("score_rules", "hook_url", SETTINGS, "score_rules.hook_url"),
+    of("score_rules", "hook_secret", SETTINGS, "score_rules.hook_secret"),
     of("users", "email", ID, "user.email"),
     of("memberships", "name", Key::Member, "membership.name"),
     of(

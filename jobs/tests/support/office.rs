@@ -50,13 +50,15 @@ pub(crate) struct Desk<'a> {
 impl Office {
     pub(crate) async fn sqlite() -> Self {
         let database = testkit::sqlite::fresh();
-        Self::over(&database.url().to_owned(), Box::new(database)).await
+        let url = database.url().to_owned();
+        Self::over(&url, Box::new(database)).await
     }
 
     #[cfg(feature = "services")]
     pub(crate) async fn postgres() -> Self {
         let database = testkit::postgres::fresh().await;
-        Self::over(&database.url().to_owned(), Box::new(database)).await
+        let url = database.url().to_owned();
+        Self::over(&url, Box::new(database)).await
     }
 
     async fn over(url: &str, database: Box<dyn Any>) -> Self {

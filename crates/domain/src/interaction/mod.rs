@@ -33,6 +33,8 @@ stored! {
         EmailOpened = "email_opened",
         /// Somebody wrote to us.
         Reply = "reply",
+        /// A lead became hot.
+        HotLead = "hot_lead",
         /// Somebody asked for it, over the API.
         Manual = "manual",
     }

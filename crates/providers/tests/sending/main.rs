@@ -121,6 +121,7 @@ fn at(base: BaseUrl) -> StandIns {
         twilio: Some(base.clone()),
         green_api: Some(base),
         files: None,
+        hooks: None,
     }
 }
 

@@ -53,6 +53,7 @@ fn sender(simulator: &Simulator, whose: Whose) -> Sender {
         twilio: at("twilio"),
         green_api: at("green-api"),
         files: None,
+        hooks: None,
     };
     let credentials = Credentials::parse(whose, credentials.to_string().as_bytes()).unwrap();
     Sender::new(&credentials, &HttpClient::new().unwrap(), &stand_ins).unwrap()

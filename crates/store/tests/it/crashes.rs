@@ -11,7 +11,7 @@ use crate::fresh::{Fresh, event, now, of_person};
 use crate::scene::{NUMBER, by, inbound, mail_report, outgoing, sent};
 
 /// Lets `work` go on until it has waited so many times, then drops it. `None`: dropped.
-async fn cut_short<T>(work: impl Future<Output = T>, waits: u32) -> Option<T> {
+pub(crate) async fn cut_short<T>(work: impl Future<Output = T>, waits: u32) -> Option<T> {
     let mut work = pin!(work);
     let mut left = waits;
     poll_fn(move |context| {

@@ -43,7 +43,7 @@ async fn four_hundred_random_events_end_as_in_the_model(fresh: Fresh) {
         }
         let progress = messages.entry(message).or_default();
         let score = scores.entry(person).or_default();
-        *score = scoring::apply(*score, scoring::delta(&progress.counters, kind));
+        *score = scoring::apply(*score, scoring::Weights::default().points(&progress.counters, kind));
         *progress = progress.after(kind, record.occurred_at);
         assert!(
             matches!(recorded, Recorded::Applied(applied) if applied.score == *score),

@@ -25,7 +25,7 @@ impl Fresh {
         self.ask_for(&draft, now()).await.id
     }
 
-    async fn claim(&self) -> u64 {
+    async fn claim_due(&self) -> u64 {
         self.store.claim_overdue(100, now()).await.unwrap()
     }
 
@@ -74,8 +74,8 @@ async fn only_open_work_of_somebody_whose_time_has_passed_is_marked(fresh: Fresh
     let early = fresh.overdue(Some(ben), "early").await;
     fresh.edit(early, InteractionEdit::NextAction(Some(now()))).await;
 
-    assert_eq!(fresh.claim().await, 1);
-    assert_eq!(fresh.claim().await, 0, "once");
+    assert_eq!(fresh.claim_due().await, 1);
+    assert_eq!(fresh.claim_due().await, 0, "once");
     let found = fresh.store.interaction(fresh.tenant, late).await.unwrap().unwrap();
     assert_eq!((found.notified_at, found.version), (Some(now()), 1), "nobody's change");
     let members = fresh.store.members_to_remind(None, 10).await.unwrap();
@@ -114,12 +114,12 @@ async fn a_batch_stays_what_it_is_and_what_comes_later_is_in_another(fresh: Fres
     for title in ["a", "b"] {
         fresh.overdue(Some(ben), title).await;
     }
-    fresh.claim().await;
+    fresh.claim_due().await;
     assert_eq!(fresh.gather(ben, 1).await, [batch(1, 2, Telling::Each)]);
     for title in ["c", "d", "e", "f"] {
         fresh.overdue(Some(ben), title).await;
     }
-    fresh.claim().await;
+    fresh.claim_due().await;
     let both = [batch(1, 2, Telling::Each), batch(2, 4, Telling::Digest)];
     assert_eq!(fresh.gather(ben, 2).await, both);
     assert_eq!(fresh.gather(ben, 3).await, both, "nothing was left to gather");
@@ -135,7 +135,7 @@ async fn only_another_time_of_the_next_action_is_told_anew(fresh: Fresh) {
         fresh.join(fresh.tenant, "eve@example.com", Role::Sales).await.user,
     );
     let id = fresh.overdue(Some(ben), "visit").await;
-    fresh.claim().await;
+    fresh.claim_due().await;
     fresh.gather(ben, 1).await;
     fresh.told(ben, 1, Some(Warning::NoChannel)).await;
     let found = fresh.store.interaction(fresh.tenant, id).await.unwrap().unwrap();
@@ -154,13 +154,13 @@ async fn only_another_time_of_the_next_action_is_told_anew(fresh: Fresh) {
             (found.notified_at, found.warning),
             "{edit:?}"
         );
-        assert_eq!(fresh.claim().await, 0, "{edit:?}");
+        assert_eq!(fresh.claim_due().await, 0, "{edit:?}");
     }
     for at in [second(-9), second(-8), second(-9)] {
         let edited = fresh.edit(id, InteractionEdit::NextAction(Some(at))).await;
         assert_eq!((edited.notified_at, edited.warning), (None, None));
-        assert_eq!(fresh.claim().await, 1);
-        assert_eq!(fresh.claim().await, 0);
+        assert_eq!(fresh.claim_due().await, 1);
+        assert_eq!(fresh.claim_due().await, 0);
         assert_eq!(fresh.gather(eve, 7).await, [batch(7, 1, Telling::Each)]);
         fresh.told(eve, 7, None).await;
     }
@@ -175,7 +175,7 @@ async fn what_is_not_so_any_more_before_it_is_told_is_not_told(fresh: Fresh) {
     for title in ["done", "moved", "given", "nobody's", "removed", "stays"] {
         ids.push(fresh.overdue(Some(ben), title).await);
     }
-    assert_eq!(fresh.claim().await, 6);
+    assert_eq!(fresh.claim_due().await, 6);
     fresh
         .edit(ids[0], InteractionEdit::Status(InteractionStatus::Done))
         .await;
@@ -212,25 +212,25 @@ async fn what_was_not_told_before_it_was_not_so_is_told_when_it_is_so_again(fres
         (done, InteractionEdit::Status(InteractionStatus::Todo)),
         (nobodys, InteractionEdit::Assignee(Some(ben))),
     ];
-    assert_eq!(fresh.claim().await, 2);
+    assert_eq!(fresh.claim_due().await, 2);
     for (id, edit) in away {
         let edited = fresh.edit(id, edit).await;
         let found = fresh.store.interaction(fresh.tenant, id).await.unwrap();
         assert_eq!((edited.notified_at, found.as_ref()), (None, Some(&edited)), "{edit:?}");
     }
-    assert_eq!(fresh.claim().await, 0);
+    assert_eq!(fresh.claim_due().await, 0);
     assert_eq!(fresh.gather(ben, 1).await, []);
     for (id, edit) in back {
         fresh.edit(id, edit).await;
     }
-    assert_eq!(fresh.claim().await, 2);
+    assert_eq!(fresh.claim_due().await, 2);
     assert_eq!(fresh.gather(ben, 2).await, [batch(2, 2, Telling::Each)]);
     fresh.told(ben, 2, None).await;
     for (id, edit) in away.into_iter().chain(back) {
         let edited = fresh.edit(id, edit).await;
         assert_eq!(edited.notified_at, Some(now()), "what was told stays told: {edit:?}");
     }
-    assert_eq!(fresh.claim().await, 0);
+    assert_eq!(fresh.claim_due().await, 0);
 }
 
 both!(

@@ -16,6 +16,7 @@ async fn fill(fresh: &Fresh) {
     keep_events(fresh).await;
     send_and_hear(fresh).await;
     hire(fresh).await;
+    fresh.hook("https://crm.example.com/leads").await;
     let edit = DeadLetterEdit {
         by: "ann".into(),
         at: now(),
@@ -114,6 +115,7 @@ async fn everything_opens_without_the_former_key(fresh: Fresh) {
         1
     );
     assert!(alone.settings(tenant).await.unwrap().senders.sms.is_some());
+    assert!(alone.score_settings(tenant).await.unwrap().hook.is_some());
     assert_eq!(alone.dead_letter_edits(Uuid::from_u128(1)).await.unwrap().len(), 1);
     let message = alone
         .message_by_external(tenant, "twilio", "SM1")

@@ -1,13 +1,13 @@
 //! Tenants, and what goes with them when they go.
 
 use domain::{
-    Actor, Author, ChallengeId, Channel, EmailEvent, EndpointId, EventKind, Language, PersonalText, ReportRecord, Role,
-    TenantId,
+    Actor, Author, ChallengeId, Channel, EmailEvent, EmailEventRecord, EndpointId, EventKind, Language, PersonalText,
+    ReportRecord, Role, TenantId,
 };
 use sqlx::AssertSqlSafe;
 use store::{
-    Db, InteractionDraft, KeptEvent, NewChallenge, NewCredential, Passage, Settings, StoreError, TemplateTexts,
-    WithWhom,
+    Db, InteractionDraft, KeptEvent, NewChallenge, NewCredential, Passage, ScoreSettings, Settings, StoreError,
+    TemplateTexts, WithWhom,
 };
 use uuid::Uuid;
 
@@ -178,6 +178,24 @@ async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
         .await
         .unwrap();
     store.set_settings(tenant, &Settings::default(), now()).await.unwrap();
+    let hot = |mut settings: ScoreSettings| {
+        settings.rules.hot_from = Some(8);
+        Ok::<_, StoreError>(settings)
+    };
+    let system = Author::system();
+    store.change_score_settings(tenant, hot, &system, now()).await.unwrap();
+    // One that is hot, and one in the archive.
+    for (person, at) in [("q", second(-9)), ("r", second(9))] {
+        let clicked = EmailEventRecord {
+            occurred_at: at,
+            ..of_person(event(person, EmailEvent::Clicked, person), person)
+        };
+        store
+            .record_email_event(tenant, endpoint, &clicked, now())
+            .await
+            .unwrap();
+    }
+    store.archive_scores(tenant, second(-1), None, 10, now()).await.unwrap();
     let id = ChallengeId::of_request(tenant, "r");
     let challenge = NewChallenge {
         id,

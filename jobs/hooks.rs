@@ -1,0 +1,178 @@
+//! Webhooks to tenants: what they want to be told is posted to an address of theirs, signed by Standard Webhooks.
+//!
+//! | header | holds |
+//! |---|---|
+//! | `webhook-id` | what is told, the same on every attempt |
+//! | `webhook-timestamp` | when this attempt is made, unix seconds |
+//! | `webhook-signature` | `v1,` and the HMAC-SHA256 of `{id}.{timestamp}.{body}` in base64 |
+//!
+//! The address is the tenant's choice, so it is guarded anew at every attempt ([`guard`](crate::guard)), and no redirect is
+//! followed. Source: the Standard Webhooks specification.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chrono::{DateTime, Utc};
+use providers::{BaseUrl, standard_webhooks};
+use queue::JobError;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, redirect};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use store::HotLeadHook;
+
+use crate::guard::{Guard, usable};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The specification asks senders to wait for 15 to 30 seconds; a run has no more than the former.
+const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Posts webhooks. A clone is the same.
+#[derive(Clone, Debug)]
+pub struct Hooks {
+    http: reqwest::Client,
+    stand_in: Option<BaseUrl>,
+}
+
+/// Why a webhook was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HookError {
+    /// Its address or secret is not one that webhooks go by.
+    #[error("the webhook's address or secret cannot be used")]
+    Unusable,
+    /// Nobody answered, or not in time.
+    #[error("the webhook's address did not answer")]
+    Away,
+    /// It was answered with this status.
+    #[error("the webhook was answered {0}")]
+    Refused(u16),
+    /// The same, and it is to be tried again so much later.
+    #[error("the webhook is to be posted later")]
+    Later(Duration),
+}
+
+impl HookError {
+    /// What it means for the job that posts.
+    #[must_use]
+    pub fn meaning(self) -> JobError {
+        match self {
+            // "The endpoint is gone": the specification has senders stop.
+            Self::Unusable | Self::Refused(410) => JobError::Dead(self.to_string()),
+            Self::Later(wait) => JobError::RetryAfter(wait),
+            Self::Away | Self::Refused(_) => self.into(),
+        }
+    }
+}
+
+impl Hooks {
+    /// With a stand-in, whatever may be posted to is posted to there.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up on this machine.
+    pub fn new(stand_in: Option<BaseUrl>) -> anyhow::Result<Self> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("relais/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .dns_resolver(Arc::new(Guard))
+            .https_only(stand_in.is_none())
+            .referer(false)
+            .no_proxy()
+            .build();
+        let http = client.context("the HTTP client for webhooks could not be set up")?;
+        Ok(Self { http, stand_in })
+    }
+
+    /// Posts what `id` names, once. Whatever is answered with a 2xx was taken.
+    ///
+    /// # Errors
+    /// [`HookError`] says why it was not taken, without the address and the answer's text.
+    pub async fn post(&self, hook: &HotLeadHook, id: &str, told: &Value, now: DateTime<Utc>) -> Result<(), HookError> {
+        let url = usable(hook.url.expose_secret()).ok_or(HookError::Unusable)?;
+        let url = match &self.stand_in {
+            Some(base) => base.join(
+                url.host_str()
+                    .into_iter()
+                    .chain(url.path_segments().into_iter().flatten()),
+            ),
+            None => url,
+        };
+        let (timestamp, body) = (now.timestamp().to_string(), told.to_string());
+        let signature = standard_webhooks::sign(&hook.secret, id, &timestamp, body.as_bytes());
+        let request = self
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("webhook-id", id)
+            .header("webhook-timestamp", timestamp)
+            .header("webhook-signature", signature.map_err(|_| HookError::Unusable)?)
+            .body(body);
+        let answer = request.send().await.map_err(|_| HookError::Away)?;
+        match (answer.status(), wait(answer.headers())) {
+            (status, _) if status.is_success() => Ok(()),
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
+                Err(HookError::Later(wait))
+            }
+            (status, _) => Err(HookError::Refused(status.as_u16())),
+        }
+    }
+}
+
+/// Whether webhooks may be posted to this address, as far as can be told without resolving its name.
+#[must_use]
+pub fn may_be_told(url: &str) -> bool {
+    usable(url).is_some()
+}
+
+/// Whether what is posted can be signed with this: a shared secret of Standard Webhooks.
+#[must_use]
+pub fn may_sign(secret: &SecretString) -> bool {
+    standard_webhooks::sign(secret, "id", "0", b"").is_ok()
+}
+
+/// The seconds of `Retry-After`, if it has seconds.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_gone_is_left_alone_and_every_other_answer_is_tried_again() {
+        let meaning = HookError::meaning;
+        assert!(matches!(meaning(HookError::Refused(410)), JobError::Dead(_)));
+        assert!(matches!(meaning(HookError::Unusable), JobError::Dead(_)));
+        for status in [302, 400, 401, 404, 500, 503] {
+            assert!(
+                matches!(meaning(HookError::Refused(status)), JobError::Retry(_)),
+                "{status}"
+            );
+        }
+        assert!(matches!(meaning(HookError::Away), JobError::Retry(_)));
+        let later = HookError::Later(Duration::from_secs(7));
+        assert!(matches!(meaning(later), JobError::RetryAfter(wait) if wait.as_secs() == 7));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_posted_inwards() {
+        let hooks = Hooks::new(None).unwrap();
+        for url in [
+            "https://127.0.0.1/",
+            "http://hooks.example.com/",
+            "https://169.254.169.254/latest",
+        ] {
+            let hook = HotLeadHook {
+                url: url.into(),
+                secret: "whsec_YW4taW52ZW50ZWQtc2VjcmV0".into(),
+            };
+            let posted = hooks.post(&hook, "1", &Value::Null, DateTime::UNIX_EPOCH).await;
+            assert_eq!(posted, Err(HookError::Unusable), "{url}");
+        }
+    }
+}

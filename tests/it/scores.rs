@@ -1,0 +1,308 @@
+//! Scores over time, through the whole program: hot leads are told, weeks take their share once, what is old goes.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use chrono::{DateTime, Months, TimeDelta, Utc};
+use domain::{
+    Channel, EmailEvent, EmailEventRecord, Fingerprint, MessageClass, MessageId, OutgoingRecord, Recipient, TenantId,
+};
+use jobs::{DecayScores, FindHotLeads};
+use providers::Request;
+use providers::standard_webhooks::StandardVerifier;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use crate::app::{Combination, Event, TestApp, on_every_combination};
+use crate::dead_letters::add;
+
+const INSTALLATION: Uuid = Uuid::nil();
+
+/// What was posted to a tenant's system.
+#[derive(Clone)]
+struct Told {
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// A tenant's own system, which answers with these, one after the other, the last one from then on.
+#[derive(Clone)]
+struct Crm {
+    answers: Arc<Mutex<Vec<u16>>>,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+async fn hear(State(crm): State<Crm>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    crm.told.lock().unwrap().push(Told { headers, body });
+    let mut answers = crm.answers.lock().unwrap();
+    let answer = if answers.len() > 1 {
+        answers.remove(0)
+    } else {
+        answers[0]
+    };
+    StatusCode::from_u16(answer).unwrap()
+}
+
+impl Crm {
+    /// Starts it; answers it and where it is.
+    async fn start(answers: &[u16]) -> (Self, String) {
+        let crm = Self {
+            answers: Arc::new(Mutex::new(answers.to_vec())),
+            told: Arc::default(),
+        };
+        let router = Router::new()
+            .route("/crm.example.com/leads", post(hear))
+            .with_state(crm.clone());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        (crm, url)
+    }
+
+    fn told(&self) -> Vec<Told> {
+        self.told.lock().unwrap().clone()
+    }
+}
+
+/// An installation whose tenant calls leads hot from 8 on and is told so; answers it, and what is signed with.
+async fn told_by(combination: Combination, crm: &str) -> (TestApp, SecretString) {
+    let stand_ins = json!({ "hooks": crm }).to_string();
+    let setup = TestApp::on(combination).with("RELAIS_STAND_INS", stand_ins);
+    let app = setup.start().await;
+    let hook = ["--webhook", "https://crm.example.com/leads", "--hot-from", "8"];
+    let set = [&["scoring", "set", "--tenant", &app.tenant][..], &hook].concat();
+    let secret = app.relais(&set)["webhook_secret"].as_str().unwrap().to_owned();
+    (app, secret.into())
+}
+
+/// Looks for hot leads, as the clock has it done every minute.
+async fn find(app: &TestApp, tick: i64) {
+    add(app, &FindHotLeads { tick }, &INSTALLATION.to_string()).await;
+}
+
+on_every_combination!(
+    a_hot_lead_is_told_signed_until_it_is_taken_and_under_one_name,
+    a_hot_lead_whose_address_is_gone_is_a_dead_letter_and_can_be_told_again,
+    a_week_takes_its_share_once_whoever_asks_and_however_often,
+    what_is_old_is_counted_first_and_goes_when_it_is_asked_for,
+    hot_leads_say_why_and_rules_are_refused_by_name,
+);
+
+async fn a_hot_lead_is_told_signed_until_it_is_taken_and_under_one_name(combination: Combination) {
+    let (crm, url) = Crm::start(&[500, 204]).await;
+    let (app, secret) = told_by(combination, &url).await;
+    app.post_event(&Event::new("ana", "m-1", "clicked")).await;
+    app.wait_until("the click is worth 8", async || app.lead_score("ana").await == Some(8))
+        .await;
+    // Two clocks, and one that asks again.
+    for tick in [60, 61, 120] {
+        find(&app, tick).await;
+    }
+    app.wait_until("it was taken", async || crm.told().len() >= 2).await;
+    app.wait_until_idle().await;
+    let told = crm.told();
+    assert_eq!(
+        told.len(),
+        2,
+        "the first was refused, the second taken, and nothing more"
+    );
+    assert_eq!(told[0].headers["webhook-id"], told[1].headers["webhook-id"]);
+    assert_eq!(told[0].body, told[1].body);
+    let verifier = StandardVerifier::new([&secret]).unwrap();
+    for told in &told {
+        let request = Request {
+            method: "POST",
+            url: "https://crm.example.com/leads",
+            headers: &told.headers,
+            body: &told.body,
+            received_at: Utc::now(),
+        };
+        verifier.verify(&request).unwrap();
+    }
+    let said: Value = serde_json::from_slice(&told[0].body).unwrap();
+    assert_eq!((&said["type"], &said["data"]["score"]), (&json!("lead.hot"), &json!(8)));
+    assert_eq!(said["data"]["person_id"], "ana");
+    let inbox = app.ask("/v1/interactions").await;
+    let work = inbox["items"].as_array().unwrap();
+    let hot: Vec<_> = work.iter().filter(|work| work["reason"] == "hot_lead").collect();
+    assert_eq!(hot.len(), 1);
+    assert_eq!(hot[0]["contact_id"], said["data"]["contact_id"]);
+}
+
+async fn a_hot_lead_whose_address_is_gone_is_a_dead_letter_and_can_be_told_again(combination: Combination) {
+    let (crm, url) = Crm::start(&[410, 200]).await;
+    let (app, _) = told_by(combination, &url).await;
+    app.post_event(&Event::new("ana", "m-1", "clicked")).await;
+    app.wait_until_idle().await;
+    find(&app, 60).await;
+    app.wait_until("it is a dead letter", async || app.queues().dead == 1)
+        .await;
+    let letters = app.relais(&["dead", "list"]);
+    let letter = &letters["items"][0];
+    assert_eq!(
+        (&letter["kind"], &letter["reason"]),
+        (&json!("tell_hot_lead"), &json!("refused"))
+    );
+    app.relais(&["dead", "retry", letter["id"].as_str().unwrap()]);
+    app.wait_until("it was told", async || crm.told().len() == 2).await;
+    app.wait_until_idle().await;
+    assert_eq!(app.queues().dead, 0);
+}
+
+/// Somebody's first click in a message: 8 points.
+fn clicked(person: &str, message: &str, at: DateTime<Utc>) -> EmailEventRecord {
+    EmailEventRecord {
+        provider: "sendgrid".into(),
+        external_id: message.into(),
+        kind: EmailEvent::Clicked,
+        identity: message.into(),
+        occurred_at: at,
+        recipient: None,
+        subject: None,
+        person_id: Some(person.into()),
+        organisation_id: None,
+        url: None,
+    }
+}
+
+async fn a_week_takes_its_share_once_whoever_asks_and_however_often(combination: Combination) {
+    let app = TestApp::on(combination).workers(2).start().await;
+    let (store, tenant) = (app.store().await, app.tenant.parse::<TenantId>().unwrap());
+    let last_week = Utc::now() - TimeDelta::weeks(1);
+    let endpoint = app.endpoint.parse().unwrap();
+    for person in 0..30 {
+        let event = clicked(&format!("p{person}"), &format!("m{person}"), last_week);
+        store
+            .record_email_event(tenant, endpoint, &event, last_week)
+            .await
+            .unwrap();
+    }
+    for tick in 0..6 {
+        add(&app, &DecayScores { tick }, &INSTALLATION.to_string()).await;
+    }
+    app.wait_until_idle().await;
+    let leads = app.ask("/v1/leads/hot?limit=100").await;
+    let leads = leads["items"].as_array().unwrap();
+    assert_eq!(leads.len(), 30);
+    for lead in leads {
+        assert_eq!(lead["score"], 7, "{lead}");
+    }
+}
+
+/// A message that was begun at that moment.
+async fn begin(app: &TestApp, request: &str, at: DateTime<Utc>) -> MessageId {
+    let tenant: TenantId = app.tenant.parse().unwrap();
+    let message = OutgoingRecord {
+        id: MessageId::of_request(tenant, request),
+        fingerprint: Fingerprint([7; 32]),
+        channel: Channel::Sms,
+        recipient: Recipient::try_from("+33612345678".to_owned()).unwrap(),
+        class: MessageClass::Transactional,
+        language: None,
+        template: None,
+        tags: Vec::new(),
+        scheduled_at: None,
+        person_id: None,
+        organisation_id: None,
+        subject: None,
+        content: None,
+    };
+    app.store().await.begin_message(tenant, &message, at).await.unwrap();
+    message.id
+}
+
+async fn what_is_old_is_counted_first_and_goes_when_it_is_asked_for(combination: Combination) {
+    let app = TestApp::on(combination).start().await;
+    let now = Utc::now();
+    let young = begin(&app, "young", now - Months::new(17)).await;
+    for number in 0..3 {
+        begin(&app, &number.to_string(), now - Months::new(19)).await;
+    }
+    let dry = app.relais(&["retention", "--dry-run"]);
+    let messages = json!({ "tenant": app.tenant, "kind": "messages", "count": 3 });
+    assert!(dry["items"].as_array().unwrap().contains(&messages), "{dry}");
+    assert_eq!(
+        app.refused(&["retention"]).0,
+        Some(1),
+        "nothing goes that nobody asked for"
+    );
+    assert_eq!(app.ask("/v1/messages").await["items"].as_array().unwrap().len(), 4);
+
+    app.relais(&["retention", "--yes"]);
+    app.wait_until_idle().await;
+    let left = app.ask("/v1/messages").await;
+    let left: Vec<_> = left["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| &message["id"])
+        .collect();
+    assert_eq!(left, [&json!(young)]);
+    let counted = "relais_retention_total{kind=\"messages\"} 3";
+    app.wait_until("what went is counted", async || {
+        let told = app.get("/metrics").await.body;
+        told.as_str().is_some_and(|told| told.contains(counted))
+    })
+    .await;
+}
+
+async fn hot_leads_say_why_and_rules_are_refused_by_name(combination: Combination) {
+    let app = TestApp::on(combination).start().await;
+    let scoring = app.ask("/v1/leads/scoring").await;
+    assert_eq!(
+        (&scoring["weights"]["bounce"], &scoring["decay_percent"]),
+        (&json!(-10), &json!(10))
+    );
+    assert_eq!(
+        (&scoring["hot_from"], &scoring["webhook_host"]),
+        (&Value::Null, &Value::Null)
+    );
+    let set = |options: &[&str]| {
+        [&["scoring", "set", "--tenant", &app.tenant][..], options]
+            .concat()
+            .join(" ")
+    };
+    for (options, named) in [
+        (
+            ["--first-open", "1001"],
+            "first_open must be a whole number from 0 to 1000",
+        ),
+        (["--bounce", "1"], "bounce must be a whole number from -1000 to 0"),
+        (["--decay", "101"], "decay_percent must be"),
+        (["--hot-from", "0"], "hot_from must be"),
+        (
+            ["--webhook", "https://192.168.0.1/x"],
+            "--webhook is an https address on the public internet",
+        ),
+    ] {
+        let asked = set(&options);
+        let arguments: Vec<_> = asked.split(' ').collect();
+        let (status, error) = app.refused(&arguments);
+        assert_eq!(status, Some(1), "{options:?}");
+        assert!(error.contains(named), "{error}");
+    }
+    let asked = set(&["--first-click", "20", "--bounce", "-4"]);
+    app.relais(&asked.split(' ').collect::<Vec<_>>());
+    for (event, expected) in [("clicked", 20), ("opened", 23), ("bounced", 19)] {
+        app.post_event(&Event::new("ana", "m-1", event)).await;
+        app.wait_until("it counts", async || app.lead_score("ana").await == Some(expected))
+            .await;
+    }
+    let leads = app.ask("/v1/leads/hot").await;
+    let lead = &leads["items"][0];
+    assert_eq!(lead["trend"], 19);
+    let reasons = json!([
+        { "reason": "first_click", "points": 20, "count": 1 },
+        { "reason": "bounce", "points": -4, "count": 1 },
+        { "reason": "first_open", "points": 3, "count": 1 },
+    ]);
+    assert_eq!(lead["reasons"], reasons);
+    assert_eq!(app.ask("/v1/leads/scoring").await["weights"]["first_click"], 20);
+}
