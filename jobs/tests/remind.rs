@@ -10,6 +10,8 @@ use office::{Office, WAITS_MAX, by_sms};
 use store::Settings;
 
 const HOUR_MS: i64 = 3_600_000;
+/// A quick answer is no wait, so that one run may end early; so many in a row that end have no later place to be cut at.
+const LIVES: u32 = 5;
 const TITLES: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
 
 /// Runs each promise on both databases.
@@ -39,13 +41,15 @@ both!(
 );
 
 async fn a_worker_that_dies_anywhere_tells_nobody_twice_and_forgets_nobody(office: Office) {
+    let (mut dropped, mut lived) = (0, 0);
     for waits in 1..WAITS_MAX {
         let desk = office.tenant(&format!("after {waits} waits")).await;
         let ben = desk.member("ben", Notify::Email, None).await;
         let eve = desk.member("eve", Notify::Email, None).await;
         desk.overdue(ben, &["one", "two"]).await;
         desk.overdue(eve, &["three", "four", "five", "six"]).await;
-        let lived = office.run(waits).await.is_some();
+        let ran = office.run(waits).await;
+        assert!(!matches!(ran, Some(Err(_))), "{waits}: {ran:?}");
         office.remind_all().await;
         let sent = office.sent().await;
         let titles = |to: &str| {
@@ -64,9 +68,14 @@ async fn a_worker_that_dies_anywhere_tells_nobody_twice_and_forgets_nobody(offic
         );
         office.remind().await;
         assert!(office.sent().await.is_empty(), "{waits}: a second pass tells nobody");
-        if lived {
-            assert!(waits > 10, "it was cut short nowhere");
-            assert_eq!(sent["eve@example.com"].len(), 1, "four at once are a digest");
+        if ran.is_none() {
+            (dropped, lived) = (dropped + 1, 0);
+            continue;
+        }
+        assert_eq!(sent["eve@example.com"].len(), 1, "four at once are a digest");
+        lived += 1;
+        if lived == LIVES {
+            assert!(dropped > 0, "it was cut short nowhere");
             return;
         }
     }
@@ -132,11 +141,11 @@ async fn in_quiet_hours_telephones_are_silent_and_in_the_morning_there_is_one_di
     office.advance(HOUR_MS);
     office.remind().await;
     let sent = office.sent().await;
-    assert_eq!(
-        sent["+12025550143"].len(),
-        3,
-        "what is gone by then is not told: {sent:?}"
-    );
+    let [digest] = &sent["+12025550143"][..] else {
+        panic!("{sent:?}")
+    };
+    // What is gone by then is not told.
+    assert!(digest.starts_with("4 things to do are overdue:"), "{digest}");
 }
 
 async fn who_cannot_be_told_is_a_warning(office: Office) {

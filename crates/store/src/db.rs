@@ -127,10 +127,22 @@ impl Db {
     /// that reads first and then writes is refused when another wrote in between.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
-            Self::Postgres(pool) => On::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => On::Postgres(begin_whole(pool).await?),
             Self::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
         })
     }
+}
+
+/// Begins a transaction to the end, also when whoever asked gives up on the way, as they do at a time-out.
+///
+/// The driver counts a transaction when the answer to `BEGIN` is there (sqlx 0.9, issue 4393). A connection given up before
+/// that would go back to the pool in a transaction that nobody ends, and what is written through it next would be lost. In
+/// a task of its own the answer is always read, and a transaction that nobody takes any more is rolled back.
+async fn begin_whole(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    tokio::spawn(async move { pool.begin().await })
+        .await
+        .unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 fn connect_postgres(url: &str, options: &ConnectOptions) -> Result<Db, StoreError> {

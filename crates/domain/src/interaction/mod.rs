@@ -99,7 +99,7 @@ mod tests {
         let words: Vec<_> = InteractionStatus::ALL.iter().map(|status| status.as_str()).collect();
         assert_eq!(words, ["todo", "in_progress", "done"]);
         let words: Vec<_> = InteractionReason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(words, ["email_opened", "reply", "manual"]);
+        assert_eq!(words, ["email_opened", "reply", "hot_lead", "manual"]);
         let words: Vec<_> = InteractionField::ALL.iter().map(|field| field.as_str()).collect();
         assert_eq!(words, ["created", "status", "assignee", "next_action_at"]);
     }

@@ -6,7 +6,11 @@ use std::task::Poll;
 
 use domain::{EmailEvent, EventKind, Status};
 use store::{AttemptBegun, Recorded};
+#[cfg(feature = "services")]
+use store::{ConnectOptions, Db, Store};
 
+#[cfg(feature = "services")]
+use crate::fresh::options;
 use crate::fresh::{Fresh, event, now, of_person};
 use crate::scene::{NUMBER, by, inbound, mail_report, outgoing, sent};
 
@@ -148,6 +152,35 @@ async fn a_reply_cut_short_anywhere_and_taken_in_again_is_logged_once(fresh: Fre
         "SELECT COUNT(*) FROM interactions",
     ] {
         assert_eq!(fresh.count(table).await, i64::from(ROUNDS), "{table}");
+    }
+}
+
+/// The driver does not count a transaction whose `BEGIN` is under way, so that nobody would end it.
+#[cfg(feature = "services")]
+#[tokio::test]
+async fn who_gives_up_while_a_transaction_begins_leaves_none_behind() {
+    let fresh = Fresh::postgres().await;
+    // One connection: what is written next goes through the one that was given up.
+    let one = ConnectOptions {
+        connections: 1,
+        ..options()
+    };
+    let keyring = seal::Keyring::parse(&fresh.keyring_text).unwrap();
+    let narrow = Store::new(Db::connect(&fresh.url, &one).await.unwrap(), keyring);
+    narrow.db().ping().await.unwrap();
+    for round in 0..ROUNDS {
+        let record = inbound(NUMBER, "STOP", &round.to_string());
+        let work = narrow.record_inbound(fresh.tenant, fresh.endpoint, &record, now());
+        cut_short(work, round % WAITS_MAX).await.transpose().unwrap();
+        let next = narrow
+            .create_tenant(&format!("after round {round}"), now())
+            .await
+            .unwrap();
+        let found = fresh.store.tenant(next.id).await.unwrap();
+        assert!(
+            found.is_some(),
+            "round {round}: what was written through the pool is not there"
+        );
     }
 }
 
