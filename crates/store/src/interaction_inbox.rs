@@ -156,21 +156,24 @@ macro_rules! inbox {
 macro_rules! push_source {
     ($query:ident, $tenant:expr, $hashes:expr) => {
         if let Some((first, others)) = $hashes.split_first() {
-            // SQLite takes the tables of a CROSS JOIN in their order, so that the words come in that of the list.
+            // SQLite takes the tables of a CROSS JOIN in their order, so that rows come in that of the first word's, and the
+            // other words are only looked up.
+            $query.push(" FROM interaction_words word");
+            for number in 0..others.len() {
+                $query.push(format!(" CROSS JOIN interaction_words word{number}"));
+            }
             $query.push(
-                " FROM interaction_words word CROSS JOIN interactions interaction
-                 WHERE interaction.tenant_id = word.tenant_id AND interaction.id = word.interaction_id
-                     AND word.tenant_id = ",
+                " CROSS JOIN interactions interaction
+                 WHERE interaction.tenant_id = word.tenant_id AND interaction.id = word.interaction_id AND word.tenant_id = ",
             );
             $query.push_bind($tenant.0);
             $query.push(" AND word.word_hash = ").push_bind(first.clone());
-            for other in others {
-                $query.push(
-                    " AND EXISTS (SELECT 1 FROM interaction_words other WHERE other.tenant_id = word.tenant_id
-                         AND other.created_at = word.created_at AND other.interaction_id = word.interaction_id
-                         AND other.word_hash = ",
-                );
-                $query.push_bind(other.clone()).push(")");
+            for (number, other) in others.iter().enumerate() {
+                $query.push(format!(
+                    " AND word{number}.tenant_id = word.tenant_id AND word{number}.created_at = word.created_at
+                      AND word{number}.interaction_id = word.interaction_id AND word{number}.word_hash = "
+                ));
+                $query.push_bind(other.clone());
             }
         } else {
             $query.push(" FROM interactions interaction WHERE interaction.tenant_id = ");

@@ -44,8 +44,8 @@ pub(super) fn inboxes() -> Vec<(&'static str, InboxFilter)> {
 
 fn along(filter: &InboxFilter) -> &'static str {
     match (&filter.question, filter.planned, filter.holder, filter.status) {
-        (Some(question), ..) if question.contains(' ') => "inbox of words along interaction_words",
-        (Some(_), ..) => "inbox along interaction_words",
+        (Some(question), None, None, None) if !question.contains(' ') => "inbox along interaction_words",
+        (Some(_), ..) => "narrowed words along interaction_words",
         (None, Some(Planned::Within(_)), None, _) => "inbox along interactions_planned",
         (None, Some(Planned::Within(_)), Some(_), _) => "inbox along interactions_holder_planned",
         (None, Some(Planned::Not), None, _) => "inbox along interactions_unplanned",
