@@ -77,6 +77,7 @@ async fn answer(
         organisation_id: writer.organisation_id,
         subject: None,
         content: None,
+        to_member: false,
     };
     Ok(Some(Sending {
         message,

@@ -176,21 +176,29 @@ impl<'a> Teller<'a> {
         };
         let reminded = self.ctx.store.reminded(tenant, user, batch.id, most).await?;
         let zone = reach.settings.zone();
-        let sendings: Vec<Sending> = match batch.telling {
+        let sendings: Vec<(Option<InteractionId>, Sending)> = match batch.telling {
             Telling::Each => {
-                let one = |reminded| text::one(reminded, reach.language, zone);
-                let sendings = reminded
-                    .iter()
-                    .map(|reminded| reach.sending(tenant, batch.id, Some(reminded.interaction), one(reminded)));
+                let sendings = reminded.iter().map(|reminded| {
+                    let about = Some(reminded.interaction);
+                    let words = text::one(reminded, reach.language, zone);
+                    (about, reach.sending(tenant, batch.id, about, words))
+                });
                 sendings.collect()
             }
             Telling::Digest => {
                 let words = text::digest(&reminded, batch.count, reach.language, zone);
-                vec![reach.sending(tenant, batch.id, None, words)]
+                vec![(None, reach.sending(tenant, batch.id, None, words))]
             }
         };
-        if reach.hops.is_empty() || sendings.iter().any(|sending| sending.check().is_err()) {
+        if reach.hops.is_empty() || sendings.iter().any(|(_, sending)| sending.check().is_err()) {
             return Ok(Err(Warning::NoRoute));
+        }
+        // Before they can fail.
+        for (about, sending) in &sendings {
+            let store = &self.ctx.store;
+            store
+                .told_by(tenant, user, batch.id, *about, sending.message.id)
+                .await?;
         }
         let origin = Origin {
             tenant: tenant.0,
@@ -199,7 +207,7 @@ impl<'a> Teller<'a> {
         let at = self.ctx.queue.clock().now();
         let adding = sendings
             .into_iter()
-            .map(|sending| sending::add(&self.ctx.queue, sending, origin, at));
+            .map(|(_, sending)| sending::add(&self.ctx.queue, sending, origin, at));
         Ok(Ok(try_join_all(adding).await?.len() as u64))
     }
 
@@ -251,7 +259,7 @@ impl Reach<'_> {
             ),
         };
         let message = OutgoingRecord {
-            id: MessageId::of_request(tenant, &format!("reminder/{batch}/{about}")),
+            id: MessageId::of_ours(tenant, &format!("reminder/{batch}/{about}")),
             fingerprint: Fingerprint(fingerprint),
             channel: self.channel,
             recipient: self.to.clone(),
@@ -264,6 +272,7 @@ impl Reach<'_> {
             organisation_id: None,
             subject,
             content: None,
+            to_member: true,
         };
         Sending {
             message,

@@ -133,6 +133,7 @@ pub async fn letter(
         organisation_id: None,
         subject: None,
         content: None,
+        to_member: true,
     };
     Ok(Some(Sending {
         message,

@@ -13,8 +13,10 @@ ALTER TABLE interactions
     ADD COLUMN note BYTEA,
     -- Grows with everything that people change.
     ADD COLUMN version BIGINT NOT NULL DEFAULT 1 CHECK (version > 0),
+    -- The message that tells it.
+    ADD COLUMN told_by UUID,
     -- Why nobody could be told that it is overdue.
-    ADD COLUMN warning TEXT CHECK (warning IN ('no_channel', 'no_route')),
+    ADD COLUMN warning TEXT CHECK (warning IN ('no_channel', 'no_route', 'not_delivered')),
     ADD UNIQUE (tenant_id, id),
     -- Whoever leaves has no work any more before their membership ends.
     ADD FOREIGN KEY (tenant_id, assignee) REFERENCES memberships (tenant_id, user_id);
@@ -36,6 +38,8 @@ CREATE INDEX interactions_holder_unplanned ON interactions (tenant_id, holder, s
 -- What somebody is to be told about, of all tenants.
 CREATE INDEX interactions_to_remind ON interactions (next_action_at, id)
     WHERE notified_at IS NULL AND assignee IS NOT NULL AND next_action_at IS NOT NULL AND status <> 'done';
+-- What a message told, should it not arrive.
+CREATE INDEX interactions_told_by ON interactions (tenant_id, told_by, id) WHERE told_by IS NOT NULL;
 -- For members who leave.
 CREATE INDEX interactions_assignee ON interactions (tenant_id, assignee) WHERE assignee IS NOT NULL;
 
@@ -90,3 +94,6 @@ ALTER TABLE tenant_settings
     ADD COLUMN time_zone TEXT,
     -- More reminders than this come in one message.
     ADD COLUMN digest_over BIGINT NOT NULL DEFAULT 3 CHECK (digest_over >= 0);
+
+-- Whether it goes to somebody who works for the tenant, and so says nothing about a lead.
+ALTER TABLE messages ADD COLUMN to_member BOOLEAN NOT NULL DEFAULT FALSE;

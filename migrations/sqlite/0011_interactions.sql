@@ -15,8 +15,10 @@ CREATE TABLE interactions_0011 (
     holder         BLOB NOT NULL GENERATED ALWAYS AS (COALESCE(assignee, x'00000000000000000000000000000000')) STORED,
     next_action_at INTEGER,
     notified_at    INTEGER,
+    -- The message that tells it.
+    told_by        BLOB,
     -- Why nobody could be told that it is overdue.
-    warning        TEXT CHECK (warning IN ('no_channel', 'no_route')),
+    warning        TEXT CHECK (warning IN ('no_channel', 'no_route', 'not_delivered')),
     -- Sealed, both.
     title          BLOB,
     note           BLOB,
@@ -68,6 +70,8 @@ CREATE INDEX interactions_holder_unplanned ON interactions (tenant_id, holder, s
 -- What somebody is to be told about, of all tenants.
 CREATE INDEX interactions_to_remind ON interactions (next_action_at, id)
     WHERE notified_at IS NULL AND assignee IS NOT NULL AND next_action_at IS NOT NULL AND status <> 'done';
+-- What a message told, should it not arrive.
+CREATE INDEX interactions_told_by ON interactions (tenant_id, told_by, id) WHERE told_by IS NOT NULL;
 -- For members who leave.
 CREATE INDEX interactions_assignee ON interactions (tenant_id, assignee) WHERE assignee IS NOT NULL;
 
@@ -121,3 +125,6 @@ CREATE INDEX reminders_assignee ON reminders (tenant_id, assignee, batch);
 ALTER TABLE tenant_settings ADD COLUMN time_zone TEXT;
 -- More reminders than this come in one message.
 ALTER TABLE tenant_settings ADD COLUMN digest_over INTEGER NOT NULL DEFAULT 3 CHECK (digest_over >= 0);
+
+-- Whether it goes to somebody who works for the tenant, and so says nothing about a lead.
+ALTER TABLE messages ADD COLUMN to_member INTEGER NOT NULL DEFAULT FALSE CHECK (to_member IN (FALSE, TRUE));

@@ -25,6 +25,8 @@ CREATE TABLE score_rules (
 -- until the first that is known take nothing.
 ALTER TABLE lead_scores ADD COLUMN decayed_week INTEGER NOT NULL DEFAULT 0;
 
+-- What is to lose a share.
+CREATE INDEX lead_scores_decay ON lead_scores (tenant_id, decayed_week, contact_id) WHERE score > 0;
 CREATE INDEX lead_scores_idle ON lead_scores (tenant_id, last_event_at, contact_id);
 
 -- By how much the score moved, which is less than the points where it would have gone below zero, and nothing where what moved

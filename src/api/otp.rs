@@ -159,6 +159,7 @@ fn sending(
         organisation_id: None,
         subject: None,
         content: None,
+        to_member: false,
     };
     Ok(Sending {
         message,

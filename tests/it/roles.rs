@@ -175,6 +175,7 @@ async fn fill(app: &TestApp, tenant: TenantId, key: &str) -> Vec<(&'static str, 
         organisation_id: None,
         subject: None,
         content: None,
+        to_member: false,
     };
     store.begin_message(tenant, &message, now).await.unwrap();
     let texts = TemplateTexts {

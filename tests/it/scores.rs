@@ -213,6 +213,7 @@ async fn begin(app: &TestApp, request: &str, at: DateTime<Utc>) -> MessageId {
         organisation_id: None,
         subject: None,
         content: None,
+        to_member: false,
     };
     app.store().await.begin_message(tenant, &message, at).await.unwrap();
     message.id

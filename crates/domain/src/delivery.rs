@@ -87,6 +87,15 @@ impl Status {
         self.rank() <= Self::Sent.rank()
     }
 
+    /// Whether it did not arrive, as far as anybody knows.
+    #[must_use]
+    pub const fn is_lost(self) -> bool {
+        matches!(
+            self,
+            Self::Canceled | Self::Expired | Self::Failed | Self::Undelivered | Self::Bounced
+        )
+    }
+
     /// Whether no open, click or delivery can change it any more.
     #[must_use]
     pub const fn is_final(self) -> bool {

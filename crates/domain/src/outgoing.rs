@@ -80,6 +80,10 @@ pub struct OutgoingRecord {
     /// What it says, in whatever form the sender reads again. None for a code: it is computed when it is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<PersonalText>,
+    /// Whether it goes to somebody who works for the tenant: a reminder, a link to sign in. What they do with it says
+    /// nothing about a lead.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub to_member: bool,
 }
 
 /// Shows the kind of message and the masked recipient. Callers' ids are left out, because some are addresses.

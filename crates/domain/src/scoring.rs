@@ -18,6 +18,8 @@ mod rules;
 pub use decay::{Decay, Week};
 pub use rules::{ScoreRules, UnusableRule, Weights};
 
+use crate::outgoing::MessageClass;
+
 stored! {
     /// Why points were given or taken, as written into the ledger.
     Reason {
@@ -58,6 +60,13 @@ pub fn apply(score: i64, points: i64) -> i64 {
 #[must_use]
 pub fn crosses(hot_from: Option<i64>, before: i64, after: i64) -> bool {
     hot_from.is_some_and(|hot_from| before < hot_from && hot_from <= after)
+}
+
+/// Whether what is done with a message says anything of its recipient's interest: not with one to a member of the tenant,
+/// nor with a code that somebody waits for.
+#[must_use]
+pub fn warms(class: Option<MessageClass>, to_member: bool) -> bool {
+    !to_member && class != Some(MessageClass::Code)
 }
 
 #[cfg(test)]

@@ -75,8 +75,8 @@ impl Store {
             sqlx::query(
                 "INSERT INTO messages
                      (tenant_id, id, channel, contact_id, class, fingerprint, language, template_name, template_version,
-                      tags, scheduled_at, subject, recipient, recipient_hash, content, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)")
+                      tags, scheduled_at, subject, recipient, recipient_hash, content, created_at, to_member)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)")
                 .bind(tenant.0)
                 .bind(message.id.0)
                 .bind(message.channel.as_str())
@@ -93,6 +93,7 @@ impl Store {
                 .bind(hash)
                 .bind(sealed("message.content", &message.content))
                 .bind(now.timestamp_millis())
+                .bind(message.to_member)
                 .execute(connection)
                 .await
                 .map(|_| ()))?;

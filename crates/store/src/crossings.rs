@@ -1,7 +1,7 @@
 //! When leads became hot.
 //!
 //! A crossing is written by the transaction that raises the score, with a piece of follow-up work for whoever looks
-//! after the contact. To be told elsewhere it is handed on afterwards: whoever hands on asks for those that wait,
+//! after the contact, due at once. To be told elsewhere it is handed on afterwards: whoever hands on asks for those that wait,
 //! adds the work, and only then says so. Who dies in between leaves crossings that wait still, and the same work is
 //! added again, as the same.
 
@@ -17,7 +17,7 @@ use crate::interactions::{self, NewInteraction};
 use crate::leads::by_kind;
 use crate::page::LIMIT_MAX;
 use crate::tenants::new_id;
-use crate::{Store, StoreError, time};
+use crate::{Store, StoreError, lead_owner, time};
 
 /// A lead's becoming hot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +167,9 @@ pub(crate) async fn notice(
         status: InteractionStatus::Todo,
         reason: InteractionReason::HotLead,
         intent: None,
+        assignee: lead_owner::of(tx, tenant, contact, id).await?,
+        // At once: so whose work it is is reminded of it.
+        next_action_at: Some(now),
     };
     interactions::create(tx, tenant, &work, now).await
 }

@@ -73,8 +73,30 @@ impl Store {
     }
 }
 
-/// Takes all work away from a member, who is about to leave, so that it is nobody's. Nobody is given any more until the
-/// transaction ends.
+impl Store {
+    /// Takes the work away from a member who is about to leave, in steps that keep nobody waiting for long. What they are
+    /// given meanwhile is left for [`unassign_all`].
+    pub(crate) async fn unassign_in_steps(
+        &self,
+        tenant: TenantId,
+        member: UserId,
+        actor: &Actor,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        loop {
+            let mut tx = self.db.begin().await?;
+            let ids = work_of(&mut tx, tenant, member).await?;
+            give(&mut tx, tenant, &ids, None, actor, now).await?;
+            tx.commit().await?;
+            if ids.len() < LIMIT_MAX as usize {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Takes what work is left away from a member, who is about to leave, so that it is nobody's. Nobody is given any more until
+/// the transaction ends.
 pub(crate) async fn unassign_all(
     tx: &mut Tx,
     tenant: TenantId,
@@ -89,19 +111,24 @@ pub(crate) async fn unassign_all(
     let _: Option<i32> = on!(tx.connection(), connection =>
         sqlx::query_scalar(lock).bind(tenant.0).bind(member.0).fetch_optional(connection).await)?;
     loop {
-        let ids: Vec<Uuid> = on!(tx.connection(), connection =>
-            sqlx::query_scalar(
-                "SELECT id FROM interactions WHERE tenant_id = $1 AND assignee = $2 AND assignee IS NOT NULL LIMIT $3")
-                .bind(tenant.0)
-                .bind(member.0)
-                .bind(i64::from(LIMIT_MAX))
-                .fetch_all(connection)
-                .await)?;
+        let ids = work_of(tx, tenant, member).await?;
         if ids.is_empty() {
             return Ok(());
         }
         give(tx, tenant, &ids, None, actor, now).await?;
     }
+}
+
+/// Some of a member's work.
+async fn work_of(tx: &mut Tx, tenant: TenantId, member: UserId) -> Result<Vec<Uuid>, StoreError> {
+    Ok(on!(tx.connection(), connection =>
+        sqlx::query_scalar(
+            "SELECT id FROM interactions WHERE tenant_id = $1 AND assignee = $2 AND assignee IS NOT NULL LIMIT $3")
+            .bind(tenant.0)
+            .bind(member.0)
+            .bind(i64::from(LIMIT_MAX))
+            .fetch_all(connection)
+            .await)?)
 }
 
 /// Gives these to somebody; answers how many were not theirs.
@@ -139,6 +166,8 @@ async fn give(
         let mut query = QueryBuilder::new("UPDATE interactions SET version = version + 1, assignee = ");
         query.push_bind(assignee.map(|assignee| assignee.0));
         query.push(", updated_at = ").push_bind(now.timestamp_millis());
+        // Who could not be told was not; whose work it is now is told.
+        query.push(", notified_at = CASE WHEN warning IS NULL THEN notified_at END, warning = NULL");
         query.push(" WHERE tenant_id = ").push_bind(tenant.0).push(" AND id IN (");
         let mut list = query.separated(", ");
         for (id, _, _) in &found {

@@ -216,6 +216,10 @@ fn edited(found: &Interaction, edit: InteractionEdit, now: DateTime<Utc>) -> Opt
         }
         InteractionEdit::Assignee(assignee) => {
             edited.assignee = assignee;
+            if found.warning.is_some() {
+                // Nobody was told; whose work it is now is.
+                (edited.notified_at, edited.warning) = (None, None);
+            }
             let words = |user: Option<UserId>| user.map(|user| user.to_string());
             (InteractionField::Assignee, words(found.assignee), words(assignee))
         }

@@ -124,6 +124,9 @@ pub(crate) struct NewInteraction {
     pub(crate) status: InteractionStatus,
     pub(crate) reason: InteractionReason,
     pub(crate) intent: Option<Intent>,
+    /// Somebody who is a member until the transaction ends.
+    pub(crate) assignee: Option<UserId>,
+    pub(crate) next_action_at: Option<DateTime<Utc>>,
 }
 
 /// Creates an interaction. Once more is harmless.
@@ -136,8 +139,8 @@ pub(crate) async fn create(
     on!(tx.connection(), connection =>
         sqlx::query(
             "INSERT INTO interactions
-                 (id, tenant_id, contact_id, status, reason, intent, creator, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) ON CONFLICT DO NOTHING")
+                 (id, tenant_id, contact_id, status, reason, intent, creator, created_at, updated_at, assignee, next_action_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10) ON CONFLICT DO NOTHING")
             .bind(new.id.0)
             .bind(tenant.0)
             .bind(new.contact.0)
@@ -146,6 +149,8 @@ pub(crate) async fn create(
             .bind(new.intent.map(Intent::as_str))
             .bind(Actor::System.to_string())
             .bind(now.timestamp_millis())
+            .bind(new.assignee.map(|assignee| assignee.0))
+            .bind(new.next_action_at.map(|at| at.timestamp_millis()))
             .execute(connection)
             .await
             .map(|_| ()))?;

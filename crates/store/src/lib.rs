@@ -32,6 +32,7 @@ mod interaction_words;
 mod interactions;
 mod invitations;
 mod kept_events;
+mod lead_owner;
 mod leads;
 mod member_rows;
 mod members;

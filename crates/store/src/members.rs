@@ -174,6 +174,9 @@ impl Store {
     /// Ends a membership, and with it its sessions and links. A person who works for nobody any more is forgotten. `by` is
     /// the role of who does it.
     ///
+    /// Their work becomes nobody's, most of it in transactions of its own before. Who dies in between leaves a member with
+    /// less work, to be removed again.
+    ///
     /// # Errors
     /// Those of the database, and of what is sealed.
     pub async fn remove_member(
@@ -184,15 +187,19 @@ impl Store {
         author: &Author,
         now: DateTime<Utc>,
     ) -> Result<MemberChanged, StoreError> {
+        if let Err(answer) = self
+            .who_may_leave(&mut self.db.begin().await?, tenant, user, by)
+            .await?
+        {
+            return Ok(answer);
+        }
+        self.unassign_in_steps(tenant, user, &author.actor, now).await?;
         let mut tx = self.db.begin().await?;
         tx.serialise_on(USERS).await?;
-        let Some(before) = self.member_within(&mut tx, tenant, user).await? else {
-            return Ok(MemberChanged::Missing);
+        let before = match self.who_may_leave(&mut tx, tenant, user, by).await? {
+            Ok(member) => member,
+            Err(answer) => return Ok(answer),
         };
-        let others = other_owners(&mut tx, tenant, user).await?;
-        if let Err(refusal) = may_change(by, Some(before.role), None, others) {
-            return Ok(MemberChanged::Refused(refusal));
-        }
         interaction_assign::unassign_all(&mut tx, tenant, user, &author.actor, now).await?;
         on!(tx.connection(), connection =>
             sqlx::query("DELETE FROM memberships WHERE tenant_id = $1 AND user_id = $2")
@@ -206,6 +213,24 @@ impl Store {
         audit_log::write(&mut tx, &entry.changed(shown(&before), None), now).await?;
         tx.commit().await?;
         Ok(MemberChanged::Done(before))
+    }
+
+    /// The member who is to leave, or why they do not.
+    async fn who_may_leave(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        user: UserId,
+        by: Role,
+    ) -> Result<Result<Member, MemberChanged>, StoreError> {
+        let Some(member) = self.member_within(tx, tenant, user).await? else {
+            return Ok(Err(MemberChanged::Missing));
+        };
+        let others = other_owners(tx, tenant, user).await?;
+        Ok(match may_change(by, Some(member.role), None, others) {
+            Ok(()) => Ok(member),
+            Err(refusal) => Err(MemberChanged::Refused(refusal)),
+        })
     }
 
     /// The hash that a person is found by.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::delivery::{Counters, Span};
+use domain::scoring;
 use domain::{Channel, ContactId, Figures, InteractionId, MessageId, PersonalText, Progress, Recipient, TenantId};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use crate::contacts::Rung;
 use crate::db::Tx;
 use crate::messages::word;
 use crate::tenants::context;
-use crate::{Store, StoreError, time};
+use crate::{Store, StoreError, reminders, time};
 
 #[derive(FromRow)]
 pub(crate) struct ProgressRow {
@@ -82,6 +83,8 @@ pub(crate) struct Known {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) contact: ContactId,
     pub(crate) rung: Rung,
+    /// Whether opening it says anything of its recipient's interest.
+    pub(crate) warms: bool,
 }
 
 #[derive(FromRow)]
@@ -98,6 +101,8 @@ struct KnownRow {
     contact_id: Uuid,
     contact_external_id: Option<String>,
     contact_has_address: bool,
+    class: Option<String>,
+    to_member: bool,
 }
 
 macro_rules! select_known {
@@ -106,7 +111,7 @@ macro_rules! select_known {
             "SELECT ",
             progress_columns!(),
             ", message.figures, message.channel, message.provider, message.recipient_hash, message.interaction_id,
-               message.attempts, message.created_at, message.contact_id,
+               message.attempts, message.created_at, message.contact_id, message.class, message.to_member,
                contact.external_id AS contact_external_id, contact.address_hash IS NOT NULL AS contact_has_address
              FROM messages message
              JOIN contacts contact ON contact.tenant_id = message.tenant_id AND contact.id = message.contact_id
@@ -145,7 +150,9 @@ async fn read(
     row.map(|row| {
         let number =
             |number: i64| u32::try_from(number).map_err(|_| StoreError::Corrupt("a number out of range".into()));
+        let class = row.class.map(|class| word(&class, "an unknown message class"));
         Ok(Known {
+            warms: scoring::warms(class.transpose()?, row.to_member),
             progress: row.progress.try_into()?,
             figures: Figures::from_bits(number(row.figures)?),
             channel: word(&row.channel, "an unknown channel")?,
@@ -261,6 +268,9 @@ impl Store {
                 .execute(connection)
                 .await
                 .map(|_| ()))?;
+        if status.is_lost() {
+            reminders::not_delivered(tx, tenant, id).await?;
+        }
         Ok(())
     }
 }

@@ -109,6 +109,8 @@ impl Store {
             status: work_left(intent),
             reason: InteractionReason::Reply,
             intent: Some(intent),
+            assignee: None,
+            next_action_at: None,
         };
         interactions::create(tx, tenant, &interaction, now).await?;
         let new = NewInbound {

@@ -236,6 +236,7 @@ impl Store {
             created_at: time::stored(now),
             contact,
             rung: contacts::Rung::Anonymous,
+            warms: true,
         }))
     }
 
@@ -257,9 +258,10 @@ impl Store {
     ) -> Result<(), StoreError> {
         let occurred_at = time::happened(report.occurred_at, now);
         let progress = known.progress.after_event(report.kind, report.by_machine, occurred_at);
-        // Only people warm up, and only by mail: a text message's receipts say that a handset showed it.
+        // Only people warm up, and only by mail: a text message's receipts say that a handset showed it. Who works for the
+        // tenant is no lead.
         let counted = report.kind.counted();
-        let counted = counted.filter(|_| !report.by_machine && report.channel == Channel::Email);
+        let counted = counted.filter(|_| known.warms && !report.by_machine && report.channel == Channel::Email);
         if report.kind == EventKind::Opened && counted.is_some() && known.progress.counters.opened == 0 {
             let id = InteractionId::of_first_open(message);
             let new = NewInteraction {
@@ -268,6 +270,8 @@ impl Store {
                 status: InteractionStatus::Todo,
                 reason: InteractionReason::EmailOpened,
                 intent: None,
+                assignee: None,
+                next_action_at: None,
             };
             interactions::create(tx, tenant, &new, now).await?;
             applied.interaction = Some(id);

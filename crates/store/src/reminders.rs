@@ -11,8 +11,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::interaction::{InteractionReason, Telling, Warning};
-use domain::{InteractionId, PersonalText, TenantId, UserId};
-use sqlx::{FromRow, QueryBuilder};
+use domain::{InteractionId, MessageId, PersonalText, TenantId, UserId};
+use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::db::Tx;
@@ -59,7 +59,7 @@ const CLAIM_POSTGRES: &str = concat!(
     overdue!(),
     " ORDER BY next_action_at, id LIMIT $2 FOR UPDATE SKIP LOCKED
      ), marked AS (
-         UPDATE interactions interaction SET notified_at = $1 FROM overdue WHERE interaction.id = overdue.id
+         UPDATE interactions interaction SET notified_at = $1, told_by = NULL FROM overdue WHERE interaction.id = overdue.id
          RETURNING interaction.tenant_id, interaction.id, interaction.next_action_at, interaction.assignee
      ), kept AS (
          INSERT INTO reminders (tenant_id, interaction_id, due_at, assignee)
@@ -69,7 +69,7 @@ const CLAIM_POSTGRES: &str = concat!(
 );
 
 const CLAIM_SQLITE: &str = concat!(
-    "UPDATE interactions SET notified_at = $1 WHERE id IN (SELECT id FROM interactions WHERE ",
+    "UPDATE interactions SET notified_at = $1, told_by = NULL WHERE id IN (SELECT id FROM interactions WHERE ",
     overdue!(),
     " ORDER BY next_action_at, id LIMIT $2)
      RETURNING tenant_id, id, next_action_at, assignee"
@@ -246,6 +246,37 @@ impl Store {
             .collect()
     }
 
+    /// Writes down which message is about to tell a batch, or one interaction of it, so that a message that does not arrive
+    /// is known to have told nobody.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn told_by(
+        &self,
+        tenant: TenantId,
+        member: UserId,
+        batch: Uuid,
+        about: Option<InteractionId>,
+        message: MessageId,
+    ) -> Result<(), StoreError> {
+        on!(self.db.writer(), pool =>
+            sqlx::query(
+                "UPDATE interactions SET told_by = $4
+                 FROM reminders reminder
+                 WHERE reminder.tenant_id = $1 AND reminder.assignee = $2 AND reminder.batch = $3
+                     AND interactions.tenant_id = reminder.tenant_id AND interactions.id = reminder.interaction_id
+                     AND interactions.next_action_at = reminder.due_at AND interactions.id = COALESCE($5, interactions.id)")
+                .bind(tenant.0)
+                .bind(member.0)
+                .bind(batch)
+                .bind(message.0)
+                .bind(about.map(|interaction| interaction.0))
+                .execute(pool)
+                .await
+                .map(|_| ()))?;
+        Ok(())
+    }
+
     /// Forgets a batch whose messages are on their way, or that nobody can be told: then its interactions say so until
     /// their next action is planned anew.
     ///
@@ -293,6 +324,39 @@ struct RemindedRow {
     title: Option<Vec<u8>>,
     reason: String,
     due_at: i64,
+}
+
+pub(crate) const TOLD_BY: &str = "SELECT id FROM interactions
+     WHERE tenant_id = $1 AND told_by = $2 AND told_by IS NOT NULL AND notified_at IS NOT NULL ORDER BY id";
+
+/// A message did not arrive: whoever it was to tell of something was not told.
+pub(crate) async fn not_delivered(tx: &mut Tx, tenant: TenantId, message: MessageId) -> Result<(), StoreError> {
+    // In the order of their ids, as everybody who locks several.
+    let statement = match tx {
+        Tx::Postgres(_) => format!("{TOLD_BY} FOR UPDATE"),
+        Tx::Sqlite(_) => TOLD_BY.to_owned(),
+    };
+    let told: Vec<Uuid> = on!(tx.connection(), connection =>
+        sqlx::query_scalar(AssertSqlSafe(statement))
+            .bind(tenant.0)
+            .bind(message.0)
+            .fetch_all(connection)
+            .await)?;
+    if told.is_empty() {
+        return Ok(());
+    }
+    on!(tx.connection(), connection => {
+        let mut query = QueryBuilder::new("UPDATE interactions SET warning = ");
+        query.push_bind(Warning::NotDelivered.as_str());
+        query.push(" WHERE tenant_id = ").push_bind(tenant.0).push(" AND id IN (");
+        let mut list = query.separated(", ");
+        for id in &told {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build().execute(connection).await.map(|_| ())
+    })?;
+    Ok(())
 }
 
 /// Forgets what was not told yet of these interactions, because it is not so any more, and takes their marks away: should it

@@ -180,7 +180,9 @@ pub(crate) async fn merge(
         };
         write(tx, tenant, into, &entry, now).await?;
     }
-    crossings::notice(tx, tenant, into, &standing.by.rules, (left, score), now).await
+    // A lead that one of the two was already becomes hot no second time.
+    let before = left.max(brought);
+    crossings::notice(tx, tenant, into, &standing.by.rules, (before, score), now).await
 }
 
 /// Writes the score of a locked contact, from which nothing is due now.

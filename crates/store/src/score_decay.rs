@@ -1,6 +1,6 @@
 //! What goes of scores with every week, for those that nobody is heard of: in steps of a few contacts.
 //!
-//! A step takes contacts along the index of the hottest leads whose score has not lost the share of this week. It
+//! A step takes contacts along the index of the weeks that took their share last, up to this one. It
 //! locks those that nobody else works on, reads their scores again under the lock, and writes what is left with the
 //! week that took it. Whoever it passes over is being worked on, and is found by the next pass; if that work touches
 //! the score, it takes the share itself. So it does not matter how many do this at once, nor where one of them dies:
@@ -20,7 +20,7 @@ use crate::{Store, StoreError, contacts};
 /// Where a pass over a tenant's leads goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScorePlace {
-    score: i64,
+    decayed_week: i64,
     contact: Uuid,
 }
 
@@ -35,11 +35,11 @@ pub struct DecayStep {
     pub next: Option<ScorePlace>,
 }
 
-/// Scores that have not lost the share of this week, along the index of the hottest. Those that lose it move on to
-/// where the pass is still to come, and are known then by their week.
-pub(crate) const DUE: &str = "SELECT contact_id, score FROM lead_scores
-     WHERE tenant_id = $1 AND score > 0 AND score <= $2 AND (score < $2 OR contact_id > $3) AND decayed_week < $4
-     ORDER BY score DESC, contact_id LIMIT $5";
+/// Scores that have not lost the share of this week. Those that lose it leave the range, so that a pass that begins anew
+/// reads nothing twice.
+pub(crate) const DUE: &str = "SELECT contact_id, decayed_week FROM lead_scores
+     WHERE tenant_id = $1 AND score > 0 AND (decayed_week, contact_id) > ($2, $3) AND decayed_week < $4
+     ORDER BY decayed_week, contact_id LIMIT $5";
 
 #[derive(FromRow)]
 struct Row {
@@ -50,7 +50,7 @@ struct Row {
 
 impl Store {
     /// Takes from a tenant's scores what went with the weeks that have begun: one step of at most `limit` contacts,
-    /// from `place` on or from the hottest. Every week goes once, however often and by however many this is done;
+    /// from `place` on or from the longest ago. Every week goes once, however often and by however many this is done;
     /// what went with several weeks at once is one line of the ledger.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Store {
             return Ok(DecayStep::default());
         };
         let due = due(&mut tx, tenant, place, limit, now).await?;
-        let Some(&(contact, score)) = due.last() else {
+        let Some(&(contact, decayed_week)) = due.last() else {
             return Ok(DecayStep::default());
         };
         let contacts: Vec<Uuid> = due.iter().map(|(contact, _)| *contact).collect();
@@ -85,7 +85,7 @@ impl Store {
         Ok(DecayStep {
             decayed: lost.len(),
             passed_over: contacts.len() - locked.len(),
-            next: (due.len() >= limit as usize).then_some(ScorePlace { score, contact }),
+            next: (due.len() >= limit as usize).then_some(ScorePlace { decayed_week, contact }),
         })
     }
 }
@@ -110,7 +110,7 @@ async fn rules(tx: &mut Tx, tenant: TenantId) -> Result<Option<RulesInForce>, St
     Ok((by.rules.decay.percent > 0).then_some(by))
 }
 
-/// The next contacts of a pass with the scores that they had a moment ago.
+/// The next contacts of a pass, and which week took its share of them last.
 async fn due(
     tx: &mut Tx,
     tenant: TenantId,
@@ -119,13 +119,13 @@ async fn due(
     now: DateTime<Utc>,
 ) -> Result<Vec<(Uuid, i64)>, StoreError> {
     let place = place.unwrap_or(ScorePlace {
-        score: i64::MAX,
+        decayed_week: -1,
         contact: Uuid::nil(),
     });
     Ok(on!(tx.connection(), connection =>
         sqlx::query_as(DUE)
             .bind(tenant.0)
-            .bind(place.score)
+            .bind(place.decayed_week)
             .bind(place.contact)
             .bind(Week::of(now).0)
             .bind(i64::from(limit))

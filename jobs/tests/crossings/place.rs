@@ -132,6 +132,7 @@ impl Place {
                 organisation_id: None,
                 subject: None,
                 content: None,
+                to_member: false,
             },
             from: Some(PersonalText::new(from)),
             content,

@@ -94,6 +94,7 @@ impl<'a> Door<'a> {
             organisation_id: request.organisation_id.clone(),
             subject,
             content: None,
+            to_member: false,
         };
         let from = self.sender(channel, request.from.as_deref());
         let sending = self.checked(Sending {

@@ -9,6 +9,8 @@ stored! {
         NoChannel = "no_channel",
         /// The tenant has no account, or no sender, for the assignee's channel.
         NoRoute = "no_route",
+        /// The message did not arrive.
+        NotDelivered = "not_delivered",
     }
 }
 
@@ -52,7 +54,7 @@ mod tests {
     #[test]
     fn stored_words_are_what_they_always_were() {
         let words: Vec<_> = Warning::ALL.iter().map(|warning| warning.as_str()).collect();
-        assert_eq!(words, ["no_channel", "no_route"]);
+        assert_eq!(words, ["no_channel", "no_route", "not_delivered"]);
     }
 
     #[test]

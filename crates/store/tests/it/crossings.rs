@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use domain::interaction::InteractionStatus;
-use domain::{CrossingId, EmailEvent, InteractionId};
-use store::Recorded;
+use domain::{CrossingId, EmailEvent, InteractionId, Role};
+use store::{InteractionDraft, Recorded, WithWhom};
 use uuid::Uuid;
 
 use crate::fresh::{Fresh, event, now, of_person, second};
@@ -88,6 +88,54 @@ async fn a_merge_that_makes_a_lead_hot_is_a_crossing_and_brings_those_of_before_
     assert_eq!(fresh.crossings().await, [(8, 8), (16, 15)]);
 }
 
+async fn a_lead_that_was_hot_is_not_hot_again_when_its_contact_is_merged(fresh: Fresh) {
+    fresh.rules(now(), |rules| rules.hot_from = Some(5)).await;
+    let anonymous = fresh.apply(&event("m", EmailEvent::Clicked, "1")).await.contact;
+    let named = of_person(event("m", EmailEvent::Delivered, "2"), "ada");
+    let contact = fresh.apply_at(&named, second(1)).await.contact;
+    assert_ne!(anonymous, contact);
+    assert_eq!(fresh.crossings().await, [(8, 5)]);
+}
+
+async fn a_hot_lead_is_the_work_of_who_sells_and_due_at_once(fresh: Fresh) {
+    fresh.rules(now(), |rules| rules.hot_from = Some(8)).await;
+    let joined = async |name: &str, role| {
+        fresh
+            .join(fresh.tenant, &format!("{name}@example.com"), role)
+            .await
+            .user
+    };
+    joined("owner", Role::Owner).await;
+    joined("member", Role::Member).await;
+    fresh.click("ada", "1", now()).await;
+    assert_eq!(
+        fresh.store.claim_overdue(10, second(1)).await.unwrap(),
+        1,
+        "an owner's, for want of sales"
+    );
+    let ben = joined("ben", Role::Sales).await;
+    let draft = InteractionDraft {
+        with: WithWhom::Person("eve".into()),
+        title: None,
+        note: None,
+        assignee: Some(joined("zoe", Role::Member).await),
+        next_action_at: None,
+    };
+    let zoe = fresh.ask_for(&draft, now()).await.assignee;
+    for (person, expected) in [("bob", Some(ben)), ("eve", zoe)] {
+        fresh.click(person, person, second(2)).await;
+        let crossings = fresh.store.crossings_waiting(10).await.unwrap();
+        let id = InteractionId::of_crossing(crossings.last().unwrap().1);
+        let work = fresh.store.interaction(fresh.tenant, id).await.unwrap().unwrap();
+        assert_eq!(
+            (work.assignee, work.next_action_at),
+            (expected, Some(second(2))),
+            "{person}"
+        );
+    }
+    assert_eq!(fresh.store.claim_overdue(10, second(3)).await.unwrap(), 2);
+}
+
 async fn without_a_threshold_nobody_is_hot_and_one_that_is_set_tells_nothing_of_those_above_it(fresh: Fresh) {
     fresh.click("ada", "1", now()).await;
     fresh.rules(now(), |rules| rules.hot_from = Some(5)).await;
@@ -123,6 +171,8 @@ async fn a_crossing_that_was_handed_on_is_not_found_again_and_forgotten_when_it_
 }
 
 both!(
+    a_lead_that_was_hot_is_not_hot_again_when_its_contact_is_merged,
+    a_hot_lead_is_the_work_of_who_sells_and_due_at_once,
     a_lead_becomes_hot_once_for_each_time_its_score_rises_from_below,
     a_lead_that_cooled_down_with_the_weeks_may_become_hot_again,
     a_crossing_creates_follow_up_work,

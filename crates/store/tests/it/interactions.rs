@@ -287,6 +287,13 @@ async fn what_is_too_much_at_once_goes_on_when_it_is_asked_again(fresh: Fresh) {
     assert_eq!(give().await, given(500, true));
     assert_eq!(give().await, given(101, false));
     assert_eq!(give().await, given(0, false));
+    let author = domain::Author::system();
+    let removed = fresh
+        .store
+        .remove_member(fresh.tenant, ben, Role::Owner, &author, second(10));
+    assert!(matches!(removed.await.unwrap(), store::MemberChanged::Done(_)));
+    let held = "SELECT COUNT(*) FROM interactions WHERE assignee IS NOT NULL";
+    assert_eq!(fresh.count(held).await, 0);
 }
 
 async fn who_leaves_while_work_is_given_to_them_has_none(fresh: Fresh) {

@@ -1,9 +1,10 @@
 //! Hot leads and their ledger.
 
-use domain::EmailEvent;
 use domain::scoring::Reason;
+use domain::{EmailEvent, EventKind, MessageClass, OutgoingRecord, Status};
 
 use crate::fresh::{Fresh, event, now, of_person, second};
+use crate::scene::{ADDRESS, mail_report, outgoing};
 
 async fn leads_come_hottest_first_and_equals_by_id(fresh: Fresh) {
     for (person, opens) in [("a", 1), ("b", 3), ("c", 2), ("d", 2)] {
@@ -41,6 +42,28 @@ async fn a_lead_that_lost_all_its_points_is_only_shown_to_those_who_ask_for_it(f
         .map(|l| l.score)
         .collect();
     assert_eq!(scores, [0]);
+}
+
+async fn who_works_for_the_tenant_or_waits_for_a_code_is_no_lead(fresh: Fresh) {
+    let plain = outgoing(&fresh, "plain", ADDRESS);
+    let reminder = OutgoingRecord {
+        to_member: true,
+        ..outgoing(&fresh, "reminder", "ben@example.com")
+    };
+    let code = OutgoingRecord {
+        class: MessageClass::Code,
+        ..outgoing(&fresh, "code", "eve@example.com")
+    };
+    for (name, message, points) in [("plain", plain, 3), ("reminder", reminder, 0), ("code", code, 0)] {
+        fresh.send(&message, "sendgrid", name).await;
+        let applied = fresh.hear(&mail_report(name, EventKind::Opened, name)).await;
+        assert_eq!(
+            (applied.points, applied.score.is_some(), applied.interaction.is_some()),
+            (points, points > 0, points > 0),
+            "{name}"
+        );
+        assert_eq!(applied.status, Some(Status::Opened), "{name}");
+    }
 }
 
 async fn the_last_event_of_a_lead_is_the_latest_to_happen(fresh: Fresh) {
@@ -106,6 +129,7 @@ async fn the_ledger_explains_every_point(fresh: Fresh) {
 }
 
 both!(
+    who_works_for_the_tenant_or_waits_for_a_code_is_no_lead,
     leads_come_hottest_first_and_equals_by_id,
     a_lead_that_lost_all_its_points_is_only_shown_to_those_who_ask_for_it,
     the_last_event_of_a_lead_is_the_latest_to_happen,

@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use chrono::TimeDelta;
 use domain::interaction::{InteractionStatus, Telling, Warning};
-use domain::{InteractionId, PersonalText, Role, UserId};
-use store::{InteractionDraft, InteractionEdit, ReminderBatch, WithWhom};
+use domain::{InteractionId, MessageEnd, PersonalText, Role, UserId};
+use store::{InteractionDraft, InteractionEdit, ReminderBatch, Which, WithWhom};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::fresh::{Fresh, now, second};
+use crate::scene::{NUMBER, outgoing};
 
 const DIGEST_OVER: u32 = 3;
 
@@ -137,10 +138,8 @@ async fn only_another_time_of_the_next_action_is_told_anew(fresh: Fresh) {
     let id = fresh.overdue(Some(ben), "visit").await;
     fresh.claim_due().await;
     fresh.gather(ben, 1).await;
-    fresh.told(ben, 1, Some(Warning::NoChannel)).await;
+    fresh.told(ben, 1, None).await;
     let found = fresh.store.interaction(fresh.tenant, id).await.unwrap().unwrap();
-    assert_eq!(found.warning, Some(Warning::NoChannel));
-
     for edit in [
         InteractionEdit::Status(InteractionStatus::InProgress),
         InteractionEdit::Assignee(Some(eve)),
@@ -163,6 +162,58 @@ async fn only_another_time_of_the_next_action_is_told_anew(fresh: Fresh) {
         assert_eq!(fresh.claim_due().await, 0);
         assert_eq!(fresh.gather(eve, 7).await, [batch(7, 1, Telling::Each)]);
         fresh.told(eve, 7, None).await;
+    }
+}
+
+async fn who_could_not_be_told_leaves_it_to_be_told_to_whose_work_it_is_next(fresh: Fresh) {
+    let eve = fresh.join(fresh.tenant, "eve@example.com", Role::Sales).await.user;
+    let ben = fresh.ben().await;
+    let (one, other) = (fresh.overdue(Some(ben), "a").await, fresh.overdue(Some(ben), "b").await);
+    fresh.claim_due().await;
+    fresh.gather(ben, 1).await;
+    fresh.told(ben, 1, Some(Warning::NoChannel)).await;
+    let edited = fresh.edit(one, InteractionEdit::Assignee(Some(eve))).await;
+    assert_eq!((edited.notified_at, edited.warning), (None, None));
+    let (these, actor) = (Which::These(vec![other]), domain::Actor::System);
+    let given = fresh
+        .store
+        .assign_interactions(fresh.tenant, &these, Some(eve), &actor, now());
+    given.await.unwrap();
+    assert_eq!(fresh.claim_due().await, 2);
+    assert_eq!(fresh.gather(eve, 2).await, [batch(2, 2, Telling::Each)]);
+}
+
+async fn a_message_that_does_not_arrive_is_a_warning_on_what_it_was_to_tell(fresh: Fresh) {
+    let ben = fresh.ben().await;
+    let (one, two, three) = (
+        fresh.overdue(Some(ben), "a").await,
+        fresh.overdue(Some(ben), "b").await,
+        fresh.overdue(Some(ben), "c").await,
+    );
+    fresh.claim_due().await;
+    fresh.gather(ben, 1).await;
+    let (tenant, batch) = (fresh.tenant, Uuid::from_u128(1));
+    let mut messages = Vec::new();
+    for (request, about) in [("first", one), ("second", two), ("third", three)] {
+        let message = fresh.begin(&outgoing(&fresh, request, NUMBER), now()).await;
+        let told = fresh.store.told_by(tenant, ben, batch, Some(about), message);
+        told.await.unwrap();
+        messages.push(message);
+    }
+    fresh.told(ben, 1, None).await;
+    fresh.edit(two, InteractionEdit::NextAction(Some(second(9)))).await;
+    for message in &messages[..2] {
+        let end = MessageEnd::Failed { code: "manual".into() };
+        fresh.store.end_message(tenant, *message, &end, now()).await.unwrap();
+    }
+    for (id, expected) in [(one, Some(Warning::NotDelivered)), (two, None), (three, None)] {
+        let found = fresh.store.interaction(tenant, id).await.unwrap().unwrap();
+        assert_eq!(
+            found.warning,
+            expected,
+            "{:?}",
+            found.title.map(|title| title.expose().to_owned())
+        );
     }
 }
 
@@ -234,6 +285,8 @@ async fn what_was_not_told_before_it_was_not_so_is_told_when_it_is_so_again(fres
 }
 
 both!(
+    who_could_not_be_told_leaves_it_to_be_told_to_whose_work_it_is_next,
+    a_message_that_does_not_arrive_is_a_warning_on_what_it_was_to_tell,
     what_was_not_told_before_it_was_not_so_is_told_when_it_is_so_again,
     only_open_work_of_somebody_whose_time_has_passed_is_marked,
     of_many_who_mark_at_once_each_has_others,

@@ -36,6 +36,7 @@ pub(crate) fn outgoing_of(tenant: TenantId, request: &str, to: &str) -> Outgoing
         organisation_id: None,
         subject: None,
         content: Some(PersonalText::new("Bonjour")),
+        to_member: false,
     }
 }
 
