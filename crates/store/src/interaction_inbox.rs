@@ -2,7 +2,7 @@
 //!
 //! It has one order of two: newest first, or, of what is planned for a span of time, soonest first. Each way to narrow it has
 //! an index that begins with what is asked for and goes on in the list's order, so that a page reads as many rows as it
-//! shows. What is open stands in two statuses, which are two places of an index: their rows are merged. `holder` is the
+//! shows. What is open stands in two statuses, which are two places of an index: a page of each is read. `holder` is the
 //! assignee, and zeros for nobody. A question with words goes along the index of its longest word; what else is asked for is
 //! looked for there.
 
@@ -125,11 +125,21 @@ macro_rules! inbox {
         let (hashes, except): (&[Vec<u8>], Option<$crate::Holder>) = ($hashes, $except);
         let (filter, after): ($crate::InboxFilter, Option<$crate::Cursor>) = $filter.clone().begin($after);
         let order = filter.order();
+        // The number itself: a planner that is not told it expects a tenth of all rows to be asked for, and sorts them.
+        let rows = $crate::page::rows_for($limit);
+        let statuses = filter.statuses();
+        // Each status gives as many rows as are asked for, along its index, and of those the first are taken.
+        let (open, close) = if statuses.len() > 1 {
+            ("SELECT * FROM (", ") ")
+        } else {
+            ("", "")
+        };
         let mut query = QueryBuilder::new("");
-        let mut union = "";
-        for status in filter.statuses() {
-            query.push(union).push($crate::interactions::COLUMNS);
-            union = " UNION ALL ";
+        for (place, status) in statuses.iter().enumerate() {
+            query
+                .push(if place > 0 { " UNION ALL " } else { "" })
+                .push(open)
+                .push($crate::interactions::COLUMNS);
             $crate::interaction_inbox::push_source!(query, $tenant, hashes);
             if let Some(holder) = filter.holder {
                 query.push(" AND interaction.holder = ").push_bind(holder.stored());
@@ -140,14 +150,19 @@ macro_rules! inbox {
             if let Some(status) = status {
                 query.push(" AND interaction.status = ").push_bind(status.as_str());
             }
-            $crate::interaction_inbox::push_planned!(query, filter.planned);
+            $crate::interaction_inbox::push_planned!(query, filter.planned, hashes.is_empty());
             if let Some(cursor) = after {
                 query.push(order.after).push_bind(cursor.at.timestamp_millis());
                 query.push(", ").push_bind(cursor.id).push(")");
             }
+            query.push(order.by).push(rows).push(close);
+            if let (false, Some(status)) = (close.is_empty(), status) {
+                query.push(status.as_str());
+            }
         }
-        // The number itself: a planner that is not told it expects a tenth of all rows to be asked for, and sorts them.
-        query.push(order.by).push($crate::page::rows_for($limit));
+        if statuses.len() > 1 {
+            query.push(order.by).push(rows);
+        }
         query
     }};
 }
@@ -182,9 +197,11 @@ macro_rules! push_source {
     };
 }
 
-/// How the rows are planned. Word for word the conditions of the indexes, which hold nothing that is done.
+/// How the rows are planned. Word for word the conditions of the indexes, which hold nothing that is done. Of a list in the
+/// order of the plan the end of the window is left out, and what is read beyond it is dropped: between two ends that it does
+/// not know a planner expects little, and sorts.
 macro_rules! push_planned {
-    ($query:ident, $planned:expr) => {
+    ($query:ident, $planned:expr, $is_by_plan:expr) => {
         match $planned {
             None => {}
             Some($crate::Planned::Not) => {
@@ -196,7 +213,7 @@ macro_rules! push_planned {
                     $query.push(" AND interaction.next_action_at >= ");
                     $query.push_bind(from.timestamp_millis());
                 }
-                if let Some(before) = window.before {
+                if let Some(before) = window.before.filter(|_| !$is_by_plan) {
                     $query.push(" AND interaction.next_action_at < ");
                     $query.push_bind(before.timestamp_millis());
                 }
@@ -246,7 +263,11 @@ impl Store {
             let mut query = inbox!(tenant, filter, &hashes, except, after, limit);
             query.build_query_as().fetch_all(pool).await
         })?;
-        rows.into_iter().map(|row| row.open(&self.keyring)).collect()
+        let before = filter.window().and_then(|window| window.before);
+        rows.into_iter()
+            .take_while(|row| before.is_none_or(|before| row.is_planned_before(before)))
+            .map(|row| row.open(&self.keyring))
+            .collect()
     }
 }
 

@@ -68,6 +68,10 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    pub(crate) fn is_planned_before(&self, end: DateTime<Utc>) -> bool {
+        self.next_action_at.is_some_and(|at| at < end.timestamp_millis())
+    }
+
     pub(crate) fn open(self, keyring: &Keyring) -> Result<Interaction, StoreError> {
         let open = |column, sealed| Ok::<_, StoreError>(text(keyring, column, self.id, sealed)?.map(PersonalText::new));
         let intent = self.intent.map(|intent| word(&intent, "an unknown intent"));

@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use crate::{Holder, InboxFilter, Planned};
 
+/// Open work stands in two statuses: a page of each is read along the index, and what was read is sorted.
+pub(super) const MERGED: &str = "open work along ";
+
 /// Every way to narrow the inbox, after the index that it goes along.
 pub(super) fn inboxes() -> Vec<(&'static str, InboxFilter)> {
     let at = |millis| DateTime::from_timestamp_millis(millis);
@@ -46,6 +49,10 @@ fn along(filter: &InboxFilter) -> &'static str {
     match (&filter.question, filter.planned, filter.holder, filter.status) {
         (Some(question), None, None, None) if !question.contains(' ') => "inbox along interaction_words",
         (Some(_), ..) => "narrowed words along interaction_words",
+        (None, Some(Planned::Within(_)), None, None) => "open work along interactions_planned",
+        (None, Some(Planned::Within(_)), Some(_), None) => "open work along interactions_holder_planned",
+        (None, Some(Planned::Not), None, None) => "open work along interactions_unplanned",
+        (None, Some(Planned::Not), Some(_), None) => "open work along interactions_holder_unplanned",
         (None, Some(Planned::Within(_)), None, _) => "inbox along interactions_planned",
         (None, Some(Planned::Within(_)), Some(_), _) => "inbox along interactions_holder_planned",
         (None, Some(Planned::Not), None, _) => "inbox along interactions_unplanned",

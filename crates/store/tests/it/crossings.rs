@@ -122,18 +122,14 @@ async fn a_hot_lead_is_the_work_of_who_sells_and_due_at_once(fresh: Fresh) {
         next_action_at: None,
     };
     let zoe = fresh.ask_for(&draft, now()).await.assignee;
-    for (person, expected) in [("bob", Some(ben)), ("eve", zoe)] {
-        fresh.click(person, person, second(2)).await;
+    for (person, expected, at) in [("bob", Some(ben), second(2)), ("eve", zoe, second(3))] {
+        fresh.click(person, person, at).await;
         let crossings = fresh.store.crossings_waiting(10).await.unwrap();
         let id = InteractionId::of_crossing(crossings.last().unwrap().1);
         let work = fresh.store.interaction(fresh.tenant, id).await.unwrap().unwrap();
-        assert_eq!(
-            (work.assignee, work.next_action_at),
-            (expected, Some(second(2))),
-            "{person}"
-        );
+        assert_eq!((work.assignee, work.next_action_at), (expected, Some(at)), "{person}");
     }
-    assert_eq!(fresh.store.claim_overdue(10, second(3)).await.unwrap(), 2);
+    assert_eq!(fresh.store.claim_overdue(10, second(4)).await.unwrap(), 2);
 }
 
 async fn without_a_threshold_nobody_is_hot_and_one_that_is_set_tells_nothing_of_those_above_it(fresh: Fresh) {

@@ -108,7 +108,7 @@ async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
         .create_interaction(tenant, &draft, &Actor::System, now())
         .await
         .unwrap();
-    assert_eq!(store.claim_overdue(9, second(1)).await.unwrap(), 1);
+    assert!(store.claim_overdue(9, second(1)).await.unwrap() > 0);
     for statement in WAYS_IN {
         fresh.execute(statement).await.unwrap();
     }
