@@ -73,7 +73,8 @@ pub(super) struct Interaction {
     next_action_at: Option<DateTime<Utc>>,
     /// When it was found overdue and its assignee was to be told.
     notified_at: Option<DateTime<Utc>>,
-    /// Why the assignee could not be told: `no_channel` (they have none), `no_route` (the tenant has no account for it).
+    /// Why the assignee could not be told: `no_channel` (they have none), `no_route` (the tenant has no account for it),
+    /// `not_delivered` (the message did not arrive).
     warning: Option<&'static str>,
     /// Who created it: `system`, `key:…`, `user:…`.
     creator: String,
