@@ -113,15 +113,16 @@ async fn admit(
         .get::<ClientAddress>()
         .and_then(|address| address.0);
     let caller = identify(&api, request.headers(), peer).await?;
-    let target = path.ok().as_ref().and_then(target);
     if !caller.role.may(act) {
-        refusals.note(&api.store, &caller, act, target);
+        refusals.note(&api.store, &caller, act, None);
         return Err(refused(caller.role, act));
     }
     request.extensions_mut().insert(caller);
     let answer = next.run(request).await;
-    // What a handler refuses, because of what the request is about, is a refusal like any other.
+    // What a handler refuses, because of what the request is about, is a refusal like any other. It has looked that up, so
+    // it is the tenant's; of what was not looked up nothing is written down, it may be another's.
     if answer.status() == StatusCode::FORBIDDEN {
+        let target = path.ok().as_ref().and_then(target);
         refusals.note(&api.store, &caller, act, target);
     }
     Ok(answer)
