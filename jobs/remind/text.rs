@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::interaction::InteractionReason;
-use domain::{Channel, Language};
+use domain::{Channel, Language, is_control};
 use store::Reminded;
 
 /// So many characters of a title are told.
@@ -62,7 +62,7 @@ pub(super) fn digest(named: &[Reminded], count: u64, language: Language, zone: T
 
 /// The title on one line; of what has none, why it exists.
 fn title(reminded: &Reminded, language: Language) -> String {
-    let plain = |char: char| if char.is_control() { ' ' } else { char };
+    let plain = |char: char| if is_control(char) { ' ' } else { char };
     let title = reminded.title.as_ref().map_or("", |title| title.expose()).trim();
     if !title.is_empty() {
         let mut short: String = title.chars().map(plain).take(TITLE_CHARS).collect();
@@ -141,6 +141,8 @@ mod tests {
     fn a_title_is_one_short_line() {
         let words = one(&reminded(Some("a\r\nBcc: b")), Language::English, Tz::UTC);
         assert_eq!(words.subject, "Reminder: a  Bcc: b");
+        let words = one(&reminded(Some("a\u{2028}b")), Language::English, Tz::UTC);
+        assert_eq!(words.subject, "Reminder: a b");
         let words = one(&reminded(Some(&"é".repeat(200))), Language::English, Tz::UTC);
         assert_eq!(words.subject.chars().count(), "Reminder: ".len() + TITLE_CHARS + 1);
     }

@@ -12,8 +12,11 @@ use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{Parameters, cursor, limit, next};
 use crate::problem::{Code, Problem};
+
+/// The list's name in its cursors.
+const LIST: &str = "audit";
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -91,14 +94,14 @@ pub(super) async fn list(
         action,
         ..AuditFilter::default()
     };
-    let after = cursor(asked.cursor.as_deref())?;
+    let after = cursor(LIST, asked.cursor.as_deref())?;
     let page = api
         .store
         .audit_log(Some(caller.tenant), &filter, after, limit(asked.limit)?)
         .await?;
     Ok(Json(Entries {
         items: page.items.into_iter().map(shown).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(LIST, page.next),
     }))
 }
 

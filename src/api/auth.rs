@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -103,6 +104,7 @@ pub(super) fn needs(api: &Api, refusals: &Refusals, act: Act, routes: MethodRout
 
 async fn admit(
     State((api, refusals, act)): State<(Api, Refusals, Act)>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
@@ -112,24 +114,40 @@ async fn admit(
         .and_then(|address| address.0);
     let caller = identify(&api, request.headers(), peer).await?;
     if !caller.role.may(act) {
-        refusals.note(&api.store, &caller, act);
+        refusals.note(&api.store, &caller, act, None);
         return Err(refused(caller.role, act));
     }
     request.extensions_mut().insert(caller);
     let answer = next.run(request).await;
-    // What a handler refuses, because of what the request is about, is a refusal like any other.
+    // What a handler refuses, because of what the request is about, is a refusal like any other. It has looked that up, so
+    // it is the tenant's; of what was not looked up nothing is written down, it may be another's.
     if answer.status() == StatusCode::FORBIDDEN {
-        refusals.note(&api.store, &caller, act);
+        let target = path.ok().as_ref().and_then(target);
+        refusals.note(&api.store, &caller, act, target);
     }
     Ok(answer)
 }
 
+/// What the path names by an id. Nothing else of a path is written down: it may be anybody's text.
+fn target(path: &RawPathParams) -> Option<Uuid> {
+    let (_, id) = path.iter().find(|(name, _)| *name == "id")?;
+    id.parse().ok()
+}
+
 fn refused(role: Role, act: Act) -> Problem {
-    let (act, least) = (act.as_str().replace('_', " "), act.least_role());
-    Problem::new(
-        Code::Forbidden,
-        format!("Your role is {role}; to {act} needs {least} at least."),
-    )
+    let least = act.least_role();
+    let detail = match act {
+        // Who may not do this may do the same to what is their own.
+        Act::WriteInteractions => format!(
+            "Your role is {role}; to change many interactions at once needs {least} at least. Your own you may change one \
+             at a time."
+        ),
+        _ => format!(
+            "Your role is {role}; to {} needs {least} at least.",
+            act.as_str().replace('_', " ")
+        ),
+    };
+    Problem::new(Code::Forbidden, detail)
 }
 
 async fn identify(api: &Api, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<Caller, Problem> {

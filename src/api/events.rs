@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{Parameters, cursor, limit, next};
 use super::messages::{message_id, unknown};
 use super::send::{Known, find};
 use crate::problem::Problem;
@@ -63,7 +63,8 @@ pub(super) async fn list(
     Parameters(asked): Parameters<Events>,
 ) -> Result<Json<MessageEvents>, Problem> {
     let id = message_id(&id)?;
-    let after = cursor(asked.cursor.as_deref())?;
+    let list = format!("events-{id}");
+    let after = cursor(&list, asked.cursor.as_deref())?;
     let limit = limit(asked.limit)?;
     let queued_at = queued_at(&api, caller, id).await?;
     // A page of one has no room for both.
@@ -90,7 +91,7 @@ pub(super) async fn list(
     });
     Ok(Json(MessageEvents {
         items: queued.into_iter().chain(recorded).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(&list, page.next),
     }))
 }
 

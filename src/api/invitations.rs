@@ -16,10 +16,13 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{List, Parameters};
+use super::cursor::{List, Parameters, next};
 use super::send::refused;
 use crate::correlation;
 use crate::problem::{Code, Problem};
+
+/// The list's name in its cursors.
+const LIST: &str = "invitations";
 
 /// Somebody to be asked.
 #[derive(Deserialize, ToSchema)]
@@ -111,11 +114,11 @@ pub(super) async fn list(
     caller: Caller,
     Parameters(asked): Parameters<List>,
 ) -> Result<Json<Invitations>, Problem> {
-    let (after, limit) = asked.read()?;
+    let (after, limit) = asked.read(LIST)?;
     let page = api.store.invitations(caller.tenant, after, limit).await?;
     Ok(Json(Invitations {
         items: page.items.into_iter().map(shown).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(LIST, page.next),
     }))
 }
 

@@ -15,9 +15,13 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{List, Parameters};
+use super::cursor::{List, Parameters, next};
+use super::moment::Moment;
 use super::send::refused;
 use crate::problem::{Code, Problem};
+
+/// The list's name in its cursors.
+const LIST: &str = "keys";
 
 /// Why a key cannot be rotated.
 const GONE: &str = "This key has expired, was revoked, or was rotated already; then rotate the one in its place.";
@@ -57,7 +61,8 @@ pub(super) struct New {
     name: Option<String>,
     /// Until when it is good; for ever if not given.
     #[serde(default)]
-    expires_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    expires_at: Option<Moment>,
 }
 
 /// A key that was made.
@@ -86,11 +91,11 @@ pub(super) async fn list(
     caller: Caller,
     Parameters(asked): Parameters<List>,
 ) -> Result<Json<Keys>, Problem> {
-    let (after, limit) = asked.read()?;
+    let (after, limit) = asked.read(LIST)?;
     let page = api.store.api_keys(caller.tenant, after, limit).await?;
     Ok(Json(Keys {
         items: page.items.into_iter().map(shown).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(LIST, page.next),
     }))
 }
 
@@ -107,11 +112,12 @@ pub(super) async fn create(
     if let Some(name) = &new.name {
         check_name(name).map_err(unusable)?;
     }
-    check_end(new.expires_at, now).map_err(unusable)?;
+    let expires_at = new.expires_at.map(DateTime::from);
+    check_end(expires_at, now).map_err(unusable)?;
     let request = ApiKeyRequest {
         role: new.role,
         name: new.name,
-        expires_at: new.expires_at,
+        expires_at,
     };
     let made = api
         .store

@@ -13,9 +13,12 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{List, Parameters};
+use super::cursor::{List, Parameters, next};
 use super::send::refused;
 use crate::problem::{Code, Problem};
+
+/// The list's name in its cursors.
+const LIST: &str = "members";
 
 /// Somebody who works for the tenant.
 #[derive(Serialize, ToSchema)]
@@ -103,11 +106,11 @@ pub(super) async fn list(
     caller: Caller,
     Parameters(asked): Parameters<List>,
 ) -> Result<Json<Members>, Problem> {
-    let (after, limit) = asked.read()?;
+    let (after, limit) = asked.read(LIST)?;
     let page = api.store.members(caller.tenant, after, limit).await?;
     Ok(Json(Members {
         items: page.items.into_iter().map(|member| shown(&caller, member)).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(LIST, page.next),
     }))
 }
 

@@ -12,9 +12,12 @@ use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{Parameters, cursor, limit, next};
 use super::send::{Known, Waiting, find};
 use crate::problem::{Code, Problem};
+
+/// The list's name in its cursors.
+const LIST: &str = "messages";
 
 /// The status of a message of which nobody knows whether it went.
 const UNKNOWN: &str = "unknown";
@@ -147,14 +150,14 @@ async fn page(api: &Api, caller: Caller, asked: List) -> Result<Json<Messages>, 
         contact: asked.contact_id.map(ContactId),
         person: asked.person_id,
     };
-    let after = cursor(asked.cursor.as_deref())?;
+    let after = cursor(LIST, asked.cursor.as_deref())?;
     let page = api
         .store
         .messages(caller.tenant, &filter, after, limit(asked.limit)?)
         .await?;
     Ok(Json(Messages {
         items: page.items.into_iter().map(Message::from).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(LIST, page.next),
     }))
 }
 

@@ -16,6 +16,7 @@ mod leads;
 mod me;
 mod members;
 mod messages;
+mod moment;
 pub mod openapi;
 mod otp;
 mod refusals;

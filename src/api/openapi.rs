@@ -124,3 +124,31 @@ fn metrics() {}
 pub(crate) async fn json() -> Json<utoipa::openapi::OpenApi> {
     Json(Description::openapi())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use domain::interaction::{InteractionReason, InteractionStatus};
+
+    use super::*;
+
+    #[test]
+    fn every_word_of_an_interaction_is_described() {
+        let described = serde_json::to_value(Description::openapi()).unwrap();
+        let check = |field: &str, words: Vec<&str>| {
+            let field = &described["components"]["schemas"]["Interaction"]["properties"][field];
+            let said = field["description"].as_str().unwrap();
+            for word in words {
+                assert!(said.contains(&format!("`{word}`")), "{word}: {said}");
+            }
+        };
+        check(
+            "reason",
+            InteractionReason::ALL.iter().map(|reason| reason.as_str()).collect(),
+        );
+        check(
+            "status",
+            InteractionStatus::ALL.iter().map(|status| status.as_str()).collect(),
+        );
+    }
+}

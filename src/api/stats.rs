@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{NaiveDate, TimeDelta, Utc};
+use chrono::{Datelike as _, NaiveDate, TimeDelta, Utc};
 use domain::Figure;
 use serde::{Deserialize, Serialize};
 use store::DAYS_MAX;
@@ -78,11 +78,38 @@ pub(super) async fn delivery(
 }
 
 fn day(name: &str, text: Option<&str>) -> Result<Option<NaiveDate>, Problem> {
-    let wrong = |_| {
+    let wrong = || {
         Problem::new(
             Code::ParameterInvalid,
-            format!("`{name}` must be a day, written 2026-01-31."),
+            format!("`{name}` must be a day of the years 1970 to 9999, written 2026-01-31."),
         )
     };
-    text.map(|text| text.parse().map_err(wrong)).transpose()
+    let read = |text: &str| {
+        let day = text.parse::<NaiveDate>().ok()?;
+        (1970..=9999).contains(&day.year()).then_some(day)
+    };
+    text.map(|text| read(text).ok_or_else(wrong)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_one_of_the_calendar() {
+        let check = |text: &str, ok: bool| assert_eq!(day("to", Some(text)).is_ok(), ok, "{text}");
+        check("2026-01-31", true);
+        check("1970-01-01", true);
+        check("9999-12-31", true);
+        for refused in [
+            "",
+            "2026-02-30",
+            "1969-12-31",
+            "+10000-01-01",
+            "+262142-12-31",
+            "-262143-01-01",
+        ] {
+            check(refused, false);
+        }
+    }
 }

@@ -12,9 +12,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{Parameters, cursor, limit, next};
 use super::send::refused;
 use crate::problem::{Code, Problem};
+
+/// The list's name in its cursors.
+const LIST: &str = "suppressions";
 
 /// Who adds them by this address.
 const SOURCE: &str = "api";
@@ -88,7 +91,7 @@ pub(super) async fn list(
         channel: word("channel", asked.channel.as_deref())?,
         reason: word("reason", asked.reason.as_deref())?,
     };
-    let after = cursor(asked.cursor.as_deref())?;
+    let after = cursor(LIST, asked.cursor.as_deref())?;
     let page = api
         .store
         .suppressions(caller.tenant, &filter, after, limit(asked.limit)?)
@@ -102,7 +105,7 @@ pub(super) async fn list(
     });
     Ok(Json(Items {
         items: items.collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(LIST, page.next),
     }))
 }
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::Api;
 use super::auth::Caller;
 use super::body::Body;
-use super::cursor::{List, Parameters};
+use super::cursor::{List, Parameters, next};
 use super::render::{self, Form, Variables};
 use super::send::{length, refused};
 use crate::problem::{Code, Problem};
@@ -150,11 +150,12 @@ pub(super) async fn versions(
 }
 
 async fn page(api: &Api, caller: Caller, name: Option<&str>, asked: List) -> Result<Templates, Problem> {
-    let (after, limit) = asked.read()?;
+    let list = name.map_or("templates".into(), |name| format!("template-{name}"));
+    let (after, limit) = asked.read(&list)?;
     let page = api.store.templates(caller.tenant, name, after, limit).await?;
     Ok(Templates {
         items: page.items.into_iter().map(Template::from).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(&list, page.next),
     })
 }
 

@@ -63,6 +63,7 @@ fn path(interaction: &Value, rest: &str) -> String {
 
 on_every_combination!(
     work_is_asked_for_changed_in_turns_and_removed,
+    a_key_in_the_place_of_another_goes_on_with_its_work_and_who_may_not_stands_in_the_log,
     the_inbox_shows_what_is_asked_for_and_many_are_given_to_somebody_at_once,
 );
 
@@ -191,6 +192,38 @@ async fn work_is_asked_for_changed_in_turns_and_removed(combination: Combination
     assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
     let gone = app.write(&member, Method::DELETE, &path(&mine, ""), &json!({})).await;
     assert_eq!(gone.status, StatusCode::NOT_FOUND);
+}
+
+async fn a_key_in_the_place_of_another_goes_on_with_its_work_and_who_may_not_stands_in_the_log(
+    combination: Combination,
+) {
+    let app = TestApp::on(combination).workers(0).start().await;
+    let made = app.relais(&["key", "create", "--tenant", &app.tenant, "--role", "member"]);
+    let (first, other) = (made["api_key"].as_str().unwrap(), app.key_of("member"));
+    let work = app
+        .created(
+            first,
+            &json!({ "contact": { "person_id": "weiss" }, "title": "Frau Weiß, Straße" }),
+        )
+        .await;
+    let rotate = format!("/v1/keys/{}/rotate", made["id"].as_str().unwrap());
+    let rotated = app.ask_with(Method::POST, &rotate).bearer_auth(&app.api_key);
+    let rotated = answer(rotated.json(&json!({}))).await.body;
+    let second = rotated["api_key"].as_str().unwrap();
+    let done = json!({ "status": "done" });
+    let refused = app.write(&other, Method::PATCH, &path(&work, "/status"), &done).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "another member's key");
+    let changed = app.write(second, Method::PATCH, &path(&work, "/status"), &done).await;
+    assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
+    assert_eq!(app.titles("q=weiss+strasse").await, ["Frau Weiß, Straße"]);
+    let removed = app.write(second, Method::DELETE, &path(&work, ""), &json!({})).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT, "{removed:?}");
+
+    app.wait_until("the refusal is written down with what it was about", async || {
+        let refusals = app.ask("/v1/audit?action=permission_refused").await;
+        refusals["items"][0]["target"] == work["id"]
+    })
+    .await;
 }
 
 async fn the_inbox_shows_what_is_asked_for_and_many_are_given_to_somebody_at_once(combination: Combination) {

@@ -32,6 +32,7 @@ mod reconciling;
 mod refusals;
 mod reminders;
 mod replies;
+mod requests;
 mod roles;
 mod rotation;
 mod scores;

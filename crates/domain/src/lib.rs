@@ -58,3 +58,4 @@ pub use scoring::ScoreRules;
 pub use stored::UnknownWord;
 pub use suppression::{FailureCause, Lift, Suppression};
 pub use token::{SignedToken, Token, TokenKey, TokenKind};
+pub use words::is_control;

@@ -43,6 +43,12 @@ pub(crate) fn phrases<T>(mut words: &[String], meaning: impl Fn(&str) -> Option<
     Some(parts)
 }
 
+/// Whether it is a control character, or ends a line as some of them do (U+2028, U+2029), which Unicode counts elsewhere.
+#[must_use]
+pub fn is_control(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{2028}' | '\u{2029}')
+}
+
 /// The form of a character that is not stretched to the width of Chinese ones.
 pub(crate) fn narrowed(char: char) -> char {
     match char {
@@ -72,6 +78,7 @@ fn push_bare(word: &mut String, char: char) {
         'ý' | 'ÿ' => word.push('y'),
         'œ' => word.push_str("oe"),
         'æ' => word.push_str("ae"),
+        'ß' => word.push_str("ss"),
         char if is_mark(char) => {}
         char => word.push(char),
     }
@@ -113,6 +120,7 @@ mod tests {
         check("O\u{200b}UI", &["oui"]);
         check("ＯＵＩ", &["oui"]);
         check("Œuf", &["oeuf"]);
+        check("Weiß WEIẞ", &["weiss", "weiss"]);
         check("İo", &["io"]);
     }
 

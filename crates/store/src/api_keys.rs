@@ -196,6 +196,29 @@ pub(crate) async fn find(tx: &mut Tx, id: ApiKeyId) -> Result<Option<ApiKey>, St
     row.map(ApiKey::try_from).transpose()
 }
 
+/// Whether one key took the place of the other, at once or over others in between: then the same holder has both.
+pub(crate) async fn are_of_one_holder(
+    tx: &mut Tx,
+    tenant: TenantId,
+    one: ApiKeyId,
+    other: ApiKeyId,
+) -> Result<bool, StoreError> {
+    let found: Option<i32> = on!(tx.connection(), connection =>
+        sqlx::query_scalar(
+            "WITH RECURSIVE line (latest, id, replaces) AS (
+                 SELECT id, id, replaces FROM api_keys WHERE tenant_id = $1 AND id IN ($2, $3)
+                 UNION
+                 SELECT line.latest, older.id, older.replaces FROM line
+                 JOIN api_keys older ON older.tenant_id = $1 AND older.id = line.replaces)
+             SELECT 1 FROM line WHERE (latest = $2 AND id = $3) OR (latest = $3 AND id = $2) LIMIT 1")
+            .bind(tenant.0)
+            .bind(one.0)
+            .bind(other.0)
+            .fetch_optional(connection)
+            .await)?;
+    Ok(found.is_some())
+}
+
 /// What a key is found by.
 pub(crate) fn hash(clear: &str) -> Vec<u8> {
     Sha256::digest(clear.as_bytes()).to_vec()

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::db::Tx;
 use crate::interaction_changes::{self, NewChange};
 use crate::interaction_drafts::is_member;
-use crate::interaction_inbox::Holder;
+use crate::interaction_inbox::{Holder, push_narrowed};
 use crate::page::LIMIT_MAX;
 use crate::{InboxFilter, Store, StoreError, reminders};
 
@@ -41,7 +41,8 @@ pub enum Assigned {
 
 impl Store {
     /// Gives interactions to `assignee`, or to nobody; those that are theirs already stay as they are, and so do ids that
-    /// the tenant does not have. Whoever calls has made sure that `actor` may.
+    /// the tenant does not have. What a filter found is given if it is still so when it is given: what somebody took
+    /// meanwhile from nobody's work is theirs. Whoever calls has made sure that `actor` may.
     ///
     /// # Errors
     /// Only those of the database.
@@ -53,12 +54,12 @@ impl Store {
         actor: &Actor,
         now: DateTime<Utc>,
     ) -> Result<Assigned, StoreError> {
-        let mut ids: Vec<Uuid> = match which {
-            Which::These(ids) => ids.iter().map(|id| id.0).collect(),
+        let (mut ids, still): (Vec<Uuid>, _) = match which {
+            Which::These(ids) => (ids.iter().map(|id| id.0).collect(), None),
             Which::Of(filter) => {
                 let except = Some(Holder::of(assignee));
                 let found = self.inbox_except(tenant, filter, except, None, LIMIT_MAX).await?;
-                found.into_iter().map(|found| found.id.0).collect()
+                (found.into_iter().map(|found| found.id.0).collect(), Some(filter))
             }
         };
         let more = ids.len() > ASSIGNED_AT_ONCE_MAX;
@@ -67,7 +68,7 @@ impl Store {
         if !is_member(&mut tx, tenant, assignee).await? {
             return Ok(Assigned::AssigneeUnknown);
         }
-        let assigned = give(&mut tx, tenant, &ids, assignee, actor, now).await?;
+        let assigned = give(&mut tx, tenant, &ids, still, assignee, actor, now).await?;
         tx.commit().await?;
         Ok(Assigned::Done { assigned, more })
     }
@@ -86,7 +87,7 @@ impl Store {
         loop {
             let mut tx = self.db.begin().await?;
             let ids = work_of(&mut tx, tenant, member).await?;
-            give(&mut tx, tenant, &ids, None, actor, now).await?;
+            give(&mut tx, tenant, &ids, None, None, actor, now).await?;
             tx.commit().await?;
             if ids.len() < LIMIT_MAX as usize {
                 return Ok(());
@@ -115,7 +116,7 @@ pub(crate) async fn unassign_all(
         if ids.is_empty() {
             return Ok(());
         }
-        give(tx, tenant, &ids, None, actor, now).await?;
+        give(tx, tenant, &ids, None, None, actor, now).await?;
     }
 }
 
@@ -131,11 +132,12 @@ async fn work_of(tx: &mut Tx, tenant: TenantId, member: UserId) -> Result<Vec<Uu
             .await)?)
 }
 
-/// Gives these to somebody; answers how many were not theirs.
+/// Gives these to somebody, as far as they are `still` what was looked for; answers how many were not theirs.
 async fn give(
     tx: &mut Tx,
     tenant: TenantId,
     ids: &[Uuid],
+    still: Option<&InboxFilter>,
     assignee: Option<UserId>,
     actor: &Actor,
     now: DateTime<Utc>,
@@ -145,13 +147,19 @@ async fn give(
     }
     // In the order of their ids, so that two who give the same never wait for each other.
     let lock = match tx {
-        Tx::Postgres(_) => " ORDER BY id FOR UPDATE",
-        Tx::Sqlite(_) => " ORDER BY id",
+        Tx::Postgres(_) => " ORDER BY interaction.id FOR UPDATE",
+        Tx::Sqlite(_) => " ORDER BY interaction.id",
     };
     let found: Vec<(Uuid, i64, Option<Uuid>)> = on!(tx.connection(), connection => {
-        let mut query = QueryBuilder::new("SELECT id, version, assignee FROM interactions WHERE tenant_id = ");
+        let mut query = QueryBuilder::new(
+            "SELECT interaction.id, interaction.version, interaction.assignee FROM interactions interaction
+             WHERE interaction.tenant_id = ");
         query.push_bind(tenant.0);
-        query.push(" AND holder <> ").push_bind(Holder::of(assignee).stored()).push(" AND id IN (");
+        query.push(" AND interaction.holder <> ").push_bind(Holder::of(assignee).stored());
+        if let Some(filter) = still {
+            push_narrowed!(query, filter.holder, filter.status, filter.planned, false);
+        }
+        query.push(" AND interaction.id IN (");
         let mut list = query.separated(", ");
         for id in ids {
             list.push_bind(*id);

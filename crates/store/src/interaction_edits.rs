@@ -11,7 +11,7 @@ use crate::db::Tx;
 use crate::interaction_changes::{self, NewChange};
 use crate::interaction_drafts::is_member;
 use crate::interactions::{COLUMNS, Row};
-use crate::{Interaction, Store, StoreError, reminders, time};
+use crate::{Interaction, Store, StoreError, api_keys, reminders, time};
 
 /// Somebody who writes.
 #[derive(Debug, Clone, Copy)]
@@ -49,13 +49,29 @@ pub enum InteractionWritten<T> {
 }
 
 impl Editor<'_> {
-    fn may(self, act: InteractionAct, on: &Interaction) -> bool {
+    async fn may(
+        self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        act: InteractionAct,
+        on: &Interaction,
+    ) -> Result<bool, StoreError> {
         let standing = Standing {
             role: self.role,
             is_creator: on.creator == *self.actor,
             is_assignee: on.assignee.is_some() && on.assignee == self.actor.user(),
         };
-        standing.may(act)
+        if standing.may(act) {
+            return Ok(true);
+        }
+        // A key in the place of another goes on with what that one created.
+        match (self.actor, &on.creator) {
+            (Actor::Key(key), Actor::Key(creator)) => {
+                let is_creator = api_keys::are_of_one_holder(tx, tenant, *key, *creator).await?;
+                Ok(Standing { is_creator, ..standing }.may(act))
+            }
+            _ => Ok(false),
+        }
     }
 }
 
@@ -192,7 +208,7 @@ impl Store {
             return Ok(InteractionWritten::Unknown);
         };
         let found = row.open(&self.keyring)?;
-        Ok(if !by.may(act, &found) {
+        Ok(if !by.may(tx, tenant, act, &found).await? {
             InteractionWritten::Forbidden
         } else if expected.is_some_and(|expected| expected != found.version) {
             InteractionWritten::Conflict(found.version)

@@ -141,16 +141,10 @@ macro_rules! inbox {
                 .push(open)
                 .push($crate::interactions::COLUMNS);
             $crate::interaction_inbox::push_source!(query, $tenant, hashes);
-            if let Some(holder) = filter.holder {
-                query.push(" AND interaction.holder = ").push_bind(holder.stored());
-            }
             if let Some(except) = except {
                 query.push(" AND interaction.holder <> ").push_bind(except.stored());
             }
-            if let Some(status) = status {
-                query.push(" AND interaction.status = ").push_bind(status.as_str());
-            }
-            $crate::interaction_inbox::push_planned!(query, filter.planned, hashes.is_empty());
+            $crate::interaction_inbox::push_narrowed!(query, filter.holder, status, filter.planned, hashes.is_empty());
             if let Some(cursor) = after {
                 query.push(order.after).push_bind(cursor.at.timestamp_millis());
                 query.push(", ").push_bind(cursor.id).push(")");
@@ -197,6 +191,19 @@ macro_rules! push_source {
     };
 }
 
+/// What of the filter can change while somebody looks at a list of it: all but the words.
+macro_rules! push_narrowed {
+    ($query:ident, $holder:expr, $status:expr, $planned:expr, $is_by_plan:expr) => {
+        if let Some(holder) = $holder {
+            $query.push(" AND interaction.holder = ").push_bind(holder.stored());
+        }
+        if let Some(status) = $status {
+            $query.push(" AND interaction.status = ").push_bind(status.as_str());
+        }
+        $crate::interaction_inbox::push_planned!($query, $planned, $is_by_plan);
+    };
+}
+
 /// How the rows are planned. Word for word the conditions of the indexes, which hold nothing that is done. Of a list in the
 /// order of the plan the end of the window is left out, and what is read beyond it is dropped: between two ends that it does
 /// not know a planner expects little, and sorts.
@@ -223,7 +230,7 @@ macro_rules! push_planned {
 }
 #[cfg(test)]
 pub(crate) use inbox;
-pub(crate) use {push_planned, push_source};
+pub(crate) use {push_narrowed, push_planned, push_source};
 
 impl Store {
     /// A tenant's interactions: newest first, or what is planned for a window, if nothing is searched for, soonest first.

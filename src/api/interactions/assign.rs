@@ -13,7 +13,7 @@ use super::Narrowed;
 use super::change::{assignee, no_member, present};
 use crate::api::Api;
 use crate::api::auth::Caller;
-use crate::api::body::Body;
+use crate::api::body::{Body, optional_object};
 use crate::api::send::refused;
 use crate::problem::Problem;
 
@@ -25,7 +25,7 @@ pub(in crate::api) struct Assign {
     #[serde(default)]
     ids: Option<Vec<Uuid>>,
     /// Those that the list would show.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     filter: Option<Filter>,
     /// A member's id, `me`, or `null` for nobody.
     #[serde(deserialize_with = "present")]

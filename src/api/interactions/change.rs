@@ -15,6 +15,7 @@ use super::{Interaction, interaction_id, shown, unknown, user};
 use crate::api::Api;
 use crate::api::auth::Caller;
 use crate::api::body::Body;
+use crate::api::moment::Moment;
 use crate::api::send::refused;
 use crate::problem::{Code, Problem};
 
@@ -48,7 +49,8 @@ pub(in crate::api) struct AssigneeEdit {
 pub(in crate::api) struct NextActionEdit {
     /// The time, or `null` for none.
     #[serde(deserialize_with = "present")]
-    next_action_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    next_action_at: Option<Moment>,
     /// The version that this is about; any, if neither this nor `If-Match` is given.
     #[serde(default)]
     version: Option<u64>,
@@ -102,7 +104,7 @@ pub(in crate::api) async fn set_next_action(
     Body(edit): Body<NextActionEdit>,
 ) -> Result<Response, Problem> {
     let expected = expected(edit.version, &headers)?;
-    let edit = InteractionEdit::NextAction(edit.next_action_at);
+    let edit = InteractionEdit::NextAction(edit.next_action_at.map(DateTime::from));
     write(&api, &caller, &id, edit, expected).await
 }
 

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
 use domain::interaction::{NOTE_CHARS_MAX, TITLE_CHARS_MAX};
-use domain::{Channel, ContactId, PersonalText, Recipient};
+use domain::{Channel, ContactId, PersonalText, Recipient, is_control};
 use serde::Deserialize;
 use store::{InteractionCreated, InteractionDraft, WithWhom};
 use utoipa::ToSchema;
@@ -15,7 +15,8 @@ use super::change::{assignee, no_member};
 use super::{Interaction, shown};
 use crate::api::Api;
 use crate::api::auth::Caller;
-use crate::api::body::Body;
+use crate::api::body::{Body, optional_object};
+use crate::api::moment::Moment;
 use crate::api::send::refused;
 use crate::problem::Problem;
 
@@ -30,7 +31,7 @@ pub(in crate::api) struct New {
     #[serde(default)]
     contact_id: Option<Uuid>,
     /// With whom, by what else is known of them; made a contact if they are none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     contact: Option<Whom>,
     /// At most 200 characters.
     #[serde(default)]
@@ -43,7 +44,8 @@ pub(in crate::api) struct New {
     assignee: Option<String>,
     /// When something is due; whose work it is is told after that.
     #[serde(default)]
-    next_action_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    next_action_at: Option<Moment>,
 }
 
 /// Somebody: exactly one of these.
@@ -77,7 +79,7 @@ pub(in crate::api) async fn create(
         title: text("title", new.title, TITLE_CHARS_MAX, false)?,
         note: text("note", new.note, NOTE_CHARS_MAX, true)?,
         assignee: assignee(new.assignee.as_deref(), &caller)?,
-        next_action_at: new.next_action_at,
+        next_action_at: new.next_action_at.map(DateTime::from),
     };
     let created = api
         .store
@@ -98,10 +100,11 @@ fn with(contact_id: Option<Uuid>, contact: Option<Whom>) -> Result<WithWhom, Pro
     };
     let id = |field: &str, id: String| {
         let id = id.trim().to_owned();
-        let is_usable = !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control);
-        is_usable
-            .then_some(id)
-            .ok_or_else(|| refused(format!("`contact.{field}` must have 1 to {ID_BYTES_MAX} bytes.")))
+        let is_usable = !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(is_control);
+        is_usable.then_some(id).ok_or_else(|| {
+            let expected = format!("`contact.{field}` must have 1 to {ID_BYTES_MAX} bytes and no control characters.");
+            refused(expected)
+        })
     };
     let reached = |field: &str, channel, text: &str| {
         Recipient::parse(channel, text)
@@ -124,11 +127,15 @@ fn text(field: &str, text: Option<String>, most: usize, lines: bool) -> Result<O
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
         return Ok(None);
     };
-    let odd = |char: char| char.is_control() && !(lines && matches!(char, '\n' | '\r' | '\t'));
+    let odd = |char: char| is_control(char) && !(lines && matches!(char, '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}'));
     if text.chars().count() > most || text.chars().any(odd) {
-        let form = if lines { "plain" } else { "plain, on one line" };
+        let form = if lines {
+            "no control characters but line breaks and tabs"
+        } else {
+            "be one line without control characters"
+        };
         return Err(refused(format!(
-            "`{field}` must have at most {most} characters, {form}."
+            "`{field}` must have at most {most} characters, and {form}."
         )));
     }
     Ok(Some(PersonalText::new(text)))
@@ -147,6 +154,10 @@ mod tests {
         check("Ana", false, true);
         check("a\nb", false, false);
         check("a\nb", true, true);
+        for line_break in ['\u{2028}', '\u{2029}'] {
+            check(&format!("a{line_break}b"), false, false);
+            check(&format!("a{line_break}b"), true, true);
+        }
         check("a\u{0}b", true, false);
         check("éèàçù", false, true);
         check("éèàçùô", false, false);

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::auth::Caller;
-use super::cursor::{Parameters, cursor, limit};
+use super::cursor::{Parameters, cursor, limit, next};
 use crate::problem::{Code, Problem};
 
 /// How many characters a question may have.
@@ -62,7 +62,7 @@ pub(super) struct Interaction {
     contact_id: Uuid,
     /// `todo`, `in_progress` or `done`.
     status: &'static str,
-    /// Why it exists: `email_opened`, `reply`, `manual`.
+    /// Why it exists: `email_opened`, `reply`, `hot_lead`, `manual`.
     reason: &'static str,
     /// What a reply means: `yes`, `no`, `stop`, `start`, `help` or `unclear`.
     intent: Option<&'static str>,
@@ -127,14 +127,15 @@ pub(super) async fn list(
         q: asked.q.as_deref(),
     };
     let filter = narrowed.read(&api, &caller).await?;
-    let after = cursor(asked.cursor.as_deref())?;
+    let list = narrowed.list();
+    let after = cursor(list, asked.cursor.as_deref())?;
     let page = api
         .store
         .inbox(caller.tenant, &filter, after, limit(asked.limit)?)
         .await?;
     Ok(Json(Interactions {
         items: page.items.into_iter().map(Interaction::from).collect(),
-        next_cursor: page.next.map(|cursor| cursor.to_string()),
+        next_cursor: next(list, page.next),
     }))
 }
 
@@ -156,14 +157,14 @@ pub(super) async fn changes(
     Path(id): Path<String>,
     Parameters(asked): Parameters<History>,
 ) -> Result<Json<Changes>, Problem> {
-    let below = asked.cursor.as_deref().map(str::parse::<u64>).transpose();
-    let below = below.map_err(|_| invalid("`cursor` must be the `next_cursor` of an answer before."))?;
     let (id, limit) = (interaction_id(&id)?, limit(asked.limit)?);
+    let list = format!("changes-{id}");
+    let below = cursor(&list, asked.cursor.as_deref())?;
     let found = api.store.interaction_changes(caller.tenant, id, below, limit).await?;
-    let (changes, next) = found.ok_or_else(unknown)?;
+    let (changes, place) = found.ok_or_else(unknown)?;
     Ok(Json(Changes {
         items: changes.into_iter().map(Change::from).collect(),
-        next_cursor: next.map(|version| version.to_string()),
+        next_cursor: next(&list, place),
     }))
 }
 
@@ -176,6 +177,15 @@ pub(super) struct Narrowed<'a> {
 }
 
 impl Narrowed<'_> {
+    /// The list's name in its cursors: what is due soonest comes in an order of its own, and one window ends where another
+    /// begins. What is searched for comes newest first, as everything else.
+    fn list(&self) -> &'static str {
+        match self.due.and_then(|due| due.parse::<Due>().ok()) {
+            Some(due @ (Due::Overdue | Due::Today | Due::Upcoming)) if self.q.is_none() => due.as_str(),
+            _ => "interactions",
+        }
+    }
+
     async fn read(&self, api: &Api, caller: &Caller) -> Result<InboxFilter, Problem> {
         let question = self.q.map(question).transpose()?;
         let due = word::<Due>("due", self.due)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Channel, Language, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TemplateVersion, TenantId,
+    is_control,
 };
 use jobs::sending::{AttachmentUrl, Content, EmailBody, FILES_MAX, Hop, Sending, usable_file_url};
 use providers::outgoing::ATTACHMENTS_BYTES_MAX;
@@ -69,7 +70,7 @@ impl<'a> Door<'a> {
         let (channel, class) = (request.channel, request.class.unwrap_or(MessageClass::Transactional));
         let recipient = Recipient::parse(channel, &request.to)
             .map_err(|error| refused(format!("`to` cannot be used: {error}.")))?;
-        let scheduled_at = scheduled(request.scheduled_at, now)?;
+        let scheduled_at = scheduled(request.scheduled_at.map(DateTime::from), now)?;
         only_for_mail(request)?;
         tags(&request.tags)?;
         ids(request)?;
@@ -323,11 +324,10 @@ fn only_for_mail(request: &MessageRequest) -> Result<(), Problem> {
 }
 
 fn tags(tags: &[String]) -> Result<(), Problem> {
-    let is_tag =
-        |tag: &String| !tag.is_empty() && tag.chars().count() <= TAG_CHARS_MAX && !tag.chars().any(char::is_control);
+    let is_tag = |tag: &String| !tag.is_empty() && tag.chars().count() <= TAG_CHARS_MAX && !tag.chars().any(is_control);
     if tags.len() > TAGS_MAX || !tags.iter().all(is_tag) {
         return Err(refused(format!(
-            "`tags` must be at most {TAGS_MAX} words of 1 to {TAG_CHARS_MAX} characters."
+            "`tags` must be at most {TAGS_MAX} words of 1 to {TAG_CHARS_MAX} characters, none of them a control character."
         )));
     }
     Ok(())
@@ -341,9 +341,10 @@ fn ids(request: &MessageRequest) -> Result<(), Problem> {
         ("person_id", &request.person_id),
         ("organisation_id", &request.organisation_id),
     ] {
-        let is_usable = |id: &String| !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(char::is_control);
+        let is_usable = |id: &String| !id.is_empty() && id.len() <= ID_BYTES_MAX && !id.chars().any(is_control);
         if !id.as_ref().is_none_or(is_usable) {
-            return Err(refused(format!("`{field}` must have 1 to {ID_BYTES_MAX} bytes.")));
+            let expected = format!("`{field}` must have 1 to {ID_BYTES_MAX} bytes and no control characters.");
+            return Err(refused(expected));
         }
     }
     Ok(())

@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use domain::{Channel, Fingerprint, MessageClass, MessageId, OutgoingRecord};
+use domain::{Channel, Fingerprint, MessageClass, MessageId, OutgoingRecord, is_control};
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 use jobs::sending;
 use jobs::{SendBulk, SendEmail, SendSms, SendWhatsapp};
@@ -341,7 +341,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
 }
 
 fn check_key(field: &str, key: &str) -> Result<(), Problem> {
-    let is_usable = !key.is_empty() && key.len() <= KEY_BYTES_MAX && !key.chars().any(char::is_control);
+    let is_usable = !key.is_empty() && key.len() <= KEY_BYTES_MAX && !key.chars().any(is_control);
     if is_usable { Ok(()) } else { Err(bad_key(field)) }
 }
 

@@ -1,11 +1,12 @@
 //! What a request to send says, as it is written.
 
-use chrono::{DateTime, Utc};
 use domain::{Channel, Fingerprint, Language, MessageClass};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
+use crate::api::body::{objects, optional_object};
+use crate::api::moment::Moment;
 use crate::api::render::Variables;
 
 /// A message to one recipient.
@@ -22,10 +23,18 @@ pub(in crate::api) struct MessageRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<String>,
     /// A template of the tenant's, instead of `content`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) template: Option<TemplateRequest>,
     /// What it says, instead of `template`. The texts are templates themselves, for `variables`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "optional_object",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) content: Option<ContentRequest>,
     /// What stands for placeholders. One that is missing is a 422 that names it.
     #[serde(default, skip_serializing_if = "Variables::is_empty")]
@@ -40,7 +49,8 @@ pub(in crate::api) struct MessageRequest {
     pub(super) providers: Option<Vec<String>>,
     /// When it is to go, at most a year ahead; at once if not given or past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) scheduled_at: Option<DateTime<Utc>>,
+    #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    pub(super) scheduled_at: Option<Moment>,
     /// The caller's own id of the person it goes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) person_id: Option<String>,
@@ -65,7 +75,7 @@ pub(in crate::api) struct MessageRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) unsubscribe_url: Option<String>,
     /// Files that go with a mail, at most 10 and 10 MiB together.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
     pub(super) attachments: Vec<AttachmentRequest>,
     /// In a batch: what makes this message the same as another, as the header Idempotency-Key does for a single one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

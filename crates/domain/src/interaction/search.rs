@@ -75,6 +75,8 @@ mod tests {
         ] {
             check(title, note, found, true);
         }
+        check("Frau Weiß", "Straße", "weiss strasse", true);
+        check("Frau Weiss", "Strasse", "Weiß STRAẞE", true);
         for not_found in ["zo", "le", "evre", "lefebvre", "zoe 18", "orl", "", "?!", "1"] {
             check(title, note, not_found, false);
         }

@@ -1,10 +1,10 @@
 //! Interactions that people write: with versions and a history, one at a time and many at once.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::interaction::{InteractionField, InteractionStatus};
 use domain::{Actor, ApiKeyId, EmailEvent, InteractionId, PersonalText, Role, TenantId, UserId};
 use store::{
-    Assigned, Editor, InboxFilter, Interaction, InteractionCreated, InteractionDraft, InteractionEdit,
+    Assigned, Editor, Holder, InboxFilter, Interaction, InteractionCreated, InteractionDraft, InteractionEdit,
     InteractionWritten, Which, WithWhom,
 };
 use tokio::task::JoinSet;
@@ -296,6 +296,84 @@ async fn what_is_too_much_at_once_goes_on_when_it_is_asked_again(fresh: Fresh) {
     assert_eq!(fresh.count(held).await, 0);
 }
 
+async fn what_somebody_took_meanwhile_is_not_taken_away(fresh: Fresh) {
+    let ben = fresh.join(fresh.tenant, "ben@example.com", Role::Sales).await.user;
+    let eve = fresh.join(fresh.tenant, "eve@example.com", Role::Sales).await.user;
+    for round in 1..=5 {
+        for n in 0..20 {
+            fresh.ask_for(&draft(&format!("number {n}")), second(n)).await;
+        }
+        let mut tasks = JoinSet::new();
+        for n in 0..8 {
+            let (store, tenant) = (fresh.store.clone(), fresh.tenant);
+            tasks.spawn(async move {
+                let nobodys = Which::Of(InboxFilter {
+                    holder: Some(Holder::Nobody),
+                    ..InboxFilter::default()
+                });
+                let to = Some(if n % 2 == 0 { ben } else { eve });
+                let given = store.assign_interactions(tenant, &nobodys, to, &key(), now()).await;
+                match given.unwrap() {
+                    Assigned::Done { assigned, .. } => assigned,
+                    other => panic!("{other:?}"),
+                }
+            });
+        }
+        let assigned: usize = tasks.join_all().await.into_iter().sum();
+        assert_eq!(assigned, 20, "each of them once, in round {round}");
+    }
+    let changed = "SELECT COUNT(*) FROM interaction_changes WHERE field = 'assignee' AND before IS NOT NULL";
+    assert_eq!(fresh.count(changed).await, 0);
+}
+
+async fn what_a_key_created_is_that_of_the_keys_in_its_place_too(fresh: Fresh) {
+    let author = domain::Author::system();
+    let first = fresh.store.create_api_key(fresh.tenant, Role::Member, &author, now());
+    let first = first.await.unwrap().key.id;
+    let mut keys = vec![first];
+    for n in 1..=2 {
+        let overlap = TimeDelta::days(1);
+        let rotated = fresh
+            .store
+            .rotate_api_key(fresh.tenant, keys[n - 1], overlap, &author, second(1));
+        keys.push(rotated.await.unwrap().unwrap().key.id);
+    }
+    let other = fresh.store.create_api_key(fresh.tenant, Role::Member, &author, now());
+    let other = other.await.unwrap().key.id;
+    let done = InteractionEdit::Status(InteractionStatus::Done);
+    let check = async |creator: ApiKeyId, key: ApiKeyId, may: bool| {
+        let created = fresh
+            .store
+            .create_interaction(fresh.tenant, &draft("visit"), &Actor::Key(creator), now())
+            .await;
+        let InteractionCreated::Created(created) = created.unwrap() else {
+            panic!("it should be there")
+        };
+        let actor = Actor::Key(key);
+        let by = Editor {
+            actor: &actor,
+            role: Role::Member,
+        };
+        let edited = fresh
+            .store
+            .edit_interaction(fresh.tenant, created.id, by, done, None, now());
+        let edited = edited.await.unwrap();
+        assert_eq!(!matches!(edited, InteractionWritten::Forbidden), may, "{edited:?}");
+        let deleted = fresh.store.delete_interaction(fresh.tenant, created.id, by, None).await;
+        assert_eq!(deleted.unwrap() == InteractionWritten::Written(()), may);
+    };
+    for (creator, key, may) in [
+        (keys[0], keys[1], true),
+        (keys[0], keys[2], true),
+        (keys[1], keys[0], true),
+        (keys[0], other, false),
+        (other, keys[2], false),
+        (ApiKeyId(Uuid::from_u128(9)), keys[0], false),
+    ] {
+        check(creator, key, may).await;
+    }
+}
+
 async fn who_leaves_while_work_is_given_to_them_has_none(fresh: Fresh) {
     let ben = fresh.join(fresh.tenant, "ben@example.com", Role::Sales).await.user;
     let mut tasks = JoinSet::new();
@@ -327,6 +405,8 @@ async fn who_leaves_while_work_is_given_to_them_has_none(fresh: Fresh) {
 }
 
 both!(
+    what_somebody_took_meanwhile_is_not_taken_away,
+    what_a_key_created_is_that_of_the_keys_in_its_place_too,
     who_leaves_while_work_is_given_to_them_has_none,
     what_is_too_much_at_once_goes_on_when_it_is_asked_again,
     what_was_asked_for_is_there_with_its_contact,
