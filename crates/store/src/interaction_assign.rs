@@ -11,7 +11,7 @@ use crate::interaction_changes::{self, NewChange};
 use crate::interaction_drafts::is_member;
 use crate::interaction_inbox::{Holder, push_narrowed};
 use crate::page::LIMIT_MAX;
-use crate::{InboxFilter, Store, StoreError, reminders};
+use crate::{InboxFilter, Store, StoreError, reminder_marks};
 
 /// Which interactions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,9 +197,9 @@ async fn give(
     interaction_changes::write(tx, tenant, &changes, actor, now).await?;
     let ids: Vec<Uuid> = found.into_iter().map(|(id, _, _)| id).collect();
     match assignee {
-        Some(assignee) => reminders::pass_on(tx, tenant, &ids, assignee).await?,
+        Some(assignee) => reminder_marks::pass_on(tx, tenant, &ids, assignee).await?,
         None => {
-            reminders::forget(tx, tenant, &ids).await?;
+            reminder_marks::forget(tx, tenant, &ids).await?;
         }
     }
     Ok(ids.len())

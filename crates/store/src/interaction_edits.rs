@@ -11,7 +11,7 @@ use crate::db::Tx;
 use crate::interaction_changes::{self, NewChange};
 use crate::interaction_drafts::is_member;
 use crate::interactions::{COLUMNS, Row};
-use crate::{Interaction, Store, StoreError, api_keys, reminders, time};
+use crate::{Interaction, Store, StoreError, api_keys, reminder_marks, time};
 
 /// Somebody who writes.
 #[derive(Debug, Clone, Copy)]
@@ -118,12 +118,12 @@ impl Store {
         };
         let forgotten = match edit {
             InteractionEdit::Assignee(Some(assignee)) => {
-                reminders::pass_on(&mut tx, tenant, &[id.0], assignee).await?;
+                reminder_marks::pass_on(&mut tx, tenant, &[id.0], assignee).await?;
                 0
             }
             InteractionEdit::Assignee(None)
             | InteractionEdit::Status(InteractionStatus::Done)
-            | InteractionEdit::NextAction(_) => reminders::forget(&mut tx, tenant, &[id.0]).await?,
+            | InteractionEdit::NextAction(_) => reminder_marks::forget(&mut tx, tenant, &[id.0]).await?,
             InteractionEdit::Status(_) => 0,
         };
         if forgotten > 0 {

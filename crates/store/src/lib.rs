@@ -50,6 +50,7 @@ mod record_email_event;
 mod record_inbound;
 mod record_report;
 mod redeem;
+mod reminder_marks;
 mod reminders;
 mod reseal;
 mod retention;

@@ -11,7 +11,7 @@ use crate::contacts::Rung;
 use crate::db::Tx;
 use crate::messages::word;
 use crate::tenants::context;
-use crate::{Store, StoreError, reminders, time};
+use crate::{Store, StoreError, reminder_marks, time};
 
 #[derive(FromRow)]
 pub(crate) struct ProgressRow {
@@ -269,7 +269,7 @@ impl Store {
                 .await
                 .map(|_| ()))?;
         if status.is_lost() {
-            reminders::not_delivered(tx, tenant, id).await?;
+            reminder_marks::not_delivered(tx, tenant, id).await?;
         }
         Ok(())
     }

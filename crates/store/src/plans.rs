@@ -45,7 +45,7 @@ macro_rules! lists {
             ("challenges of a caller", crate::otp_challenges::BY_CALLER.to_owned()),
             ("an interaction's changes", crate::interaction_changes::LIST.to_owned()),
             ("overdue interactions", crate::reminders::OVERDUE.to_owned()),
-            ("what a message told", crate::reminders::TOLD_BY.to_owned()),
+            ("what a message told", crate::reminder_marks::TOLD_BY.to_owned()),
             ("members to remind", crate::reminders::ASSIGNEES.to_owned()),
             ("whose name it is", crate::message_names::OWNERS[0].to_owned()),
             ("whose name it was", crate::message_names::OWNERS[1].to_owned()),
