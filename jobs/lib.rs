@@ -7,6 +7,7 @@ mod act_on_dead_letters;
 pub mod apply_retention;
 pub mod bulk;
 mod decay_scores;
+mod erase_contact;
 mod find_hot_leads;
 pub mod guard;
 pub mod hooks;
@@ -14,6 +15,7 @@ mod house;
 mod look_up_message;
 pub mod outside;
 mod pace;
+pub mod person;
 mod purge_queue;
 mod reconcile_messages;
 mod record_email_event;
@@ -33,6 +35,7 @@ mod tell_hot_lead;
 pub use act_on_dead_letters::ActOnDeadLetters;
 pub use apply_retention::ApplyRetention;
 pub use decay_scores::DecayScores;
+pub use erase_contact::EraseContact;
 pub use find_hot_leads::FindHotLeads;
 pub use house::House;
 pub use look_up_message::LookUpMessage;
@@ -78,6 +81,7 @@ pub fn registry() -> Registry<Ctx> {
         .with::<PurgeQueue>()
         .with::<DecayScores>()
         .with::<ApplyRetention>()
+        .with::<EraseContact>()
         .with::<FindHotLeads>()
         .with::<TellHotLead>()
         .with::<ActOnDeadLetters>()

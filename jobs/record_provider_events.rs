@@ -154,6 +154,7 @@ async fn apply(ctx: &Ctx, attempt: &Attempt, endpoint: EndpointId, event: &Event
             let (id, is_new) = match ctx.store.record_inbound(tenant, endpoint, &inbound, now).await? {
                 InboundRecorded::Applied(applied) => (applied.inbound, true),
                 InboundRecorded::Duplicate { inbound } => (inbound, false),
+                InboundRecorded::OfNobody => return Ok(true),
             };
             // Also for one that is known: an earlier run may have ended between the two.
             confirm::add(ctx, attempt, event, &inbound, id).await?;

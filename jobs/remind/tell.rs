@@ -19,7 +19,7 @@ use crate::Ctx;
 use crate::sending::{self, Content, EmailBody, Hop, Sending, waits_for_quiet_hours};
 
 /// What the tenant's own words for these messages are.
-const TAG: &str = "reminder";
+pub(crate) const TAG: &str = "reminder";
 
 /// What came of telling.
 #[derive(Clone, Copy, Debug, Default)]
@@ -243,20 +243,19 @@ impl Reach<'_> {
         let mut fingerprint = [0; 32];
         fingerprint[..16].copy_from_slice(batch.as_bytes());
         fingerprint[16..].copy_from_slice(about.as_bytes());
-        let (subject, content) = match self.channel {
+        let content = match self.channel {
             Channel::Email => {
                 let body = EmailBody {
                     text: Some(words.text.into()),
                     ..EmailBody::new(words.subject)
                 };
-                (Some(body.subject.clone()), Content::Email(Box::new(body)))
+                // It is not written down with the message as well: what work with somebody is called would outlive them, in
+                // a message to somebody else.
+                Content::Email(Box::new(body))
             }
-            Channel::Sms | Channel::Whatsapp => (
-                None,
-                Content::Text {
-                    text: words.text.into(),
-                },
-            ),
+            Channel::Sms | Channel::Whatsapp => Content::Text {
+                text: words.text.into(),
+            },
         };
         let message = OutgoingRecord {
             id: MessageId::of_ours(tenant, &format!("reminder/{batch}/{about}")),
@@ -270,7 +269,7 @@ impl Reach<'_> {
             scheduled_at: None,
             person_id: None,
             organisation_id: None,
-            subject,
+            subject: None,
             content: None,
             to_member: true,
         };

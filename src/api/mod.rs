@@ -6,6 +6,7 @@
 mod audit;
 mod auth;
 mod body;
+mod contacts;
 mod cursor;
 mod events;
 mod interactions;
@@ -96,6 +97,14 @@ pub fn router(api: Api) -> Router {
         .route(
             "/v1/interactions/assign",
             needs(Act::WriteInteractions, post(interactions::assign::assign)),
+        )
+        .route(
+            "/v1/contacts/{id}/export",
+            needs(Act::AnswerForPeople, get(contacts::export)),
+        )
+        .route(
+            "/v1/contacts/{id}",
+            needs(Act::AnswerForPeople, delete(contacts::erase)),
         )
         .route("/v1/leads/hot", needs(Act::ReadLeads, get(leads::hot)))
         .route("/v1/leads/scoring", needs(Act::ReadLeads, get(leads::scoring)))

@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
         super::interactions::changes, super::interactions::create::create, super::interactions::change::remove,
         super::interactions::change::set_status, super::interactions::change::set_assignee,
         super::interactions::change::set_next_action, super::interactions::assign::assign,
-        super::me::show, super::members::list,
+        super::contacts::export, super::contacts::erase, super::me::show, super::members::list,
         super::members::create, super::members::change, super::members::remove,
         super::session::end_all, super::invitations::create, super::invitations::list, super::invitations::revoke,
         super::session::end, super::session::rotate, super::sign_in::ask, super::sign_in::redeem,

@@ -15,7 +15,13 @@ use crate::config::Settings;
 use crate::connect;
 
 /// Keeps what is about to be changed.
-pub(super) async fn keep(changes: &[Change], id: JobId, by: String, settings: &Settings) -> anyhow::Result<()> {
+pub(super) async fn keep(
+    changes: &[Change],
+    tenant: TenantId,
+    id: JobId,
+    by: String,
+    settings: &Settings,
+) -> anyhow::Result<()> {
     let changes: Value = changes.iter().map(Change::to_json).collect();
     let edit = DeadLetterEdit {
         by,
@@ -23,7 +29,7 @@ pub(super) async fn keep(changes: &[Change], id: JobId, by: String, settings: &S
         changes: PersonalText::new(changes.to_string()),
     };
     let store = connect::store(settings).await?;
-    let kept = store.record_dead_letter_edit(id.0, &edit).await;
+    let kept = store.record_dead_letter_edit(tenant, id.0, &edit).await;
     kept.context("the change could not be written down, so nothing was changed")
 }
 

@@ -6,6 +6,7 @@ mod answer;
 mod audit;
 mod bulk;
 mod circuits;
+mod contact;
 mod credential;
 mod dead;
 mod doctor;
@@ -123,6 +124,9 @@ enum Command {
     /// People who work for tenants.
     #[command(subcommand)]
     Member(member::Command),
+    /// To answer for people whose data is kept.
+    #[command(subcommand)]
+    Contact(contact::Command),
     /// Who did what, when and from where.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -249,6 +253,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Circuits { tenant } => circuits::run(tenant, &settings).await,
         Command::Key(command) => key::run(command, &settings).await,
         Command::Member(command) => member::run(command, &settings).await,
+        Command::Contact(command) => contact::run(command, &settings).await,
         Command::Audit(command) => audit::run(command, &settings).await,
         Command::Queues { command } => queues::run(command, &settings).await,
         Command::Pause { target, by } => pause::pause(target, by, &settings).await,

@@ -12,6 +12,7 @@ mod dead_letters;
 mod dev;
 mod discretion;
 mod documents;
+mod erasure;
 mod excerpts;
 mod frozen;
 #[cfg(feature = "services")]

@@ -26,6 +26,8 @@ const ADMIN: Least = Some(Role::Admin);
 /// What every route of the API needs. A route that is missing here was decided by nobody, and fails the test.
 const TABLE: &[(&str, &str, Least)] = &[
     ("GET", "/v1/audit", ADMIN),
+    ("GET", "/v1/contacts/{id}/export", ADMIN),
+    ("DELETE", "/v1/contacts/{id}", ADMIN),
     ("GET", "/v1/credentials", ADMIN),
     ("GET", "/v1/invitations", ADMIN),
     ("POST", "/v1/invitations", ADMIN),
@@ -221,10 +223,13 @@ async fn fill(app: &TestApp, tenant: TenantId, key: &str) -> Vec<(&'static str, 
     let inbox = app.get_as(key, "/v1/interactions").await.body;
     let interaction = inbox["items"][0]["id"].as_str().unwrap().to_owned();
     let author = Author::system();
+    let contact = inbox["items"][0]["contact_id"].as_str().unwrap().to_owned();
     let key = store.create_api_key(tenant, Role::Member, &author, now).await.unwrap();
     let eve = EmailAddress::parse("eve@example.com").unwrap();
     let invitation = store.invite(tenant, &eve, Role::Member, &author, now).await.unwrap();
     vec![
+        ("/v1/contacts/{id}/export", contact.clone()),
+        ("/v1/contacts/{id}", contact),
         ("/v1/interactions/{id}/changes", interaction.clone()),
         ("/v1/interactions/{id}/status", interaction.clone()),
         ("/v1/interactions/{id}/assignee", interaction.clone()),

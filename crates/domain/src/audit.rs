@@ -49,6 +49,10 @@ stored! {
         DeadLettersActedOn = "dead_letters_acted_on",
         /// The rules of scores changed, or where hot leads are told.
         ScoringChanged = "scoring_changed",
+        /// All that is kept of somebody was read.
+        ContactExported = "contact_exported",
+        /// All that is kept of somebody was asked to be erased.
+        ContactErased = "contact_erased",
         /// Somebody wanted what their role does not allow.
         PermissionRefused = "permission_refused",
         /// What was sealed under former keys was begun to be sealed again.

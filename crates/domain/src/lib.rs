@@ -29,6 +29,7 @@ pub mod scoring;
 pub mod sign_in;
 pub mod suppression;
 pub mod token;
+pub mod traces;
 
 pub use actor::{Actor, Author, OperatorName, Origin};
 pub use api_key::ApiKeyFault;
@@ -58,4 +59,5 @@ pub use scoring::ScoreRules;
 pub use stored::UnknownWord;
 pub use suppression::{FailureCause, Lift, Suppression};
 pub use token::{SignedToken, Token, TokenKey, TokenKind};
+pub use traces::Traces;
 pub use words::is_control;

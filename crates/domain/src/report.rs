@@ -272,6 +272,20 @@ const fn unsaid() -> FailureCause {
 }
 
 impl ReportRecord {
+    /// The same without whom it is about and what they saw and did: what is left counts.
+    #[must_use]
+    pub fn of_nobody(&self) -> Self {
+        Self {
+            recipient: None,
+            subject: None,
+            person_id: None,
+            organisation_id: None,
+            url: None,
+            raw: None,
+            ..self.clone()
+        }
+    }
+
     /// What it says of the recipient: the cause, unless only that it may pass is known.
     #[must_use]
     pub fn cause(&self) -> FailureCause {

@@ -25,6 +25,8 @@ stored! {
         SendMessages = "send_messages",
         /// Read contacts, leads and their scores.
         ReadLeads = "read_leads",
+        /// Read all that is kept of somebody, as one document, and erase it.
+        AnswerForPeople = "answer_for_people",
         /// Read everybody's interactions.
         ReadInteractions = "read_interactions",
         /// Create interactions, and write those that one created or that are one's own work.
@@ -72,7 +74,8 @@ impl Act {
             | Self::ReadTemplates
             | Self::ReadSuppressions
             | Self::WriteSuppressions => Role::Sales,
-            Self::WriteTemplates
+            Self::AnswerForPeople
+            | Self::WriteTemplates
             | Self::WriteMembers
             | Self::ReadKeys
             | Self::WriteKeys
@@ -133,6 +136,7 @@ mod tests {
         (
             Role::Admin,
             &[
+                Act::AnswerForPeople,
                 Act::WriteTemplates,
                 Act::WriteMembers,
                 Act::ReadKeys,

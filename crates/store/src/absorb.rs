@@ -9,7 +9,7 @@ use crate::delivery_daily::Daily;
 use crate::message_state::{Change, load, load_and_lock_contact};
 use crate::messages::{text, word};
 use crate::suppressions::Said;
-use crate::{Store, StoreError, contacts, time};
+use crate::{Store, StoreError, contacts, erased_rows, time};
 
 impl Store {
     /// Makes what was reported of a stray message a part of the message that it is. Both are locked. Answers false when a
@@ -36,6 +36,11 @@ impl Store {
             on!(tx.connection(), connection =>
                 sqlx::query(statement).bind(tenant.0).bind(stray.0).bind(message.0).execute(connection).await.map(|_| ()))?;
         }
+        let is_of_nobody = known.is_of_nobody();
+        if is_of_nobody {
+            // What was told of it meanwhile, by a name that nobody knew to be its own.
+            erased_rows::blank_events(tx, tenant, &[message.0]).await?;
+        }
         on!(tx.connection(), connection =>
             sqlx::query(
                 "UPDATE lead_ledger SET message_id = $4 WHERE tenant_id = $1 AND contact_id = $2 AND message_id = $3")
@@ -55,9 +60,9 @@ impl Store {
         let progress = known.progress.joined(lost.progress);
         let change = Change {
             interaction: lost.interaction,
-            subject: seen.subject.as_ref(),
-            recipient: seen.recipient.as_ref(),
-            recipient_hash: lost.recipient_hash.as_deref(),
+            subject: seen.subject.as_ref().filter(|_| !is_of_nobody),
+            recipient: seen.recipient.as_ref().filter(|_| !is_of_nobody),
+            recipient_hash: lost.recipient_hash.as_deref().filter(|_| !is_of_nobody),
             // The code of whichever of the two says more.
             error_code: (lost.progress.status >= known.progress.status).then_some(seen.error_code.as_deref()),
             ..Change::new(progress, known.figures.and(lost.figures))
@@ -148,7 +153,7 @@ struct SaidRow {
 }
 
 /// Merges the lesser known of both messages' contacts into the better known one, which is that of both then; two that are
-/// known equally well stay apart. The one that points may be moved for is locked. Answers false when one of them was merged
+/// known equally well stay apart, and so does nobody. The one that points may be moved for is locked. Answers false when one of them was merged
 /// away meanwhile.
 async fn join_contacts(
     tx: &mut Tx,
@@ -160,22 +165,22 @@ async fn join_contacts(
     let (Some(lost), Some(known)) = (load(tx, tenant, stray).await?, load(tx, tenant, message).await?) else {
         return Ok(false);
     };
-    let (lesser, better) = if lost.rung <= known.rung {
-        (stray, message)
+    let (lesser, better, expected) = if lost.rung <= known.rung {
+        (stray, message, lost.contact)
     } else {
-        (message, stray)
+        (message, stray, known.contact)
     };
     let Some(from) = load_and_lock_contact(tx, tenant, lesser).await? else {
         return Ok(false);
     };
-    if lost.contact == known.contact || lost.rung == known.rung {
-        return Ok(from.contact == lost.contact);
+    if lost.contact == known.contact || lost.rung == known.rung || lost.is_of_nobody() || known.is_of_nobody() {
+        return Ok(from.contact == expected);
     }
     let Some(into) = load_and_lock_contact(tx, tenant, better).await? else {
         return Ok(false);
     };
     // Both may have become another's, or better known, before they were locked.
-    if from.rung >= into.rung {
+    if from.rung >= into.rung || into.is_of_nobody() {
         return Ok(false);
     }
     contacts::merge(tx, tenant, from.contact, into.contact, now).await?;

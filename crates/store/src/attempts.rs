@@ -68,7 +68,7 @@ pub enum AttemptBegun {
         /// Since when.
         since: DateTime<Utc>,
     },
-    /// There is no such message.
+    /// There is no such message, or nobody any more to whom it could go.
     Unknown,
 }
 
@@ -186,6 +186,10 @@ async fn begin(
         && !new.although_unclear
     {
         return Ok(AttemptBegun::Unclear(unclear));
+    }
+    if known.is_of_nobody() {
+        // Whoever it was to go to was erased; without them it cannot be told whether they said STOP.
+        return Ok(AttemptBegun::Unknown);
     }
     if let Some(hash) = &known.recipient_hash {
         let standing = suppressions::standing(tx, tenant, known.channel, hash).await?;

@@ -7,6 +7,8 @@
 //! A message may first be heard of anonymously and be named later. Then the lower contact is *merged* into the named
 //! one: messages, interactions, replies and points move over and nothing counted is lost. An address belongs to a contact only
 //! while it is all that is known of them: two named persons may share one.
+//!
+//! Of a person who was erased nothing is left but what counts, and that hangs on a contact that is nobody (`erasure.rs`).
 
 use chrono::{DateTime, Utc};
 use domain::{ContactId, MessageId, TenantId};
@@ -14,7 +16,7 @@ use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::db::Tx;
-use crate::{StoreError, score_changes};
+use crate::{StoreError, score_changes, time};
 
 /// How well a contact is known. A message's contact is only ever replaced by a better known one, and contacts are
 /// locked in this order, so that two transactions can never wait for each other.
@@ -23,12 +25,15 @@ pub(crate) enum Rung {
     Anonymous,
     Address,
     Named,
+    /// Nobody any more. Last, so that nothing that is told later makes it anybody.
+    Erased,
 }
 
 impl Rung {
     /// The rung of a stored contact.
-    pub(crate) fn stored(external_id: Option<&str>, has_address: bool) -> Self {
+    pub(crate) fn stored(external_id: Option<&str>, has_address: bool, is_erased: bool) -> Self {
         match external_id {
+            _ if is_erased => Self::Erased,
             Some(_) => Self::Named,
             None if has_address => Self::Address,
             None => Self::Anonymous,
@@ -55,6 +60,12 @@ impl<'a> Who<'a> {
         }
     }
 
+    /// The contact, unless nothing is known but the message.
+    pub(crate) fn id(&self, tenant: TenantId) -> Option<ContactId> {
+        let named = self.named.map(|(kind, id)| ContactId::derive(tenant, kind, id));
+        named.or_else(|| self.hash.map(|hash| ContactId::of_address(tenant, hash)))
+    }
+
     /// The rung that this puts the contact on.
     pub(crate) fn rung(&self) -> Rung {
         match (self.named, self.hash) {
@@ -73,14 +84,11 @@ pub(crate) async fn find_or_make(
     who: &Who<'_>,
     now: DateTime<Utc>,
 ) -> Result<Option<ContactId>, StoreError> {
-    let (id, kind, external_id, hash) = match (who.named, who.hash) {
-        (Some((kind, external_id)), _) => {
-            let id = ContactId::derive(tenant, kind, external_id);
-            (id, kind, Some(external_id), None)
-        }
-        (None, Some(hash)) => (ContactId::of_address(tenant, hash), "person", None, Some(hash)),
-        (None, None) => (ContactId::of_message(message), "person", None, None),
+    let (kind, external_id, hash) = match (who.named, who.hash) {
+        (Some((kind, external_id)), _) => (kind, Some(external_id), None),
+        (None, hash) => ("person", None, hash),
     };
+    let id = who.id(tenant).unwrap_or_else(|| ContactId::of_message(message));
     on!(tx.connection(), connection =>
         sqlx::query(
             "INSERT INTO contacts (tenant_id, id, kind, external_id, address_hash, created_at)
@@ -140,6 +148,52 @@ pub(crate) async fn lock_free(tx: &mut Tx, tenant: TenantId, ids: &[Uuid]) -> Re
         query.push(tail);
         query.build_query_scalar().fetch_all(connection).await
     })?)
+}
+
+/// Makes sure that there is a contact that is nobody, and locks it.
+pub(crate) async fn make_nobody(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: ContactId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    on!(tx.connection(), connection =>
+        sqlx::query(
+            "INSERT INTO contacts (tenant_id, id, kind, created_at, erased_at) VALUES ($1, $2, 'person', $3, $3)
+             ON CONFLICT (tenant_id, id) DO UPDATE SET erased_at = COALESCE(contacts.erased_at, excluded.erased_at)")
+            .bind(tenant.0)
+            .bind(id.0)
+            .bind(now.timestamp_millis())
+            .execute(connection)
+            .await
+            .map(|_| ()))?;
+    Ok(())
+}
+
+/// Whether a contact is what is left of somebody who was erased.
+pub(crate) async fn is_nobody(tx: &mut Tx, tenant: TenantId, id: ContactId) -> Result<bool, StoreError> {
+    let row: Option<i32> = on!(tx.connection(), connection =>
+        sqlx::query_scalar("SELECT 1 FROM contacts WHERE tenant_id = $1 AND id = $2 AND erased_at IS NOT NULL")
+            .bind(tenant.0)
+            .bind(id.0)
+            .fetch_optional(connection)
+            .await)?;
+    Ok(row.is_some())
+}
+
+/// When somebody was last erased who had this contact.
+pub(crate) async fn erased_at(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: ContactId,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let at: Option<i64> = on!(tx.connection(), connection =>
+        sqlx::query_scalar("SELECT erased_at FROM erased_contacts WHERE tenant_id = $1 AND contact_id = $2")
+            .bind(tenant.0)
+            .bind(id.0)
+            .fetch_optional(connection)
+            .await)?;
+    time::at_opt(at)
 }
 
 /// Moves everything that `from` has to `into` and removes `from`. Both must be locked.

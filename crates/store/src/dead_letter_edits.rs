@@ -1,7 +1,7 @@
 //! What was changed in the payloads of dead letters, and by whom.
 
 use chrono::{DateTime, Utc};
-use domain::PersonalText;
+use domain::{PersonalText, TenantId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -22,23 +22,31 @@ pub struct DeadLetterEdit {
 
 impl Store {
     /// Keeps what is about to be changed in the payload of a dead letter. It is written first: an edit that is cut short
-    /// in between leaves a record of what was meant, never a change without one.
+    /// in between leaves a record of what was meant, never a change without one. The installation's own letters are of no
+    /// tenant that there is.
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn record_dead_letter_edit(&self, job: Uuid, edit: &DeadLetterEdit) -> Result<(), StoreError> {
+    pub async fn record_dead_letter_edit(
+        &self,
+        tenant: TenantId,
+        job: Uuid,
+        edit: &DeadLetterEdit,
+    ) -> Result<(), StoreError> {
         let id = new_id(edit.at);
         let changes = self
             .keyring
             .seal(&context(COLUMN, id), edit.changes.expose().as_bytes());
         on!(self.db.writer(), pool =>
             sqlx::query(
-                "INSERT INTO dead_letter_edits (id, job_id, edited_by, edited_at, changes) VALUES ($1, $2, $3, $4, $5)")
+                "INSERT INTO dead_letter_edits (id, job_id, edited_by, edited_at, changes, tenant_id)
+                 VALUES ($1, $2, $3, $4, $5, (SELECT id FROM tenants WHERE id = $6))")
                 .bind(id)
                 .bind(job)
                 .bind(&edit.by)
                 .bind(edit.at.timestamp_millis())
                 .bind(changes)
+                .bind(tenant.0)
                 .execute(pool)
                 .await
                 .map(|_| ()))?;
@@ -68,6 +76,42 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// What was changed in letters of a tenant's, page by page: the edits' ids and what they hold. Those of before migration
+    /// 0013 are nobody's.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when one was sealed under a key that is not in the keyring.
+    pub async fn edits_of_tenant(
+        &self,
+        tenant: TenantId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<(Uuid, PersonalText)>, StoreError> {
+        let rows: Vec<(Uuid, Vec<u8>)> = on!(self.db.reader(), pool =>
+            sqlx::query_as(
+                "SELECT id, changes FROM dead_letter_edits WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
+                .bind(tenant.0)
+                .bind(after.unwrap_or_default())
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await)?;
+        let open = |(id, changes)| {
+            let changes = text(&self.keyring, COLUMN, id, Some(changes))?.unwrap_or_default();
+            Ok((id, PersonalText::new(changes)))
+        };
+        rows.into_iter().map(open).collect()
+    }
+
+    /// Removes one edit.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn forget_edit(&self, id: Uuid) -> Result<(), StoreError> {
+        on!(self.db.writer(), pool =>
+            sqlx::query("DELETE FROM dead_letter_edits WHERE id = $1").bind(id).execute(pool).await.map(|_| ()))?;
+        Ok(())
     }
 
     /// Removes the edits of one dead letter: they hold what its payload held, and go with its tenant.

@@ -179,6 +179,7 @@ impl Store {
             .await?;
         if let (Some(reason), Some(hash)) = (result.suppression(known.channel), &known.recipient_hash) {
             let recipient = self.recipient_of(tx, tenant, message).await?;
+            let recipient = recipient.filter(|_| !known.is_of_nobody());
             let said = Said {
                 channel: known.channel,
                 hash,

@@ -113,7 +113,10 @@ impl Store {
     ) -> Result<Option<ContactId>, StoreError> {
         let hash;
         let who = match with {
-            WithWhom::Contact(id) => return Ok(contacts::lock(tx, tenant, *id).await?.then_some(*id)),
+            WithWhom::Contact(id) => {
+                let is_there = contacts::lock(tx, tenant, *id).await? && !contacts::is_nobody(tx, tenant, *id).await?;
+                return Ok(is_there.then_some(*id));
+            }
             WithWhom::Person(id) => Who::new(Some(id), None, None),
             WithWhom::Organisation(id) => Who::new(None, Some(id), None),
             WithWhom::Reached(recipient) => {

@@ -3,11 +3,12 @@
 
 use chrono::{DateTime, Utc};
 use domain::{EndpointId, EventId, PersonalText, TenantId};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
+use crate::page::rows_for;
 use crate::tenants::context;
-use crate::{Store, StoreError, time};
+use crate::{Cursor, Page, Store, StoreError, time};
 
 /// One event, and all that was told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,13 @@ struct Row {
     word: String,
     occurred_at: i64,
     content: Vec<u8>,
+}
+
+#[derive(FromRow)]
+struct ListedRow {
+    #[sqlx(flatten)]
+    event: Row,
+    recorded_at: i64,
 }
 
 impl Store {
@@ -78,6 +86,51 @@ impl Store {
                 .fetch_optional(pool)
                 .await)?;
         row.map(|row| self.open_kept_event(row)).transpose()
+    }
+
+    /// A tenant's kept events with their ids, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sealed`] when one was sealed under a key that is not in the keyring.
+    pub async fn kept_events(
+        &self,
+        tenant: TenantId,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<(EventId, KeptEvent)>, StoreError> {
+        let rows: Vec<ListedRow> = on!(self.db.reader(), pool => {
+            let mut query = QueryBuilder::new(
+                "SELECT id, provider, word, occurred_at, content, recorded_at FROM kept_events WHERE tenant_id = ");
+            query.push_bind(tenant.0);
+            if let Some(cursor) = after {
+                query.push(" AND (recorded_at, id) < (").push_bind(cursor.at.timestamp_millis());
+                query.push(", ").push_bind(cursor.id).push(")");
+            }
+            query.push(" ORDER BY recorded_at DESC, id DESC LIMIT ").push_bind(rows_for(limit));
+            query.build_query_as().fetch_all(pool).await
+        })?;
+        let open = |row: ListedRow| {
+            let (id, recorded_at) = (EventId(row.event.id), time::at(row.recorded_at)?);
+            Ok((recorded_at, id, self.open_kept_event(row.event)?))
+        };
+        let items = rows.into_iter().map(open).collect::<Result<_, StoreError>>()?;
+        let place = |(at, id, _): &(DateTime<Utc>, EventId, KeptEvent)| Cursor { at: *at, id: id.0 };
+        Ok(Page::of(items, limit, place).map(|(_, id, event)| (id, event)))
+    }
+
+    /// Removes a kept event.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn forget_kept_event(&self, tenant: TenantId, id: EventId) -> Result<(), StoreError> {
+        on!(self.db.writer(), pool =>
+            sqlx::query("DELETE FROM kept_events WHERE tenant_id = $1 AND id = $2")
+                .bind(tenant.0)
+                .bind(id.0)
+                .execute(pool)
+                .await
+                .map(|_| ()))?;
+        Ok(())
     }
 
     fn open_kept_event(&self, row: Row) -> Result<KeptEvent, StoreError> {

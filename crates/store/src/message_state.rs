@@ -85,6 +85,24 @@ pub(crate) struct Known {
     pub(crate) rung: Rung,
     /// Whether opening it says anything of its recipient's interest.
     pub(crate) warms: bool,
+    /// Since when its contact is nobody.
+    pub(crate) erased_at: Option<DateTime<Utc>>,
+}
+
+impl Known {
+    /// Whoever it went to was erased: nothing personal is written of it any more.
+    pub(crate) const fn is_of_nobody(&self) -> bool {
+        self.erased_at.is_some()
+    }
+
+    /// The same of a message that is nobody's.
+    pub(crate) fn of_nobody(self, since: DateTime<Utc>) -> Self {
+        Self {
+            rung: Rung::Erased,
+            erased_at: Some(since),
+            ..self
+        }
+    }
 }
 
 #[derive(FromRow)]
@@ -103,6 +121,7 @@ struct KnownRow {
     contact_has_address: bool,
     class: Option<String>,
     to_member: bool,
+    contact_erased_at: Option<i64>,
 }
 
 macro_rules! select_known {
@@ -112,7 +131,8 @@ macro_rules! select_known {
             progress_columns!(),
             ", message.figures, message.channel, message.provider, message.recipient_hash, message.interaction_id,
                message.attempts, message.created_at, message.contact_id, message.class, message.to_member,
-               contact.external_id AS contact_external_id, contact.address_hash IS NOT NULL AS contact_has_address
+               contact.external_id AS contact_external_id, contact.address_hash IS NOT NULL AS contact_has_address,
+               contact.erased_at AS contact_erased_at
              FROM messages message
              JOIN contacts contact ON contact.tenant_id = message.tenant_id AND contact.id = message.contact_id
              WHERE message.tenant_id = $1 AND message.id = $2"
@@ -162,7 +182,12 @@ async fn read(
             attempts: number(row.attempts)?,
             created_at: time::at(row.created_at)?,
             contact: ContactId(row.contact_id),
-            rung: Rung::stored(row.contact_external_id.as_deref(), row.contact_has_address),
+            rung: Rung::stored(
+                row.contact_external_id.as_deref(),
+                row.contact_has_address,
+                row.contact_erased_at.is_some(),
+            ),
+            erased_at: time::at_opt(row.contact_erased_at)?,
         })
     })
     .transpose()

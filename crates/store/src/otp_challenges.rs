@@ -236,7 +236,7 @@ impl Store {
         Ok(written > 0)
     }
 
-    fn open_challenge(&self, row: Row) -> Result<StoredChallenge, StoreError> {
+    pub(crate) fn open_challenge(&self, row: Row) -> Result<StoredChallenge, StoreError> {
         let recipient = text(&self.keyring, "challenge.recipient", row.id, Some(row.recipient))?
             .and_then(|text| Recipient::try_from(text).ok())
             .ok_or(StoreError::Corrupt("a recipient".into()))?;
@@ -255,7 +255,7 @@ impl Store {
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(crate) struct Row {
     id: Uuid,
     channel: String,
     language: String,
@@ -271,6 +271,11 @@ struct Row {
 const SELECT: &str =
     "SELECT id, channel, language, recipient, recipient_hash, code_key_id, created_at, expires_at, tries_left, used_at
      FROM otp_challenges WHERE tenant_id = $1 AND id = $2";
+
+/// All that were asked for, for somebody.
+pub(crate) const OF_RECIPIENT: &str =
+    "SELECT id, channel, language, recipient, recipient_hash, code_key_id, created_at, expires_at, tries_left, used_at
+     FROM otp_challenges WHERE tenant_id = $1 AND recipient_hash = $2 ORDER BY created_at DESC";
 
 /// When the latest challenges for somebody were made, whoever asked.
 pub(crate) const TO_RECIPIENT: &str = "SELECT created_at FROM otp_challenges

@@ -185,7 +185,7 @@ async fn no_list_reads_a_whole_table_on_postgres() {
     // Big enough for a planner to care: five tenants with 3,000 messages each.
     sqlx::raw_sql(
         "INSERT INTO tenants SELECT lpad(to_hex(t), 32, '0')::uuid, 't' || t, '', 0 FROM generate_series(1, 5) t;
-         INSERT INTO contacts SELECT id, md5('c' || n)::uuid, 'person', 'p' || n, NULL, n
+         INSERT INTO contacts SELECT id, md5('c' || n)::uuid, 'person', 'p' || n, NULL, n, NULL
              FROM tenants, generate_series(1, 3000) n;
          INSERT INTO messages (tenant_id, id, channel, provider, external_id, contact_id, status, created_at)
              SELECT id, md5('m' || n)::uuid, 'email', 'sendgrid', n, md5('c' || n)::uuid,

@@ -32,6 +32,8 @@ pub enum InboundRecorded {
         /// Its id.
         inbound: InboundId,
     },
+    /// It was written before its writer was erased. Nothing was kept of it but whether they want to be written to.
+    OfNobody,
 }
 
 /// What a new message that came in did.
@@ -71,7 +73,7 @@ impl Store {
         for _ in 0..ATTEMPTS_MAX {
             let mut tx = self.db.begin().await?;
             match self.take_in(&mut tx, tenant, endpoint, inbound, now).await? {
-                Outcome::Recorded(recorded @ InboundRecorded::Applied(_)) => {
+                Outcome::Recorded(recorded @ (InboundRecorded::Applied(_) | InboundRecorded::OfNobody)) => {
                     tx.commit().await?;
                     return Ok(recorded);
                 }
@@ -98,8 +100,24 @@ impl Store {
             Some(sender) => self.recipient_hash(tx, tenant, sender).await?,
             None => self.text_hash(tx, tenant, record.from.expose()).await?,
         };
-        let Some(whose) = find_whose(tx, tenant, record, &hash, now).await? else {
-            return Ok(Outcome::ContactMoved);
+        let said = Said {
+            channel: record.channel,
+            hash: &hash,
+            recipient: sender.as_ref(),
+            source: "reply",
+            at: time::happened(record.occurred_at, now),
+        };
+        let whose = match find_whose(tx, tenant, record, &hash, now).await? {
+            Found::Writer(whose) => whose,
+            Found::Moved => return Ok(Outcome::ContactMoved),
+            Found::Nobody => {
+                let said = Said {
+                    recipient: None,
+                    ..said
+                };
+                self.hear_writer(tx, tenant, &said, record.intent()).await?;
+                return Ok(Outcome::Recorded(InboundRecorded::OfNobody));
+            }
         };
         let id = InboundId::derive(endpoint, &record.identity);
         let intent = record.intent();
@@ -125,21 +143,7 @@ impl Store {
         if !self.insert_inbound(tx, tenant, &new, now).await? {
             return Ok(Outcome::Recorded(InboundRecorded::Duplicate { inbound: id }));
         }
-        let said = Said {
-            channel: record.channel,
-            hash: &hash,
-            recipient: sender.as_ref(),
-            source: "reply",
-            at: time::happened(record.occurred_at, now),
-        };
-        let suppressed = Suppression::after_reply(intent);
-        if let Some(reason) = suppressed {
-            self.say_suppressed(tx, tenant, &said, reason).await?;
-        }
-        let lifted = match Lift::by_reply(intent) {
-            Some(lift) => self.lift_by_reply(tx, tenant, &said, lift).await?,
-            None => Vec::new(),
-        };
+        let (suppressed, lifted) = self.hear_writer(tx, tenant, &said, intent).await?;
         Ok(Outcome::Recorded(InboundRecorded::Applied(InboundApplied {
             inbound: id,
             contact: whose.contact,
@@ -149,6 +153,25 @@ impl Store {
             suppressed,
             lifted,
         })))
+    }
+
+    /// Does what STOP or START asks for. Answers why nothing goes to them from now on, and what does not stand any more.
+    async fn hear_writer(
+        &self,
+        tx: &mut Tx,
+        tenant: TenantId,
+        said: &Said<'_>,
+        intent: Intent,
+    ) -> Result<(Option<Suppression>, Vec<Suppression>), StoreError> {
+        let suppressed = Suppression::after_reply(intent);
+        if let Some(reason) = suppressed {
+            self.say_suppressed(tx, tenant, said, reason).await?;
+        }
+        let lifted = match Lift::by_reply(intent) {
+            Some(lift) => self.lift_by_reply(tx, tenant, said, lift).await?,
+            None => Vec::new(),
+        };
+        Ok((suppressed, lifted))
     }
 
     /// Lifts, and answers what stood until then and does no more.
@@ -178,6 +201,15 @@ struct Whose {
     answers: Option<MessageId>,
 }
 
+/// Who wrote a message that came in.
+enum Found {
+    Writer(Whose),
+    /// Somebody who was erased since.
+    Nobody,
+    /// Their contact was merged away meanwhile: start over.
+    Moved,
+}
+
 /// What a reply leaves for people to do: to stop, to start again and to ask who writes is answered by itself.
 const fn work_left(intent: Intent) -> InteractionStatus {
     match intent {
@@ -186,14 +218,16 @@ const fn work_left(intent: Intent) -> InteractionStatus {
     }
 }
 
-/// Finds the contact, which is locked, and the message that is answered. `None`: start over.
+/// Finds the contact, which is locked, and the message that is answered. Who was erased and writes again is met anew: what
+/// was written to them before is not answered by anybody.
 async fn find_whose(
     tx: &mut Tx,
     tenant: TenantId,
     record: &InboundRecord,
     hash: &[u8],
     now: DateTime<Utc>,
-) -> Result<Option<Whose>, StoreError> {
+) -> Result<Found, StoreError> {
+    let occurred_at = time::happened(record.occurred_at, now);
     let named = match record.answers.as_deref() {
         Some(external_id) => {
             let name = Name {
@@ -204,7 +238,7 @@ async fn find_whose(
         }
         None => None,
     };
-    let since = time::happened(record.occurred_at, now) - ANSWERED_WITHIN;
+    let since = occurred_at - ANSWERED_WITHIN;
     let answers = match named {
         Some(message) => Some(message),
         None => latest_to(tx, tenant, hash, Some(record.channel), since).await?,
@@ -213,13 +247,24 @@ async fn find_whose(
         Some(message) => Some(message),
         None => latest_to(tx, tenant, hash, None, DateTime::UNIX_EPOCH).await?,
     };
-    let contact = match known_by {
-        Some(message) => message_state::load_and_lock_contact(tx, tenant, message)
-            .await?
-            .map(|known| known.contact),
-        None => contacts::find_or_make_by_hash(tx, tenant, hash, now).await?,
+    let known = match known_by {
+        Some(message) => match message_state::load_and_lock_contact(tx, tenant, message).await? {
+            Some(known) => Some(known),
+            None => return Ok(Found::Moved),
+        },
+        None => None,
     };
-    Ok(contact.map(|contact| Whose { contact, answers }))
+    if let Some(known) = known.as_ref().filter(|known| !known.is_of_nobody()) {
+        let contact = known.contact;
+        return Ok(Found::Writer(Whose { contact, answers }));
+    }
+    let erased_at = contacts::erased_at(tx, tenant, ContactId::of_address(tenant, hash)).await?;
+    let erased_at = erased_at.max(known.and_then(|known| known.erased_at));
+    if erased_at.is_some_and(|erased_at| occurred_at <= erased_at) {
+        return Ok(Found::Nobody);
+    }
+    let contact = contacts::find_or_make_by_hash(tx, tenant, hash, now).await?;
+    Ok(contact.map_or(Found::Moved, |contact| Found::Writer(Whose { contact, answers: None })))
 }
 
 pub(crate) const LATEST: &str = "SELECT id FROM messages

@@ -18,6 +18,9 @@
 //!
 //! The event's id follows from its endpoint and identity. When it is there already, the transaction is rolled back and
 //! nothing has changed: not the counters, not even a contact.
+//!
+//! What is told of somebody who was erased counts, and is written without them: what is told of their messages whenever it
+//! happened, and all else that happened until then. What they said of being written to is heard all the same.
 
 use chrono::{DateTime, Utc};
 use domain::interaction::{InteractionReason, InteractionStatus};
@@ -126,18 +129,26 @@ impl Store {
             Located::Nobody => None,
             Located::Moved => return Ok(Outcome::ContactMoved),
         };
+        let who = Who::new(
+            report.person_id.as_deref(),
+            report.organisation_id.as_deref(),
+            hash.as_deref(),
+        );
+        let is_late = is_late(tx, tenant, &who, time::happened(report.occurred_at, now)).await?;
         let settled = match message {
             Some(message) => {
-                let settled = self
-                    .settle_message(tx, tenant, message, report, hash.as_deref(), now)
-                    .await?;
-                let Some(known) = settled else {
+                let who = if is_late { None } else { Some(&who) };
+                let Some(known) = self.settle_message(tx, tenant, message, report, who, now).await? else {
                     return Ok(Outcome::ContactMoved);
                 };
                 Some((message, known))
             }
             None => None,
         };
+        let is_of_nobody = is_late || settled.as_ref().is_some_and(|(_, known)| known.is_of_nobody());
+        let counted = is_of_nobody.then(|| report.of_nobody());
+        let report = counted.as_ref().unwrap_or(report);
+        let written_hash = hash.as_deref().filter(|_| !is_of_nobody);
         let event = EventId::derive(endpoint, &report.identity);
         let new = NewEvent {
             id: event,
@@ -147,14 +158,14 @@ impl Store {
             error_code: report.error_code.as_deref(),
             provider: Some(&report.provider),
             report: Some(report),
-            recipient_hash: hash.as_deref(),
+            recipient_hash: written_hash,
         };
         if !self.insert_event(tx, tenant, &new, now).await? {
             return Ok(Outcome::Recorded(ReportRecorded::Duplicate { event, message }));
         }
         let mut applied = ReportApplied::of(event);
         if let Some((message, known)) = &settled {
-            self.advance(tx, tenant, *message, known, report, hash.as_deref(), &mut applied, now)
+            self.advance(tx, tenant, *message, known, report, written_hash, &mut applied, now)
                 .await?;
             daily.gain(*message, known, figures_of(report).without(known.figures));
         }
@@ -162,6 +173,7 @@ impl Store {
         if let Some(hash) = hash.as_deref().or(known_hash) {
             applied.suppressed = self.hear(tx, tenant, report, hash, now).await?;
             if let Some((message, known)) = &settled
+                && !is_of_nobody
                 && known_hash.is_none()
                 && known.progress.events.is_some()
             {
@@ -174,22 +186,31 @@ impl Store {
         Ok(Outcome::Recorded(ReportRecorded::Applied(applied)))
     }
 
-    /// Makes sure the message exists and belongs to the best known contact, which is locked. `None`: start over.
+    /// Makes sure the message exists and belongs to the best known contact, which is locked; to nobody if `who` is not to be
+    /// written. `None`: start over.
     async fn settle_message(
         &self,
         tx: &mut Tx,
         tenant: TenantId,
         message: MessageId,
         report: &ReportRecord,
-        hash: Option<&[u8]>,
+        who: Option<&Who<'_>>,
         now: DateTime<Utc>,
     ) -> Result<Option<Known>, StoreError> {
-        let who = Who::new(report.person_id.as_deref(), report.organisation_id.as_deref(), hash);
         let known = message_state::load_and_lock_contact(tx, tenant, message).await?;
-        if known.as_ref().is_some_and(|known| who.rung() <= known.rung) {
+        if known
+            .as_ref()
+            .is_some_and(|known| who.is_none_or(|who| who.rung() <= known.rung))
+        {
             return Ok(known);
         }
-        let Some(contact) = contacts::find_or_make(tx, tenant, message, &who, now).await? else {
+        let Some(who) = who else {
+            let nobody = ContactId::of_message(message);
+            contacts::make_nobody(tx, tenant, nobody, now).await?;
+            let stray = self.insert_stray(tx, tenant, message, nobody, report, now).await?;
+            return Ok(stray.map(|stray| stray.of_nobody(now)));
+        };
+        let Some(contact) = contacts::find_or_make(tx, tenant, message, who, now).await? else {
             return Ok(None);
         };
         match known {
@@ -237,6 +258,7 @@ impl Store {
             contact,
             rung: contacts::Rung::Anonymous,
             warms: true,
+            erased_at: None,
         }))
     }
 
@@ -262,6 +284,8 @@ impl Store {
         // tenant is no lead.
         let counted = report.kind.counted();
         let counted = counted.filter(|_| known.warms && !report.by_machine && report.channel == Channel::Email);
+        // Nobody is no lead, and nobody's work.
+        let counted = counted.filter(|_| !known.is_of_nobody());
         if report.kind == EventKind::Opened && counted.is_some() && known.progress.counters.opened == 0 {
             let id = InteractionId::of_first_open(message);
             let new = NewInteraction {
@@ -344,6 +368,13 @@ impl ReportApplied {
             suppressed: None,
         }
     }
+}
+
+/// Whether it happened before somebody was erased whom it names.
+async fn is_late(tx: &mut Tx, tenant: TenantId, who: &Who<'_>, occurred_at: DateTime<Utc>) -> Result<bool, StoreError> {
+    let Some(id) = who.id(tenant) else { return Ok(false) };
+    let erased_at = contacts::erased_at(tx, tenant, id).await?;
+    Ok(erased_at.is_some_and(|erased_at| occurred_at <= erased_at))
 }
 
 fn figures_of(report: &ReportRecord) -> Figures {

@@ -86,6 +86,7 @@ const ALL: &[SealedColumn] = &[
     of("message_events", "raw", ID, "event.raw"),
     of("kept_events", "content", ID, "kept_event.content"),
     of("dead_letter_edits", "changes", ID, "dead_letter_edit.changes"),
+    of("erasures", "traces", Key::OfTenant, "erasure.traces"),
 ];
 
 impl SealedColumn {
@@ -99,6 +100,12 @@ impl SealedColumn {
     #[must_use]
     pub fn shown(&self) -> String {
         format!("{}.{}", self.table, self.column)
+    }
+
+    /// What its values are sealed as: they are bound to it and to their row.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The columns of the key: of one, the second is the first once more.

@@ -1,7 +1,7 @@
 //! Other payloads for dead letters.
 
 use anyhow::{Context as _, bail, ensure};
-use domain::AuditAction;
+use domain::{AuditAction, TenantId};
 use queue::JobId;
 use queue::backend::Backend;
 use queue::envelope::{Envelope, seal_payload};
@@ -32,7 +32,7 @@ pub(super) async fn edit(
         let what = json!({ "changed": paths });
         log.about_to(AuditAction::DeadLetterEdited, Some(id.to_string()), Some(what))
             .await?;
-        history::keep(&changes, id, by, settings).await?;
+        history::keep(&changes, TenantId(kept.tenant), id, by, settings).await?;
     }
     let changes: Vec<_> = changes
         .into_iter()

@@ -6,6 +6,7 @@
 
 mod event;
 mod kept;
+mod opened;
 mod place;
 mod process;
 

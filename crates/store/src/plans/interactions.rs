@@ -73,7 +73,7 @@ pub(super) fn hashes(filter: &InboxFilter) -> Vec<Vec<u8>> {
 /// SQLite plans without looking at what is there, unless it was told to. The tenant is that of the accounts.
 pub(super) async fn fill_sqlite(writer: &SqlitePool) {
     sqlx::raw_sql(
-        "INSERT INTO contacts SELECT id, x'0c', 'person', 'p', NULL, 0 FROM tenants;
+        "INSERT INTO contacts SELECT id, x'0c', 'person', 'p', NULL, 0, NULL FROM tenants;
          INSERT INTO interactions (id, tenant_id, contact_id, status, reason, next_action_at, creator, created_at, updated_at)
              WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)
              SELECT randomblob(16), tenant_id, contacts.id, CASE n % 3 WHEN 0 THEN 'todo' WHEN 1 THEN 'in_progress' ELSE 'done' END,

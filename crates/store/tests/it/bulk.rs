@@ -213,7 +213,7 @@ async fn edits_of_a_dead_letter_are_kept_sealed_until_they_are_forgotten(fresh: 
     for (by, seconds) in [("bob", 5), ("ann", 0)] {
         fresh
             .store
-            .record_dead_letter_edit(job, &edit(by, seconds))
+            .record_dead_letter_edit(fresh.tenant, job, &edit(by, seconds))
             .await
             .unwrap();
     }

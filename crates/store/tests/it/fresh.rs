@@ -1,10 +1,10 @@
 //! A migrated database of its own for every test, and the few things that most tests begin with.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{EmailAddress, EmailEvent, EmailEventRecord, EndpointId, TenantId};
+use domain::{Actor, ContactId, EmailAddress, EmailEvent, EmailEventRecord, EndpointId, PersonalText, TenantId};
 use seal::Keyring;
 use sqlx::AssertSqlSafe;
-use store::{Applied, ConnectOptions, Db, Message, Recorded, Store};
+use store::{Applied, ConnectOptions, Db, InteractionDraft, Message, Recorded, Store, WithWhom};
 
 /// A database that vanishes with the test, a tenant in it and an endpoint of the tenant.
 pub(crate) struct Fresh {
@@ -140,6 +140,25 @@ impl Fresh {
             .collect()
     }
 
+    /// An erasure of somebody of whom there is nothing but work, begun and not ended.
+    pub(crate) async fn begin_to_erase(&self, tenant: TenantId) {
+        let draft = InteractionDraft {
+            with: WithWhom::Person("gone".into()),
+            title: Some(PersonalText::new("farewell")),
+            note: None,
+            assignee: None,
+            next_action_at: None,
+        };
+        let created = self
+            .store
+            .create_interaction(tenant, &draft, &Actor::System, now())
+            .await;
+        created.unwrap();
+        let gone = ContactId::derive(tenant, "person", "gone");
+        let begun = self.store.begin_erasure(tenant, gone, now()).await.unwrap();
+        assert!(begun.is_some());
+    }
+
     /// Runs a statement, past the store.
     pub(crate) async fn execute(&self, statement: impl Into<String>) -> Result<(), sqlx::Error> {
         let statement = AssertSqlSafe(statement.into());
@@ -150,7 +169,8 @@ impl Fresh {
     }
 
     /// What a statement counts, past the store: for what the store does not show.
-    pub(crate) async fn count(&self, statement: &'static str) -> i64 {
+    pub(crate) async fn count(&self, statement: impl Into<String>) -> i64 {
+        let statement = AssertSqlSafe(statement.into());
         match self.store.db() {
             Db::Postgres(pool) => sqlx::query_scalar(statement).fetch_one(pool).await.unwrap(),
             Db::Sqlite { writer, .. } => sqlx::query_scalar(statement).fetch_one(writer).await.unwrap(),

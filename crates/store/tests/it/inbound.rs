@@ -21,7 +21,7 @@ impl Fresh {
             .await;
         match recorded.unwrap() {
             InboundRecorded::Applied(applied) => applied,
-            InboundRecorded::Duplicate { .. } => panic!("this message should be new"),
+            other => panic!("this message should be new: {other:?}"),
         }
     }
 }

@@ -22,6 +22,7 @@ mod credentials;
 mod crossings;
 mod decay;
 mod endpoints;
+mod erasure;
 mod events;
 mod inbound;
 mod inbox;

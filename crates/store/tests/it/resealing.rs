@@ -16,6 +16,7 @@ async fn fill(fresh: &Fresh) {
     keep_events(fresh).await;
     send_and_hear(fresh).await;
     hire(fresh).await;
+    fresh.begin_to_erase(fresh.tenant).await;
     fresh.hook("https://crm.example.com/leads").await;
     let edit = DeadLetterEdit {
         by: "ann".into(),
@@ -24,7 +25,7 @@ async fn fill(fresh: &Fresh) {
     };
     fresh
         .store
-        .record_dead_letter_edit(Uuid::from_u128(1), &edit)
+        .record_dead_letter_edit(fresh.tenant, Uuid::from_u128(1), &edit)
         .await
         .unwrap();
 }

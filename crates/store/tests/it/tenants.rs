@@ -6,8 +6,8 @@ use domain::{
 };
 use sqlx::AssertSqlSafe;
 use store::{
-    Db, InteractionDraft, KeptEvent, NewChallenge, NewCredential, Passage, ScoreSettings, Settings, StoreError,
-    TemplateTexts, WithWhom,
+    Db, DeadLetterEdit, InteractionDraft, KeptEvent, NewChallenge, NewCredential, Passage, ScoreSettings, Settings,
+    StoreError, TemplateTexts, WithWhom,
 };
 use uuid::Uuid;
 
@@ -206,6 +206,13 @@ async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
         caller: id.0,
     };
     store.begin_challenge(tenant, &challenge, now()).await.unwrap();
+    let edit = DeadLetterEdit {
+        by: "ann".into(),
+        at: now(),
+        changes: PersonalText::new("[]"),
+    };
+    store.record_dead_letter_edit(tenant, id.0, &edit).await.unwrap();
+    fresh.begin_to_erase(tenant).await;
 }
 
 async fn deleting_a_tenant_deletes_all_it_has_and_nothing_else(fresh: Fresh) {
