@@ -20,6 +20,7 @@ pub(crate) mod words;
 
 use std::time::Duration;
 
+use chrono::Utc;
 use queue::Client;
 use store::Store;
 
@@ -40,32 +41,48 @@ pub const TELL_EVERY: Duration = Duration::from_secs(5);
 pub async fn watch(store: &Store, queue: &Client, settings: &AlertSettings) -> anyhow::Result<()> {
     let watcher = Watcher::new(store.clone(), queue.clone(), settings);
     let teller = Teller::new(store.clone(), settings)?;
-    tokio::join!(
-        again_and_again(LOOK_EVERY, "The installation could not be looked at", async || {
-            watcher.look(chrono::Utc::now()).await
-        }),
-        again_and_again(TELL_EVERY, "Alerts could not be told", async || {
-            teller.tell(chrono::Utc::now()).await.map(drop)
-        }),
-    );
+    tokio::join!(look_on(&watcher), tell_on(&teller));
     Ok(())
 }
 
-/// Says of a failure once until it goes well again.
-async fn again_and_again(every: Duration, fails: &str, step: impl AsyncFn() -> anyhow::Result<()>) {
-    let mut is_failing = false;
+async fn look_on(watcher: &Watcher) {
+    let mut trouble = Trouble::with("The installation could not be looked at");
     loop {
-        match step().await {
-            Ok(()) => is_failing = false,
-            Err(error) if is_failing => tracing::debug!(error = format!("{error:#}"), "{fails}, still."),
-            Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "{fails}; trying again until it goes well."
-                );
-                is_failing = true;
-            }
+        trouble.note(watcher.look(Utc::now()).await);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn tell_on(teller: &Teller) {
+    let mut trouble = Trouble::with("Alerts could not be told");
+    loop {
+        trouble.note(teller.tell(Utc::now()).await.map(drop));
+        tokio::time::sleep(TELL_EVERY).await;
+    }
+}
+
+/// Says of a failure once, until it goes well again.
+struct Trouble {
+    what: &'static str,
+    lasts: bool,
+}
+
+impl Trouble {
+    const fn with(what: &'static str) -> Self {
+        Self { what, lasts: false }
+    }
+
+    fn note(&mut self, result: anyhow::Result<()>) {
+        let Err(error) = result else {
+            self.lasts = false;
+            return;
+        };
+        let (what, error) = (self.what, format!("{error:#}"));
+        if self.lasts {
+            tracing::debug!(error, "{what}, still.");
+        } else {
+            tracing::warn!(error, "{what}; trying again until it goes well.");
         }
-        tokio::time::sleep(every).await;
+        self.lasts = true;
     }
 }

@@ -58,15 +58,28 @@ impl Watched {
             Account::Hook(HookAccount::new("operators", SECRET)),
             Account::Smtp(SmtpAccount::new("relais", "an-invented-password")),
         ];
-        let simulator = Simulator::start(Settings { accounts, ..Settings::default() }).await.unwrap();
+        let simulator = Simulator::start(Settings {
+            accounts,
+            ..Settings::default()
+        })
+        .await
+        .unwrap();
         let given = [
             ("ALERT_WEBHOOK_URL", format!("{}/hook/operators", simulator.url())),
             ("ALERT_WEBHOOK_SECRET", SECRET.to_owned()),
             ("ALERT_EMAIL_TO", OPERATOR.to_owned()),
             ("ALERT_EMAIL_FROM", "relais@example.com".to_owned()),
-            ("ALERT_SMTP_URL", format!("smtp://relais:an-invented-password@{}", simulator.smtp_address())),
+            (
+                "ALERT_SMTP_URL",
+                format!("smtp://relais:an-invented-password@{}", simulator.smtp_address()),
+            ),
         ];
-        let value = |name: &str| given.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+        let value = |name: &str| {
+            given
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.clone())
+        };
         Self {
             app: TestApp::on(combination).workers(workers).start().await,
             settings: AlertSettings::read(&Values::given(value)).unwrap(),
@@ -108,7 +121,12 @@ impl Watched {
                 let body: Value = serde_json::from_slice(&received.body).unwrap();
                 let text = |value: &Value| value.as_str().unwrap().to_owned();
                 let data = &body["data"];
-                (text(&body["type"]), text(&data["rule"]), text(&data["subject"]), received.id.clone().unwrap())
+                (
+                    text(&body["type"]),
+                    text(&data["rule"]),
+                    text(&data["subject"]),
+                    received.id.clone().unwrap(),
+                )
             };
             ledger.received().map(read).collect()
         })
@@ -127,7 +145,10 @@ impl Watched {
 
     /// (type, rule, subject) of all that was posted.
     fn told(&self) -> Vec<(String, String, String)> {
-        self.posted().into_iter().map(|(kind, rule, subject, _)| (kind, rule, subject)).collect()
+        self.posted()
+            .into_iter()
+            .map(|(kind, rule, subject, _)| (kind, rule, subject))
+            .collect()
     }
 
     /// A worker that serves every queue announces itself, until long after this test.
@@ -156,7 +177,11 @@ async fn work_that_nobody_serves_is_told_once_by_three_clocks_and_so_is_the_firs
     let watched = Watched::since(0, combination).await;
     let app = &watched.app;
     app.post_event(&Event::new("ana", "m-1", "opened")).await;
-    let clocks = [watched.watcher().await, watched.watcher().await, watched.watcher().await];
+    let clocks = [
+        watched.watcher().await,
+        watched.watcher().await,
+        watched.watcher().await,
+    ];
     let tellers = [watched.teller().await, watched.teller().await, watched.teller().await];
     let pass = async |from: i64, until: i64| {
         for second in (from..=until).step_by(15) {
@@ -178,21 +203,34 @@ async fn work_that_nobody_serves_is_told_once_by_three_clocks_and_so_is_the_firs
     assert_eq!(watched.told(), [fired("no_worker", "default")]);
     let shown = app.relais(&["alerts"]);
     let alert = &shown["items"][0];
-    assert_eq!((&alert["rule"], &alert["value"], &alert["untold"]), (&json!("no_worker"), &json!(1), &json!(0)));
+    assert_eq!(
+        (&alert["rule"], &alert["value"], &alert["untold"]),
+        (&json!("no_worker"), &json!(1), &json!(0))
+    );
     assert!(app.relais_words(&["alerts"]).contains("Start `relais worker`"));
 
     watched.announce().await;
     pass(135, 240).await;
     assert_eq!(watched.tell(240).await, 2);
-    assert_eq!(watched.told(), [fired("no_worker", "default"), recovered("no_worker", "default")]);
+    assert_eq!(
+        watched.told(),
+        [fired("no_worker", "default"), recovered("no_worker", "default")]
+    );
     let mails = watched.mailed();
     assert_eq!(mails[0].0, "[relais] alert: no worker for the queue default");
-    assert!(mails[0].1.contains("has jobs to run (1)") && mails[0].1.contains("relais worker"), "{}", mails[0].1);
+    assert!(
+        mails[0].1.contains("has jobs to run (1)") && mails[0].1.contains("relais worker"),
+        "{}",
+        mails[0].1
+    );
     assert_eq!(mails[1].0, "[relais] recovered: no worker for the queue default");
     assert!(mails[1].1.contains("It lasted 3 min 15 s."), "{}", mails[1].1);
     assert_eq!(mails.len(), 2);
     let shown = app.relais(&["alerts"]);
-    assert_eq!((&shown["items"], &shown["recovered"][0]["rule"]), (&json!([]), &json!("no_worker")));
+    assert_eq!(
+        (&shown["items"], &shown["recovered"][0]["rule"]),
+        (&json!([]), &json!("no_worker"))
+    );
     app.leaves(&["ready"]);
 }
 
@@ -204,7 +242,11 @@ async fn what_a_clock_that_died_did_not_tell_another_tells_under_the_same_name(c
     // One took both notices, and died.
     let lease = TimeDelta::seconds(60);
     let mut names = Vec::new();
-    while let Some(notice) = store.take_alert_notice(watched.at(61), watched.at(61) + lease).await.unwrap() {
+    while let Some(notice) = store
+        .take_alert_notice(watched.at(61), watched.at(61) + lease)
+        .await
+        .unwrap()
+    {
         assert_eq!((notice.change, notice.attempt), (AlertChange::Fired, 1));
         names.push(notice.alert.told_as(notice.change).to_string());
     }
@@ -212,7 +254,9 @@ async fn what_a_clock_that_died_did_not_tell_another_tells_under_the_same_name(c
     let teller = watched.teller().await;
     assert_eq!(teller.tell(watched.at(120)).await.unwrap(), 0, "they are taken");
     // The next one posts it, and does not hear that it was taken.
-    let fault = Fault::from(Misbehaviour::LostAnswer).times(1).with(Selector::provider(Provider::Hook));
+    let fault = Fault::from(Misbehaviour::LostAnswer)
+        .times(1)
+        .with(Selector::provider(Provider::Hook));
     watched.simulator.set_fault(fault).unwrap();
     assert_eq!(teller.tell(watched.at(121)).await.unwrap(), 1, "the mail");
     assert_eq!(teller.tell(watched.at(130)).await.unwrap(), 0, "not at once");
@@ -232,11 +276,18 @@ async fn a_job_that_nobody_takes_is_told_when_it_has_waited_for_too_long(combina
     watched.announce().await;
     app.post_event(&Event::new("ana", "m-1", "opened")).await;
     watched.look((0..=315).step_by(15)).await;
-    assert_eq!(app.store().await.alerts_firing().await.unwrap(), [], "five minutes, and half a one to be sure");
+    assert_eq!(
+        app.store().await.alerts_firing().await.unwrap(),
+        [],
+        "five minutes, and half a one to be sure"
+    );
     watched.look([330, 345]).await;
     let firing = app.relais(&["alerts"]);
     let alert = &firing["items"][0];
-    assert_eq!((&alert["rule"], &alert["subject"], &alert["value"]), (&json!("oldest_ready"), &json!("default"), &json!(345)));
+    assert_eq!(
+        (&alert["rule"], &alert["subject"], &alert["value"]),
+        (&json!("oldest_ready"), &json!("default"), &json!(345))
+    );
     assert!(firing["items"].as_array().unwrap().len() == 1, "{firing}");
 
     let request = ClaimRequest {
@@ -250,7 +301,10 @@ async fn a_job_that_nobody_takes_is_told_when_it_has_waited_for_too_long(combina
     assert_eq!(app.queue().claim(&request).await.unwrap().jobs.len(), 1);
     watched.look([360, 390]).await;
     assert_eq!(watched.tell(390).await, 4);
-    assert_eq!(watched.told(), [fired("oldest_ready", "default"), recovered("oldest_ready", "default")]);
+    assert_eq!(
+        watched.told(),
+        [fired("oldest_ready", "default"), recovered("oldest_ready", "default")]
+    );
     app.leaves(&["running", "ready", "scheduled"]);
 }
 
@@ -271,7 +325,10 @@ async fn bury(app: &TestApp, names: std::ops::Range<u32>) {
         errors: Vec::new(),
     };
     let letters: Vec<_> = names.map(letter).collect();
-    app.queue().import_dead(&letters, Utc::now().timestamp_millis()).await.unwrap();
+    app.queue()
+        .import_dead(&letters, Utc::now().timestamp_millis())
+        .await
+        .unwrap();
 }
 
 async fn dead_letters_are_told_when_they_grow_and_not_for_being_there(combination: Combination) {
@@ -282,14 +339,21 @@ async fn dead_letters_are_told_when_they_grow_and_not_for_being_there(combinatio
     bury(&watched.app, 50..60).await;
     watched.look([315, 345, 360]).await;
     let firing = watched.app.store().await.alerts_firing().await.unwrap();
-    assert_eq!((firing.len(), firing[0].rule.as_str(), firing[0].value), (1, "dead_letters_growing", 10));
+    assert_eq!(
+        (firing.len(), firing[0].rule.as_str(), firing[0].value),
+        (1, "dead_letters_growing", 10)
+    );
     // They stay, and grow no more.
     let later = 315 + WINDOW.num_seconds();
     watched.look((375..=later + 60).step_by(15)).await;
     assert_eq!(watched.tell(later + 60).await, 4);
     let rule = "dead_letters_growing";
     assert_eq!(watched.told(), [fired(rule, "default"), recovered(rule, "default")]);
-    assert!(watched.mailed()[0].1.contains("10 jobs of the queue default died within 10 minutes."));
+    assert!(
+        watched.mailed()[0]
+            .1
+            .contains("10 jobs of the queue default died within 10 minutes.")
+    );
     watched.app.leaves(&["dead"]);
 }
 
@@ -309,11 +373,17 @@ async fn an_endpoint_that_is_posted_bad_signatures_is_told_and_nothing_else_come
     assert_eq!(counted, [(app.endpoint.parse().unwrap(), 20)]);
     watched.look([1, 31, 46]).await;
     let firing = app.store().await.alerts_firing().await.unwrap();
-    assert_eq!((firing.len(), firing[0].rule.as_str(), &firing[0].subject), (1, "signature_failures", &app.endpoint));
+    assert_eq!(
+        (firing.len(), firing[0].rule.as_str(), &firing[0].subject),
+        (1, "signature_failures", &app.endpoint)
+    );
     let later = WINDOW.num_seconds() + 60;
     watched.look([later, later + 30]).await;
     let shown = app.relais(&["alerts"]);
-    assert_eq!((&shown["items"], &shown["recovered"][0]["subject"]), (&json!([]), &json!(app.endpoint)));
+    assert_eq!(
+        (&shown["items"], &shown["recovered"][0]["subject"]),
+        (&json!([]), &json!(app.endpoint))
+    );
     assert!(app.queues().is_idle());
 }
 
@@ -322,7 +392,12 @@ async fn failing_account(app: &TestApp, now: DateTime<Utc>) -> CredentialId {
     let (store, tenant) = (app.store().await, app.tenant.parse::<TenantId>().unwrap());
     let made = store.create_credential(
         tenant,
-        &NewCredential { provider: "twilio", label: "main", clear: &"{}".into(), preview: "…" },
+        &NewCredential {
+            provider: "twilio",
+            label: "main",
+            clear: &"{}".into(),
+            preview: "…",
+        },
         &Author::system(),
         now,
     );
@@ -346,12 +421,22 @@ async fn an_account_that_is_left_alone_is_told_and_so_is_its_return(combination:
         panic!("its time is over")
     };
     watched.look([60, 90]).await;
-    assert_eq!(store.alerts_firing().await.unwrap().len(), 1, "one call tries it: that is not over");
-    store.circuit_succeeded(tenant, account, probe, watched.at(91)).await.unwrap();
+    assert_eq!(
+        store.alerts_firing().await.unwrap().len(),
+        1,
+        "one call tries it: that is not over"
+    );
+    store
+        .circuit_succeeded(tenant, account, probe, watched.at(91))
+        .await
+        .unwrap();
     watched.look([105, 135]).await;
     assert_eq!(watched.tell(135).await, 4);
     let subject = account.to_string();
     let mut told = watched.told();
     told.sort();
-    assert_eq!(told, [fired("circuit_open", &subject), recovered("circuit_open", &subject)]);
+    assert_eq!(
+        told,
+        [fired("circuit_open", &subject), recovered("circuit_open", &subject)]
+    );
 }

@@ -23,7 +23,10 @@ fn rules() -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     rules
         .map(|rule| {
-            assert!(rule["annotations"]["summary"].is_string() && rule["labels"]["severity"].is_string(), "{rule}");
+            assert!(
+                rule["annotations"]["summary"].is_string() && rule["labels"]["severity"].is_string(),
+                "{rule}"
+            );
             (text(&rule["alert"]), text(&rule["expr"]))
         })
         .collect()
@@ -37,20 +40,28 @@ fn asked_by_the_board() -> Vec<String> {
     let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
     assert_eq!(ids.len(), panels.len(), "every panel has an id of its own");
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
-    targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+    targets
+        .map(|target| target["expr"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The names of figures in an expression.
 fn figures(expression: &str) -> BTreeSet<String> {
     let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    words.filter(|word| word.starts_with("relais_")).map(str::to_owned).collect()
+    words
+        .filter(|word| word.starts_with("relais_"))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn every_rule_of_alerts_is_one_for_prometheus_too() {
     let rules = rules();
     for rule in AlertRule::ALL {
-        let words = rule.as_str().split('_').map(|word| word[..1].to_uppercase() + &word[1..]);
+        let words = rule
+            .as_str()
+            .split('_')
+            .map(|word| word[..1].to_uppercase() + &word[1..]);
         let name = format!("Relais{}", words.collect::<String>());
         assert!(rules.iter().any(|(alert, _)| *alert == name), "there is no {name}");
     }
@@ -63,7 +74,8 @@ async fn the_rules_and_the_board_name_only_figures_that_the_program_tells() {
     let app = &watched.app;
     app.post_event(&Event::new("ana", "m-1", "opened")).await;
     let event = Event::new("ana", "m-2", "opened").sign(&app.secret);
-    app.post(&Signed::new("another secret", Utc::now().timestamp(), &*event.body)).await;
+    app.post(&Signed::new("another secret", Utc::now().timestamp(), &*event.body))
+        .await;
     failing_account(app, watched.start).await;
     watched.look([0, 30]).await;
     watched.tell(30).await;
@@ -79,7 +91,11 @@ async fn the_rules_and_the_board_name_only_figures_that_the_program_tells() {
     let is_told = async || {
         let told = app.get("/metrics").await.body;
         let told = told.as_str().unwrap();
-        let names: BTreeSet<_> = told.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(['{', ' ']).next()).collect();
+        let names: BTreeSet<_> = told
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(['{', ' ']).next())
+            .collect();
         let missing: Vec<_> = asked.iter().filter(|name| !names.contains(name.as_str())).collect();
         if !missing.is_empty() {
             eprintln!("not told: {missing:?}");

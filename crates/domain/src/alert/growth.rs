@@ -19,6 +19,8 @@ impl Growth {
     /// Takes in the level of now, and answers by how much it is above the lowest of the window. A level that stands grows by
     /// nothing, however high it is; one that falls neither.
     pub fn note(&mut self, level: u64, now: DateTime<Utc>) -> u64 {
+        // Of somebody whose clock was ahead.
+        self.0.iter_mut().for_each(|(at, _)| *at = (*at).min(now));
         while self.0.front().is_some_and(|(at, _)| *at <= now - WINDOW) {
             self.0.pop_front();
         }

@@ -24,6 +24,8 @@ impl Waits {
     /// waited longest has been so at least.
     pub fn note(&mut self, still: &[String], fresh: Option<&str>, now: DateTime<Utc>) -> TimeDelta {
         self.0.retain(|(mark, _)| still.contains(mark));
+        // Of somebody whose clock was ahead.
+        self.0.iter_mut().for_each(|(_, since)| *since = (*since).min(now));
         if let Some(fresh) = fresh
             && self.0.len() < MARKS_MAX
             && self.marks().all(|mark| mark != fresh)

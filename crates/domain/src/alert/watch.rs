@@ -154,25 +154,29 @@ impl Watched {
 
     /// How it stands now, `None` = quiet; and what is to be told.
     fn step(self, rule: AlertRule, reading: &Reading, now: DateTime<Utc>) -> (Option<Self>, Option<AlertChange>) {
+        // Somebody's clock may have been ahead.
+        let since = self.since.min(now);
         match (self.alert, reading.verdict) {
-            (None, Verdict::Wrong) if now - self.since >= rule.hold() => {
+            (None, Verdict::Wrong) if now - since >= rule.hold() => {
                 let alert = Some(AlertId::of(rule, &reading.subject, now));
-                (Some(Self { alert, ..self }), Some(AlertChange::Fired))
+                (Some(Self { since, alert, ..self }), Some(AlertChange::Fired))
             }
-            (None, Verdict::Wrong) => (Some(self), None),
+            (None, Verdict::Wrong) => (Some(Self { since, ..self }), None),
             (None, Verdict::Unsure | Verdict::Well) => (None, None),
             (Some(_), Verdict::Wrong | Verdict::Unsure) => {
                 let firing = Self {
+                    since,
                     well_since: None,
                     ..self
                 };
                 (Some(firing), None)
             }
             (Some(_), Verdict::Well) => {
-                let since = self.well_since.unwrap_or(now);
-                let change = (now - since >= rule.hold()).then_some(AlertChange::Recovered);
+                let well_since = self.well_since.unwrap_or(now).min(now);
+                let change = (now - well_since >= rule.hold()).then_some(AlertChange::Recovered);
                 let recovering = Self {
-                    well_since: Some(since),
+                    since,
+                    well_since: Some(well_since),
                     ..self
                 };
                 (Some(recovering), change)
@@ -256,6 +260,17 @@ mod tests {
         assert_eq!(told(&mut watch, &[(0, true), (30, true)]).len(), 1);
         let back: Vec<_> = (3..100).map(|look| (15 * look, look % 3 == 2)).collect();
         assert_eq!(told(&mut watch, &back), []);
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_holds_up_nobody_after_it() {
+        let (mut watch, far) = (Watch::default(), 1_000_000);
+        assert_eq!(
+            told(&mut watch, &[(far, true), (0, true), (30, true)]),
+            [(30, AlertChange::Fired)]
+        );
+        let well = [(far, false), (45, false), (75, false)];
+        assert_eq!(told(&mut watch, &well), [(75, AlertChange::Recovered)]);
     }
 
     #[test]

@@ -27,7 +27,12 @@ impl Fresh {
     /// Somebody looks, and nobody else does meanwhile.
     async fn look(&self, news: &[AlertNews], at: i64) {
         let before = self.store.alert_memory().await.unwrap();
-        assert!(self.store.remember_alerts(&before, "{}", news, &BOTH, second(at)).await.unwrap());
+        assert!(
+            self.store
+                .remember_alerts(&before, "{}", news, &BOTH, second(at))
+                .await
+                .unwrap()
+        );
     }
 }
 
@@ -41,7 +46,11 @@ async fn of_many_who_look_at_once_one_tells(fresh: Fresh) {
         looks.spawn(async move {
             let fired = [news(Some(AlertChange::Fired), clock)];
             let memory = format!("\"{clock}\"");
-            fresh.store.remember_alerts(&before, &memory, &fired, &BOTH, now()).await.unwrap()
+            fresh
+                .store
+                .remember_alerts(&before, &memory, &fired, &BOTH, now())
+                .await
+                .unwrap()
         });
     }
     let told = looks.join_all().await;
@@ -49,7 +58,11 @@ async fn of_many_who_look_at_once_one_tells(fresh: Fresh) {
     let firing = fresh.store.alerts_firing().await.unwrap();
     let after = fresh.store.alert_memory().await.unwrap();
     assert_eq!((firing.len(), firing[0].untold, after.looked_at), (1, 2, now()));
-    assert_eq!(after.memory, format!("\"{}\"", firing[0].value), "what is remembered is what was told");
+    assert_eq!(
+        after.memory,
+        format!("\"{}\"", firing[0].value),
+        "what is remembered is what was told"
+    );
     assert_eq!(fresh.count("SELECT COUNT(*) FROM alert_notices").await, 2);
 }
 
@@ -62,24 +75,40 @@ async fn an_alert_is_at_what_was_found_last_until_it_has_recovered(fresh: Fresh)
     assert_eq!(fresh.store.alerts_firing().await.unwrap(), []);
     let latest = fresh.store.alerts_latest(10).await.unwrap();
     assert_eq!((latest.len(), latest[0].recovered_at), (1, Some(second(30))));
-    assert_eq!(fresh.count("SELECT COUNT(*) FROM alert_notices WHERE value = 3").await, 2, "what was told stays");
+    assert_eq!(
+        fresh.count("SELECT COUNT(*) FROM alert_notices WHERE value = 3").await,
+        2,
+        "what was told stays"
+    );
 }
 
 async fn a_notice_is_one_tellers_at_a_time_and_ends_once(fresh: Fresh) {
     let lease = TimeDelta::seconds(60);
     assert_eq!(fresh.store.take_alert_notice(now(), now() + lease).await.unwrap(), None);
     fresh.look(&[news(Some(AlertChange::Fired), 3)], 0).await;
-    let take = async |at: i64| fresh.store.take_alert_notice(second(at), second(at) + lease).await.unwrap();
+    let take = async |at: i64| {
+        fresh
+            .store
+            .take_alert_notice(second(at), second(at) + lease)
+            .await
+            .unwrap()
+    };
     let (first, other) = (take(0).await.unwrap(), take(0).await.unwrap());
     assert_ne!(first.destination, other.destination);
-    assert_eq!((first.rule, first.subject.as_str(), first.value, first.attempt), (AlertRule::NoWorker, "default", 3, 1));
+    assert_eq!(
+        (first.rule, first.subject.as_str(), first.value, first.attempt),
+        (AlertRule::NoWorker, "default", 3, 1)
+    );
     assert_eq!(take(59).await, None, "both are taken");
 
     fresh.store.alert_notice_told(&other, second(1)).await.unwrap();
     fresh.store.alert_notice_told(&other, second(2)).await.unwrap();
     // Nothing was heard of who took the first one: another does, and who took it before puts nothing off.
     let again = take(60).await.unwrap();
-    assert_eq!((again.destination.as_str(), again.attempt), (first.destination.as_str(), 2));
+    assert_eq!(
+        (again.destination.as_str(), again.attempt),
+        (first.destination.as_str(), 2)
+    );
     fresh.store.alert_notice_put_off(&first, second(61)).await.unwrap();
     assert_eq!(take(62).await, None);
     fresh.store.alert_notice_put_off(&again, second(70)).await.unwrap();
@@ -108,11 +137,21 @@ async fn signatures_that_were_not_good_are_counted_by_endpoint_for_as_long_as_it
         let counted = [(fresh.endpoint, count), (gone, 1)];
         store.count_signature_failures(&counted, second(at)).await.unwrap();
     }
-    assert_eq!(store.signature_failures(second(-600)).await.unwrap(), [(fresh.endpoint, 12)]);
-    assert_eq!(store.signature_failures(second(59)).await.unwrap(), [(fresh.endpoint, 5)], "whole minutes");
+    assert_eq!(
+        store.signature_failures(second(-600)).await.unwrap(),
+        [(fresh.endpoint, 12)]
+    );
+    assert_eq!(
+        store.signature_failures(second(59)).await.unwrap(),
+        [(fresh.endpoint, 5)],
+        "whole minutes"
+    );
     assert_eq!(store.signature_failures(second(60)).await.unwrap(), []);
     assert_eq!(store.forget_signature_failures(second(60), 10).await.unwrap(), 1);
-    assert_eq!(store.signature_failures(second(-600)).await.unwrap(), [(fresh.endpoint, 5)]);
+    assert_eq!(
+        store.signature_failures(second(-600)).await.unwrap(),
+        [(fresh.endpoint, 5)]
+    );
 }
 
 both!(
