@@ -81,7 +81,7 @@ impl Job for PurgeQueue {
         ctx.store.forget_bulk_actions(before).await?;
         ctx.store.forget_dead_letter_edits(before).await?;
         ctx.store.forget_alerts(before, ALERTS_AT_ONCE).await?;
-        let counted_before = DateTime::from_timestamp_millis(now).unwrap_or_default() - 2 * domain::alert::WINDOW;
+        let counted_before = DateTime::from_timestamp_millis(now).unwrap_or_default() - domain::alert::WINDOW * 2;
         ctx.store
             .forget_signature_failures(counted_before, ALERTS_AT_ONCE)
             .await?;
