@@ -59,7 +59,7 @@ impl Watcher {
             self.store.circuits(None),
         );
         let circuits = circuits.map(|circuits| {
-            let of = |circuit: store::Circuit| (circuit.credential, circuit.state, circuit.failures.into());
+            let of = |circuit: store::Circuit| (circuit.credential, circuit.state, u64::from(circuit.failures));
             circuits.into_iter().map(of).collect()
         });
         Readings {

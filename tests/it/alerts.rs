@@ -390,18 +390,14 @@ async fn an_endpoint_that_is_posted_bad_signatures_is_told_and_nothing_else_come
 /// An account of the tenant whose calls all fail.
 async fn failing_account(app: &TestApp, now: DateTime<Utc>) -> CredentialId {
     let (store, tenant) = (app.store().await, app.tenant.parse::<TenantId>().unwrap());
-    let made = store.create_credential(
-        tenant,
-        &NewCredential {
-            provider: "twilio",
-            label: "main",
-            clear: &"{}".into(),
-            preview: "…",
-        },
-        &Author::system(),
-        now,
-    );
-    let account = made.await.unwrap().id;
+    let (clear, author) = ("{}".into(), Author::system());
+    let new = NewCredential {
+        provider: "twilio",
+        label: "main",
+        clear: &clear,
+        preview: "…",
+    };
+    let account = store.create_credential(tenant, &new, &author, now).await.unwrap().id;
     for _ in 0..circuit::FAILURES_MAX {
         let Passage::Granted(pass) = store.circuit_passage(tenant, account, now).await.unwrap() else {
             panic!("it is closed still")
