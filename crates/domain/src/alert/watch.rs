@@ -360,6 +360,6 @@ mod tests {
             (720, 510),
             (750, 510),
         ];
-        assert_eq!(changes(&grows), [(90, fired), (690 + 60, recovered)]);
+        assert_eq!(changes(&grows), [(90, fired), (660, recovered)]);
     }
 }
