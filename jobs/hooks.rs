@@ -7,7 +7,7 @@
 //! | `webhook-signature` | `v1,` and the HMAC-SHA256 of `{id}.{timestamp}.{body}` in base64 |
 //!
 //! The address is the tenant's choice, so it is guarded anew at every attempt ([`guard`](crate::guard)), and no redirect is
-//! followed. Source: the Standard Webhooks specification.
+//! followed. Only the installation's own ([`OwnHook`]) may lie anywhere. Source: the Standard Webhooks specification.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use reqwest::{StatusCode, redirect};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use store::HotLeadHook;
+use url::Url;
 
 use crate::guard::{Guard, usable};
 
@@ -71,21 +72,14 @@ impl Hooks {
     /// # Errors
     /// When TLS cannot be set up on this machine.
     pub fn new(stand_in: Option<BaseUrl>) -> anyhow::Result<Self> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("relais/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .dns_resolver(Arc::new(Guard))
-            .https_only(stand_in.is_none())
-            .referer(false)
-            .no_proxy()
-            .build();
-        let http = client.context("the HTTP client for webhooks could not be set up")?;
+        let guarded = client().dns_resolver(Arc::new(Guard)).https_only(stand_in.is_none());
+        let http = guarded
+            .build()
+            .context("the HTTP client for webhooks could not be set up")?;
         Ok(Self { http, stand_in })
     }
 
-    /// Posts what `id` names, once. Whatever is answered with a 2xx was taken.
+    /// Posts what `id` names to a tenant, once. Whatever is answered with a 2xx was taken.
     ///
     /// # Errors
     /// [`HookError`] says why it was not taken, without the address and the answer's text.
@@ -99,24 +93,72 @@ impl Hooks {
             ),
             None => url,
         };
-        let (timestamp, body) = (now.timestamp().to_string(), told.to_string());
-        let signature = standard_webhooks::sign(&hook.secret, id, &timestamp, body.as_bytes());
-        let request = self
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .header("webhook-signature", signature.map_err(|_| HookError::Unusable)?)
-            .body(body);
-        let answer = request.send().await.map_err(|_| HookError::Away)?;
-        match (answer.status(), wait(answer.headers())) {
-            (status, _) if status.is_success() => Ok(()),
-            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => {
-                Err(HookError::Later(wait))
-            }
-            (status, _) => Err(HookError::Refused(status.as_u16())),
-        }
+        send(&self.http, url, &hook.secret, id, told, now).await
+    }
+}
+
+/// Posts webhooks to whoever runs the installation. Where that is stands in its settings, so it may be http and on a private
+/// network: nobody else chooses it. No redirect is followed either.
+#[derive(Clone, Debug)]
+pub struct OwnHook {
+    http: reqwest::Client,
+    url: Url,
+    secret: SecretString,
+}
+
+impl OwnHook {
+    /// What goes to `url` is signed with `secret`.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up on this machine.
+    pub fn new(url: Url, secret: SecretString) -> anyhow::Result<Self> {
+        let http = client()
+            .build()
+            .context("the HTTP client for webhooks could not be set up")?;
+        Ok(Self { http, url, secret })
+    }
+
+    /// Posts what `id` names, once. Whatever is answered with a 2xx was taken.
+    ///
+    /// # Errors
+    /// [`HookError`] says why it was not taken, without the address and the answer's text.
+    pub async fn post(&self, id: &str, told: &Value, now: DateTime<Utc>) -> Result<(), HookError> {
+        send(&self.http, self.url.clone(), &self.secret, id, told, now).await
+    }
+}
+
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("relais/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(CALL_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .no_proxy()
+}
+
+async fn send(
+    http: &reqwest::Client,
+    url: Url,
+    secret: &SecretString,
+    id: &str,
+    told: &Value,
+    now: DateTime<Utc>,
+) -> Result<(), HookError> {
+    let (timestamp, body) = (now.timestamp().to_string(), told.to_string());
+    let signature = standard_webhooks::sign(secret, id, &timestamp, body.as_bytes());
+    let request = http
+        .post(url)
+        .header(CONTENT_TYPE, "application/json")
+        .header("webhook-id", id)
+        .header("webhook-timestamp", timestamp)
+        .header("webhook-signature", signature.map_err(|_| HookError::Unusable)?)
+        .body(body);
+    let answer = request.send().await.map_err(|_| HookError::Away)?;
+    match (answer.status(), wait(answer.headers())) {
+        (status, _) if status.is_success() => Ok(()),
+        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => Err(HookError::Later(wait)),
+        (status, _) => Err(HookError::Refused(status.as_u16())),
     }
 }
 

@@ -15,6 +15,9 @@ const DEAD_KEPT: chrono::Duration = chrono::Duration::days(90);
 /// Of how people came in, so much is forgotten in one step.
 const SIGN_INS_AT_ONCE: u32 = 1000;
 
+/// Of recovered alerts and counted signatures, so much is forgotten in one step: more than there ever are of a day.
+const ALERTS_AT_ONCE: u32 = 5000;
+
 /// Idempotency keys of requests are claimed for so long: as long as the queue knows a job that has ended.
 const REQUESTS_KEPT: chrono::Duration = chrono::Duration::days(7);
 
@@ -28,7 +31,8 @@ const ROUNDS_MAX: usize = 50;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Forgets what the queue need not know any more: keys of jobs that ended and of requests that came more than a week ago,
-/// dead letters older than 90 days, and as late what operators did with dead letters and how people came in.
+/// dead letters older than 90 days, and as late what operators did with dead letters, how people came in, and alerts that
+/// have recovered.
 ///
 /// Twice is harmless: the second run finds less to do. Late is harmless: it only removes what is old.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,6 +80,11 @@ impl Job for PurgeQueue {
         let before = DateTime::from_timestamp_millis(dead_before).unwrap_or_default();
         ctx.store.forget_bulk_actions(before).await?;
         ctx.store.forget_dead_letter_edits(before).await?;
+        ctx.store.forget_alerts(before, ALERTS_AT_ONCE).await?;
+        let counted_before = DateTime::from_timestamp_millis(now).unwrap_or_default() - domain::alert::WINDOW * 2;
+        ctx.store
+            .forget_signature_failures(counted_before, ALERTS_AT_ONCE)
+            .await?;
         for _ in 0..ROUNDS_MAX {
             let gone = ctx.store.forget_sign_ins(before, SIGN_INS_AT_ONCE).await?;
             if gone == 0 {

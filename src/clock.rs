@@ -1,4 +1,4 @@
-//! `relais clock`: adds the jobs that start by the clock.
+//! `relais clock`: adds the jobs that start by the clock, and looks whether something goes wrong ([`alerts`]).
 //!
 //! Any number of clocks may run, each for itself: there is no leader and nothing to elect. Every schedule's ticks are the
 //! same instants for all of them, and each tick's job has the tick as its unique key, so the first clock to add it wins and
@@ -40,9 +40,10 @@ use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat};
 use jobs::schedule::{ALL, Schedule, Tick, Timetable};
 use queue::{Client, Clock};
+use store::Store;
 
-use crate::config::Settings;
-use crate::{connect, signals};
+use crate::config::{AlertSettings, Settings};
+use crate::{alerts, connect, signals};
 use keeper::Keeper;
 
 /// How far a clock looks back for ticks that are not added: 6 days. The day that is missing from the queue's 7 is for
@@ -75,8 +76,19 @@ async fn start(settings: &Settings) -> anyhow::Result<()> {
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
     tracing::info!(schedules = planned.len(), "Ticking.");
     tell(&planned, queue.clock().now() / 1000);
-    keep(planned, &queue).await;
+    let store = connect::store(settings).await?;
+    tokio::join!(keep(planned, &queue), watch(&store, &queue, &settings.alerts));
     Ok(())
+}
+
+/// Looks whether something goes wrong, and tells operators, for ever.
+pub async fn watch(store: &Store, queue: &Client, settings: &AlertSettings) {
+    if let Err(error) = alerts::watch(store, queue, settings).await {
+        tracing::error!(
+            error = format!("{error:#}"),
+            "Nobody looks whether something goes wrong."
+        );
+    }
 }
 
 /// Adds every tick of every schedule as it comes, for ever.

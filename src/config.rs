@@ -3,11 +3,13 @@
 //! Each setting is an environment variable; a flag of the same name (`--database-url`) overrides it. [`TABLE`] is the one
 //! list of them: the flags, the help, `.env.example` and the README are made from it or checked against it.
 
+mod alerts;
 mod fault;
 pub mod home;
 mod parse;
 mod table;
 
+pub use alerts::{AlertMail, AlertSettings, AlertWebhook};
 pub use fault::{Fault, Faults};
 pub use table::{Fallback, Flags, Setting, TABLE, Values};
 
@@ -51,6 +53,8 @@ pub struct Settings {
     pub proxy_hops: usize,
     /// What stands in for providers; nothing, unless somebody tries something out.
     pub stand_ins: StandIns,
+    /// When operators are told that something goes wrong, and how.
+    pub alerts: AlertSettings,
     /// How log lines look, and which there are.
     pub log: LogSettings,
 }
@@ -123,6 +127,7 @@ impl Settings {
             web_threads: faults.take(web_threads(values, on_sqlite)),
             proxy_hops: faults.take(values.parsed("PROXY_HOPS", parse::proxy_hops)),
             stand_ins: faults.take(stand_ins(values)),
+            alerts: faults.take_all(AlertSettings::read(values)),
             log: faults.take_all(LogSettings::read(values)),
             database,
         };
@@ -147,6 +152,7 @@ struct Partial {
     web_threads: Option<usize>,
     proxy_hops: Option<usize>,
     stand_ins: Option<StandIns>,
+    alerts: Option<AlertSettings>,
     log: Option<LogSettings>,
 }
 
@@ -167,6 +173,7 @@ impl Partial {
             web_threads: self.web_threads?,
             proxy_hops: self.proxy_hops?,
             stand_ins: self.stand_ins?,
+            alerts: self.alerts?,
             log: self.log?,
         })
     }

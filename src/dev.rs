@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use crate::config::Settings;
 use crate::config::home::Home;
 use crate::intake::endpoints::Endpoints;
+use crate::intake::failures;
 use crate::ops::metrics::Figures;
 use crate::worker::Crew;
 use crate::{clock, connect, signals, web};
@@ -84,10 +85,11 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
         },
     )?;
     let ticking = tokio::spawn({
-        let queue = queue.clone();
-        async move { clock::tick(&queue).await }
+        let (store, queue, alerts) = (store.clone(), queue.clone(), settings.alerts.clone());
+        async move { tokio::join!(clock::tick(&queue), clock::watch(&store, &queue, &alerts)) }
     });
     let endpoints = Arc::new(Endpoints::new(store.clone(), &settings.public_url));
+    let counting = tokio::spawn(failures::hand_over(Arc::clone(&endpoints)));
     let app = web::router(&store, &queue, endpoints, figures, crew.vitals(), settings.proxy_hops);
     let base = settings.public_url.as_str().trim_end_matches('/');
     let sending = outside::lines(base, &demo.api_key, &simulator);
@@ -101,6 +103,7 @@ pub async fn run(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     );
     signals::end().await;
     ticking.abort();
+    counting.abort();
     // Keep-alive connections may stay open as long as they like: what matters is that jobs are put back.
     answering.abort();
     crew.end(settings.shutdown_grace).await;

@@ -6,9 +6,11 @@
 //! | its settings | [`config`] |
 //! | webhooks in | [`intake`] |
 //! | the API of tenants | [`api`] |
+//! | what operators are told | [`alerts`] |
 //! | health, readiness, figures | [`ops`] |
 //! | its processes | [`web`], [`worker`], [`clock`], [`dev`] |
 
+pub mod alerts;
 pub mod api;
 pub mod cli;
 mod client_address;

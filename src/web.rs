@@ -28,7 +28,7 @@ use crate::client_address;
 use crate::config::Settings;
 use crate::correlation;
 use crate::intake::endpoints::Endpoints;
-use crate::intake::{self, Intake};
+use crate::intake::{self, Intake, failures};
 use crate::ops::metrics::Figures;
 use crate::ops::{self, Ops, Vitals};
 use crate::problem::{Code, Problem};
@@ -165,14 +165,17 @@ async fn answer(
     let app = router(
         &store,
         &queue,
-        endpoints,
+        Arc::clone(&endpoints),
         figures,
         Vitals::default(),
         settings.proxy_hops,
     );
     ready.send(()).context("nobody waits for this thread")?;
     drop(ready);
+    let counting = tokio::spawn(failures::hand_over(Arc::clone(&endpoints)));
     serve(connections, app, ended, settings.shutdown_grace).await;
+    counting.abort();
+    endpoints.hand_over_failures().await;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::CircuitState;
 use queue::backend::{Backend, Counts, Finding, FindingLevel, Worker};
 use queue::{Clock, Queue};
@@ -10,8 +11,12 @@ use serde_json::json;
 use store::{Circuit, Store};
 
 use super::answer::{Answer, table};
+use crate::alerts::words;
 use crate::config::{Settings, Values};
 use crate::connect;
+
+/// A clock that runs has looked within so long.
+const WATCHED_WITHIN: TimeDelta = TimeDelta::minutes(2);
 
 /// How long a part may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -97,9 +102,38 @@ async fn look_into(store: &Store, findings: &mut Findings) {
             );
         }
     }
+    match store.alert_memory().await {
+        Ok(memory) => findings.0.push(watched(memory.looked_at, Utc::now())),
+        Err(error) => findings.fault("alerts", error.to_string()),
+    }
     match store.circuits(None).await {
         Ok(circuits) => findings.0.extend(resting(&circuits)),
         Err(error) => findings.fault("accounts", error.to_string()),
+    }
+}
+
+/// Whether somebody looks whether something goes wrong.
+fn watched(looked_at: DateTime<Utc>, now: DateTime<Utc>) -> Looked {
+    let (level, text) = match now - looked_at {
+        ago if ago < WATCHED_WITHIN => (
+            FindingLevel::Good,
+            "a clock looks whether something goes wrong".to_owned(),
+        ),
+        _ if looked_at == DateTime::UNIX_EPOCH => (
+            FindingLevel::Warning,
+            "no clock has looked yet whether something goes wrong; `relais clock` does".to_owned(),
+        ),
+        ago => {
+            let text = format!(
+                "no clock has looked whether something goes wrong for {}; start `relais clock`",
+                words::span(ago)
+            );
+            (FindingLevel::Warning, text)
+        }
+    };
+    Looked {
+        at: "alerts",
+        finding: Finding { level, text },
     }
 }
 
@@ -280,6 +314,15 @@ mod tests {
         assert_eq!(levels(&some), [FindingLevel::Warning; 2]);
         let said = &resting(&[circuit(CircuitState::Open)])[0].finding.text;
         assert!(said.contains("twilio `main`") && said.contains("5 times"), "{said}");
+    }
+
+    #[test]
+    fn an_installation_that_nobody_looks_at_is_a_warning() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(3);
+        let level = |looked_at| watched(looked_at, now).finding.level;
+        assert_eq!(level(now - TimeDelta::seconds(90)), FindingLevel::Good);
+        assert_eq!(level(now - TimeDelta::minutes(2)), FindingLevel::Warning);
+        assert_eq!(level(DateTime::UNIX_EPOCH), FindingLevel::Warning);
     }
 
     #[test]

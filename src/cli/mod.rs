@@ -2,6 +2,7 @@
 //!
 //! Each command turns into an [`Answer`], which is printed for people or, with `--json`, for programs.
 
+mod alerts;
 mod answer;
 mod audit;
 mod bulk;
@@ -164,6 +165,8 @@ enum Command {
     /// By which rules scores change, and where hot leads are told.
     #[command(subcommand)]
     Scoring(scoring::Command),
+    /// What goes wrong now and what did lately: since when, the figure, what to do.
+    Alerts,
     /// What is old enough to go: messages older than eighteen months, scores of two years' silence.
     Retention(retention::Retention),
     /// What is being done with many dead letters at once, and what came of it.
@@ -261,6 +264,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Limits { command } => limits::run(command, &settings).await,
         Command::Schedules => schedules::run(&settings).await,
         Command::Scoring(command) => scoring::run(command, &settings).await,
+        Command::Alerts => alerts::run(&settings).await,
         Command::Retention(asked) => retention::run(&asked, &settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Dead(command) => dead::run(command, &settings).await,

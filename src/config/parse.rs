@@ -158,7 +158,7 @@ pub(super) fn log_filter(text: &str) -> Result<String, String> {
         .map_err(|_| "it does not parse".into())
 }
 
-fn span(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
+pub(super) fn span(text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let span = duration(text).ok_or("it is not a time such as `500ms`, `25s` or `2m`")?;
     if range.contains(&span) {
         Ok(span)
@@ -182,7 +182,7 @@ fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(unit_ms).map(Duration::from_millis)
 }
 
-fn number<N: FromStr + PartialOrd>(text: &str, range: RangeInclusive<N>) -> Result<N, String> {
+pub(super) fn number<N: FromStr + PartialOrd>(text: &str, range: RangeInclusive<N>) -> Result<N, String> {
     let number = text.parse().map_err(|_| "it is not a whole number")?;
     if range.contains(&number) {
         Ok(number)

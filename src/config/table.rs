@@ -180,6 +180,63 @@ pub const TABLE: &[Setting] = &[
         "use 1 to 1000, and count all processes against what the server allows",
     ),
     setting(
+        "ALERT_WEBHOOK_URL",
+        "alert-webhook-url",
+        Fallback::From("none"),
+        "Where `clock` posts alerts, signed by Standard Webhooks; may be on a private network.",
+        "use an http or https address without a user, and set ALERT_WEBHOOK_SECRET too, or leave both out",
+    ),
+    setting(
+        "ALERT_WEBHOOK_SECRET",
+        "alert-webhook-secret",
+        Fallback::From("none"),
+        "What they are signed with.",
+        "use `whsec_` and 24 to 64 random bytes in base64, for example `whsec_$(openssl rand -base64 32)`",
+    ),
+    setting(
+        "ALERT_EMAIL_TO",
+        "alert-email-to",
+        Fallback::From("none"),
+        "Whom `clock` writes a mail about alerts.",
+        "use one address, and set ALERT_EMAIL_FROM and ALERT_SMTP_URL too, or leave all three out",
+    ),
+    setting(
+        "ALERT_EMAIL_FROM",
+        "alert-email-from",
+        Fallback::From("none"),
+        "Whom these mails come from.",
+        "use one address that the server of ALERT_SMTP_URL sends for",
+    ),
+    setting(
+        "ALERT_SMTP_URL",
+        "alert-smtp-url",
+        Fallback::From("none"),
+        "The server that these mails go by: `smtp://USER:PASSWORD@HOST:587` with STARTTLS, `smtps://…` with TLS from the \
+         first byte. Only on this machine itself, `smtp://127.0.0.1:25` is not encrypted.",
+        "use `smtp://HOST` or `smtps://HOST`, if need be with a user, a password and a port",
+    ),
+    setting(
+        "ALERT_OLDEST_READY",
+        "alert-oldest-ready",
+        Fallback::Is("urgent=1m,default=5m,bulk=1h"),
+        "For how long a job of each queue may be ready before there is an alert. A queue that is not named has none.",
+        "use `NAME=TIME`, comma separated, out of `urgent`, `default` and `bulk`, from 1m to 24h, for example `default=5m`",
+    ),
+    setting(
+        "ALERT_DEAD_LETTERS",
+        "alert-dead-letters",
+        Fallback::Is("10"),
+        "How many dead letters more within 10 minutes make an alert about a queue; 0: none do.",
+        "use 0 to 1000000",
+    ),
+    setting(
+        "ALERT_SIGNATURE_FAILURES",
+        "alert-signature-failures",
+        Fallback::Is("20"),
+        "How many requests without a good signature within 10 minutes make an alert about an endpoint; 0: none do.",
+        "use 0 to 1000000",
+    ),
+    setting(
         "LOG_FORMAT",
         "log-format",
         Fallback::Is("json"),
@@ -214,7 +271,8 @@ impl Setting {
         }
     }
 
-    fn missing(&self) -> Fault {
+    /// A fault of this setting that says that it has to be given.
+    pub(super) fn missing(&self) -> Fault {
         Fault {
             setting: self.name,
             text: format!("is missing: {}", self.hint),

@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use super::check::Check;
+use super::failures::Failures;
 use super::poster::Poster;
 
 /// How long an endpoint is used without asking again.
@@ -68,6 +69,7 @@ pub struct Endpoints {
     asking: Mutex<()>,
     /// … and one about those that are: made-up addresses must not keep a changed secret from being seen.
     refreshing: Mutex<()>,
+    failures: Failures,
 }
 
 impl std::fmt::Debug for Entry {
@@ -86,6 +88,7 @@ impl Endpoints {
             entries: RwLock::default(),
             asking: Mutex::default(),
             refreshing: Mutex::default(),
+            failures: Failures::default(),
         }
     }
 
@@ -106,6 +109,16 @@ impl Endpoints {
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Notes that a request to an endpoint had no good signature.
+    pub(super) fn note_failure(&self, id: EndpointId) {
+        self.failures.note(id);
+    }
+
+    /// Writes down how many requests had no good signature since it was done last. What cannot be written is lost.
+    pub async fn hand_over_failures(&self) {
+        self.failures.hand_over(&self.store).await;
     }
 
     /// The endpoint with this id; `None` = there is none.

@@ -7,6 +7,7 @@ mod body;
 mod check;
 mod email;
 pub mod endpoints;
+pub mod failures;
 mod meter;
 pub mod poster;
 pub mod proof;
@@ -121,15 +122,26 @@ async fn accept(
     };
     let body = body::read(body).await?;
     types(known.poster).check(&head.headers)?;
+    let taken = take(intake, &known, head, &body, correlation).await;
+    if taken
+        .as_ref()
+        .is_err_and(|problem| problem.code == Code::SignatureInvalid)
+    {
+        intake.endpoints.note_failure(known.id);
+    }
+    taken
+}
+
+async fn take(intake: &Intake, known: &Known, head: &Parts, body: &[u8], correlation: Uuid) -> Result<Taken, Problem> {
     match &known.check {
         Check::Email(verifier) => {
-            let receipt = email::accept(intake, &known, verifier, &head.headers, &body, correlation).await?;
+            let receipt = email::accept(intake, known, verifier, &head.headers, body, correlation).await?;
             Ok(Taken {
                 receipt: Some(receipt),
                 answer: Answer::ACCEPTED,
             })
         }
-        Check::Provider(ways) => provider::accept(intake, &known, ways, head, &body, correlation).await,
+        Check::Provider(ways) => provider::accept(intake, known, ways, head, body, correlation).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! `GET /metrics`: figures of this process, and of the queue that all processes share, for Prometheus.
 
+mod alerts;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,9 +9,11 @@ use std::time::{Duration, Instant};
 use domain::{CircuitState, CredentialId};
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use queue::{Backend, Queue, QueueError};
+use queue::{Backend, Clock, Queue, QueueError};
 use store::Store;
 use tokio::sync::Mutex;
+
+use crate::alerts::look::serving;
 
 /// Upper bounds, in seconds, of the times that requests are sorted into.
 const SECONDS: [f64; 12] = [
@@ -36,6 +40,7 @@ struct Asked {
     at: Option<Instant>,
     /// The circuits told so far, with their providers: one that closes is in no list any more, and is told so.
     circuits: HashMap<CredentialId, String>,
+    alerts: alerts::Told,
 }
 
 impl Figures {
@@ -55,6 +60,7 @@ impl Figures {
             "Jobs of a queue, by state; of the whole installation."
         );
         metrics::describe_gauge!("relais_queue_paused", "1 while nothing is claimed from the queue.");
+        metrics::describe_gauge!("relais_queue_workers", "Live workers that serve the queue.");
         metrics::describe_gauge!("relais_queue_up", "1 if the queue told its figures.");
         metrics::describe_gauge!(
             "relais_circuit_state",
@@ -68,6 +74,7 @@ impl Figures {
             "relais_retention_total",
             "Rows that went because of their age, by kind; of the whole installation."
         );
+        alerts::describe();
         Ok(Self {
             process: handle,
             asked: Arc::default(),
@@ -87,6 +94,7 @@ impl Figures {
             // Without the database the circuits stay as they were told last.
             let _ = tokio::time::timeout(QUEUE_WITHIN, tell_circuits(store, &mut asked.circuits)).await;
             let _ = tokio::time::timeout(QUEUE_WITHIN, tell_retention(store)).await;
+            let _ = tokio::time::timeout(QUEUE_WITHIN, alerts::tell(store, &mut asked.alerts)).await;
             asked.at = Some(Instant::now());
         }
         drop(asked);
@@ -121,7 +129,9 @@ async fn tell_retention(store: &Store) -> Result<(), store::StoreError> {
     reason = "a gauge of jobs need not be exact beyond 2^53"
 )]
 async fn tell(backend: &dyn Backend) -> Result<(), QueueError> {
+    let workers = backend.workers(Clock::System.now()).await?;
     for queue in Queue::ALL {
+        gauge!("relais_queue_workers", "queue" => queue.name()).set(serving(queue, &workers) as f64);
         let counts = backend.counts(queue).await?;
         let name = queue.name();
         let states = [

@@ -1,6 +1,7 @@
 //! The whole program, promise by promise: one file each, through HTTP and the command line.
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
 mod app;
 mod attachments;
 mod audit;

@@ -6,8 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::alert::{AlertChange, AlertRule};
 
 macro_rules! id {
     ($($(#[$meta:meta])* $name:ident),+ $(,)?) => { $(
@@ -33,6 +36,8 @@ macro_rules! id {
 }
 
 id! {
+    /// An alert, from firing to recovery.
+    AlertId,
     /// A tenant: one customer of the installation.
     TenantId,
     /// A key for the API.
@@ -160,6 +165,21 @@ impl ContactId {
     #[must_use]
     pub fn of_message(message: MessageId) -> Self {
         Self(derive("contact-message", message.0, &[]))
+    }
+}
+
+impl AlertId {
+    /// The alert of a rule and subject that fired at that moment.
+    #[must_use]
+    pub fn of(rule: AlertRule, subject: &str, fired_at: DateTime<Utc>) -> Self {
+        let at = fired_at.timestamp_millis().to_string();
+        Self(derive("alert", Uuid::nil(), &[rule.as_str(), subject, &at]))
+    }
+
+    /// What a change of it is told under, wherever and however often.
+    #[must_use]
+    pub fn told_as(self, change: AlertChange) -> Uuid {
+        derive("alert-notice", self.0, &[change.as_str()])
     }
 }
 

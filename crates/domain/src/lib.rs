@@ -5,6 +5,7 @@ mod stored;
 mod words;
 
 pub mod actor;
+pub mod alert;
 pub mod api_key;
 pub mod audit;
 pub mod bulk;
@@ -32,6 +33,7 @@ pub mod token;
 pub mod traces;
 
 pub use actor::{Actor, Author, OperatorName, Origin};
+pub use alert::{AlertChange, AlertRule};
 pub use api_key::ApiKeyFault;
 pub use audit::AuditAction;
 pub use bulk::{BulkAct, BulkNext, BulkProgress, BulkState};
@@ -40,8 +42,8 @@ pub use circuit::CircuitState;
 pub use delivery::{EmailEvent, Progress, Status, TextEvent};
 pub use email_event::EmailEventRecord;
 pub use ids::{
-    ApiKeyId, AuditId, BulkActionId, ChallengeId, ContactId, CredentialId, CrossingId, EndpointId, EventId, InboundId,
-    InteractionId, InvitationId, MessageId, SessionId, SignInLinkId, TenantId, UserId,
+    AlertId, ApiKeyId, AuditId, BulkActionId, ChallengeId, ContactId, CredentialId, CrossingId, EndpointId, EventId,
+    InboundId, InteractionId, InvitationId, MessageId, SessionId, SignInLinkId, TenantId, UserId,
 };
 pub use inbound::InboundRecord;
 pub use masking::{EmailAddress, Masker, PersonalText};

@@ -45,8 +45,8 @@ use crate::pauses::{Pause, Scope};
 
 pub use around::{Cancelled, Counter, Finding, FindingLevel, Flights, Purged, Worker};
 pub use look::{
-    Counts, DeadFilter, DeadGroup, EXCERPT_BYTES_MAX, Excerpt, Failure, GROUPS_MAX, Kept, ListRequest, NewDead, Page,
-    State, Sweep,
+    Counts, DeadFilter, DeadGroup, EXCERPT_BYTES_MAX, Excerpt, Failure, GROUPS_MAX, Kept, ListRequest, Mark, NewDead,
+    Page, State, StillReady, Sweep,
 };
 pub use run::{ClaimRequest, Claimed, Claims, Outcome, Reason, Settle, Ticket};
 
@@ -182,6 +182,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Figures of a queue.
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError>;
+
+    /// Which of the marked jobs have been ready ever since, and a new mark: whoever asks again and again knows how long jobs wait
+    /// at least, and nothing is written down for it when a job becomes ready. The mark is of a job that is behind others, of
+    /// a tenant (and limit key) that `dice` in `0.0..=1.0` choose. What waits for its limit key to open is not ready here.
+    /// Looks at no more than [`BATCH_MAX`] marks.
+    async fn still_ready(&self, queue: Queue, marks: &[Mark], dice: f64) -> Result<StillReady, QueueError>;
 
     /// One live job, or dead letter, by its id.
     async fn find(&self, id: JobId) -> Result<Option<Kept>, QueueError>;

@@ -4,6 +4,8 @@
 mod db;
 
 mod absorb;
+mod alert_notices;
+mod alerts;
 mod api_key_changes;
 mod api_keys;
 mod attempts;
@@ -64,6 +66,7 @@ mod score_rules;
 mod sessions;
 mod settings;
 mod sign_in_links;
+mod signature_failures;
 mod suppressions;
 mod templates;
 mod tenants;
@@ -73,6 +76,8 @@ mod traces;
 #[cfg(test)]
 mod plans;
 
+pub use alert_notices::AlertNotice;
+pub use alerts::{Alert, AlertMemory};
 pub use api_key_changes::{ApiKeyRequest, NewApiKey};
 pub use api_keys::ApiKey;
 pub use attempts::{Attempt, AttemptBegun, NewAttempt};

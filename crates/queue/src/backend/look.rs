@@ -42,6 +42,20 @@ pub struct Counts {
     pub paused: bool,
 }
 
+/// A job that was ready when somebody looked, in the backend's own words.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Mark(pub String);
+
+/// What has been ready for how long, as far as marks tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StillReady {
+    /// Marked jobs that nobody has claimed since.
+    pub still: Vec<Mark>,
+    /// One that is ready now; `None` if nothing is.
+    pub fresh: Option<Mark>,
+}
+
 /// Where a job is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {

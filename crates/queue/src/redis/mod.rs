@@ -104,7 +104,7 @@ use self::wake::Wake;
 use self::work::bounded;
 use crate::backend::{
     Added, BATCH_MAX, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
-    ListRequest, NewDead, NewJob, Page, Purged, QueueError, Settle, Sweep, Worker,
+    ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, Settle, StillReady, Sweep, Worker,
 };
 use crate::clock::{DAY_MS, Millis, day};
 use crate::flow::{Key, Limit, LimitState};
@@ -289,6 +289,10 @@ impl Backend for RedisQueue {
             dead,
             paused,
         })
+    }
+
+    async fn still_ready(&self, queue: Queue, marks: &[Mark], dice: f64) -> Result<StillReady, QueueError> {
+        self.still_ready_in(queue, marks, dice).await
     }
 
     async fn find(&self, id: JobId) -> Result<Option<Kept>, QueueError> {

@@ -106,6 +106,7 @@ scripts! {
     CANCEL: Frees, STATE, LINES, WRITE, LIMITS, include_str!("lua/cancel.lua");
     WAKE: Frees, LINES, "wake() return 0";
     COUNTS: Reads, include_str!("lua/counts.lua");
+    STILL_READY: Reads, STATE, include_str!("lua/still_ready.lua");
     FIND: Reads, STATE, include_str!("lua/find.lua");
     ENDED: Reads, include_str!("lua/ended.lua");
     LIST: Reads, STATE, include_str!("lua/list.lua");

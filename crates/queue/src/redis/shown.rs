@@ -4,9 +4,9 @@ use uuid::Uuid;
 
 use super::RedisQueue;
 use super::link::misunderstood;
-use super::script::{FIND, LIST};
+use super::script::{FIND, LIST, STILL_READY};
 use super::stored::{Row, part, read_failures, read_row};
-use crate::backend::{BATCH_MAX, Kept, ListRequest, Page, QueueError};
+use crate::backend::{BATCH_MAX, Kept, ListRequest, Mark, Page, QueueError, StillReady};
 use crate::job::{JobId, Queue};
 
 impl RedisQueue {
@@ -19,6 +19,28 @@ impl RedisQueue {
         let mut kept = read_row(queue, part::<Row>(redis::Value::Array(parts))?)?;
         kept.errors = read_failures(&part::<String>(failures)?)?;
         Ok(Some(kept))
+    }
+
+    /// Which of the marked jobs of a queue are ready still, and a new mark.
+    pub(super) async fn still_ready_in(
+        &self,
+        queue: Queue,
+        marks: &[Mark],
+        dice: f64,
+    ) -> Result<StillReady, QueueError> {
+        let mut command = STILL_READY.on(self.tag(queue));
+        command.arg(dice);
+        for mark in marks.iter().take(BATCH_MAX) {
+            // One of another backend marks nothing here.
+            command.arg(hex::decode(&mark.0).unwrap_or_default());
+        }
+        let (still, fresh): (Vec<usize>, Vec<u8>) = self.link.run(&STILL_READY, &command).await?;
+        let of = |position: usize| marks.get(position.checked_sub(1)?).cloned();
+        let still = still.into_iter().map(|position| of(position).ok_or_else(misunderstood));
+        Ok(StillReady {
+            still: still.collect::<Result<_, _>>()?,
+            fresh: (!fresh.is_empty()).then(|| Mark(hex::encode(fresh))),
+        })
     }
 
     /// A page of live jobs, queue by queue, in the order of Redis' hash.

@@ -8,11 +8,11 @@ use tokio::sync::Notify;
 
 use super::inspect::{self, Connection};
 use super::pool::call;
-use super::{SqlQueue, Store, letters};
+use super::{SqlQueue, Store, letters, waits};
 use crate::backend::claim_again;
 use crate::backend::{
     Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
-    ListRequest, NewDead, NewJob, Page, Purged, QueueError, Settle, Sweep, Worker,
+    ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, Settle, StillReady, Sweep, Worker,
 };
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, LimitState};
@@ -144,6 +144,10 @@ impl Backend for SqlQueue {
 
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
         each!(self, store => store.counts(queue).await)
+    }
+
+    async fn still_ready(&self, queue: Queue, marks: &[Mark], dice: f64) -> Result<StillReady, QueueError> {
+        look!(self, connection => waits::still_ready(connection, queue, marks, dice))
     }
 
     async fn find(&self, id: JobId) -> Result<Option<Kept>, QueueError> {

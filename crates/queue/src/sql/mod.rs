@@ -43,6 +43,7 @@ mod ring;
 mod rows;
 mod sqlite;
 mod texts;
+mod waits;
 
 use std::time::Duration;
 

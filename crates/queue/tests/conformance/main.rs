@@ -29,6 +29,7 @@ mod schedules;
 mod settles;
 mod stale;
 mod views;
+mod waits;
 mod wakes;
 
 macro_rules! promises_of {
@@ -178,6 +179,13 @@ promises! {
         a_job_of_any_queue_is_found_by_its_id_alone,
         what_nobody_added_is_not_found,
         a_job_that_lives_has_not_ended,
+    }
+    waits {
+        a_job_waits_from_the_look_that_found_it_ready_until_it_is_claimed,
+        a_job_that_ran_and_may_start_again_has_not_waited_all_the_time,
+        a_job_under_a_closed_limit_key_waits_for_that_and_for_no_worker,
+        dice_find_the_jobs_of_every_tenant_and_key,
+        marks_of_elsewhere_and_of_what_has_ended_are_of_no_job,
     }
     lists {
         a_list_pages_through_every_live_job_once,

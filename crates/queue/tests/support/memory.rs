@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use queue::backend::{
     Added, BATCH_MAX, CRASHES_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, DeadFilter, DeadGroup,
-    Finding, Kept, ListRequest, NewDead, NewJob, Page, Purged, Settle, Sweep, Ticket, Worker,
+    Finding, Kept, ListRequest, Mark, NewDead, NewJob, Page, Purged, Settle, State, StillReady, Sweep, Ticket, Worker,
 };
 use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Pause, Queue, QueueError, Scope};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::model::Model;
+use super::model::{Entry, Model};
 
 /// How long a room is left for the lane that asked for it.
 const ASK_MS: Millis = 10_000;
@@ -316,6 +316,36 @@ impl Backend for Memory {
 
     async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
         Ok(self.shelf().model.counts(queue))
+    }
+
+    async fn still_ready(&self, queue: Queue, marks: &[Mark], dice: f64) -> Result<StillReady, QueueError> {
+        let shelf = self.shelf();
+        let model = &shelf.model;
+        let entries = model
+            .jobs
+            .iter()
+            .filter(|(_, entry)| entry.queue == queue && entry.state == State::Ready);
+        // A rate is open by then, a concurrency that is used up is not.
+        let open = |key: &Key| model.allows(queue, key, Millis::MAX / 2_000) > 0;
+        let mut ready: Vec<_> = entries
+            .filter(|(_, entry)| entry.keys.limit.as_ref().is_none_or(open))
+            .collect();
+        ready.sort_unstable_by_key(|(_, entry)| entry.order);
+        let mark = |(id, entry): &(&JobId, &Entry)| Mark(format!("{id}:{}", entry.order));
+        let all: Vec<_> = ready.iter().map(mark).collect();
+        let still = marks.iter().filter(|mark| all.contains(mark)).cloned().collect();
+        let last: BTreeMap<_, _> = ready
+            .iter()
+            .map(|job| ((job.1.tenant, job.1.keys.limit.clone()), mark(job)))
+            .collect();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            clippy::cast_sign_loss
+        )]
+        let chosen = (dice * last.len() as f64) as usize;
+        let fresh = last.values().nth(chosen.min(last.len().saturating_sub(1))).cloned();
+        Ok(StillReady { still, fresh })
     }
 
     async fn find(&self, id: JobId) -> Result<Option<Kept>, QueueError> {

@@ -9,6 +9,7 @@ mod fresh;
 mod scene;
 
 mod account_lists;
+mod alerts;
 mod any_order;
 mod api_keys;
 mod attempts;
