@@ -21,7 +21,7 @@ pub(crate) async fn a_job_waits_from_the_look_that_found_it_ready_until_it_is_cl
     fixture.claim(1).await;
     assert_eq!(
         look(fixture, std::slice::from_ref(&mark), 0.5).await.still,
-        [mark.clone()]
+        std::slice::from_ref(&mark)
     );
     let of_another_queue = fixture
         .queue
