@@ -27,6 +27,7 @@ mod retention;
 mod route;
 mod schedules;
 mod scoring;
+mod secret;
 mod tenant;
 mod who;
 
@@ -160,7 +161,7 @@ enum Command {
     /// By which rules scores change, and where hot leads are told.
     #[command(subcommand)]
     Scoring(scoring::Command),
-    /// What is old enough to go: messages older than eighteen months, scores of two years' silence.
+    /// What is old enough to go: messages older than eighteen months, scores of two years' silence, crossings of ninety days.
     Retention(retention::Retention),
     /// What is being done with many dead letters at once, and what came of it.
     #[command(subcommand)]
@@ -256,7 +257,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Limits { command } => limits::run(command, &settings).await,
         Command::Schedules => schedules::run(&settings).await,
         Command::Scoring(command) => scoring::run(command, &settings).await,
-        Command::Retention(asked) => retention::run(&asked, &settings).await,
+        Command::Retention(asked) => retention::run(asked, &settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Dead(command) => dead::run(command, &settings).await,
         Command::Bulk(command) => bulk::run(command, &settings).await,

@@ -49,6 +49,10 @@ stored! {
         DeadLettersActedOn = "dead_letters_acted_on",
         /// The rules of scores changed, or where hot leads are told.
         ScoringChanged = "scoring_changed",
+        /// How a tenant wants to send changed.
+        TenantChanged = "tenant_changed",
+        /// What is old enough was begun to be let go, and not by the clock.
+        RetentionBegun = "retention_begun",
         /// Somebody wanted what their role does not allow.
         PermissionRefused = "permission_refused",
         /// What was sealed under former keys was begun to be sealed again.
