@@ -2,29 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use domain::TenantId;
-use domain::retention::{SCORES_KEPT, SENDS_KEPT, before};
+use domain::retention::{CROSSINGS_KEPT, SCORES_KEPT, SENDS_KEPT, before};
 use queue::{Attempt, Backoff, Job, JobError, Policy, Queue};
 use serde::{Deserialize, Serialize};
-use store::{RetentionDue, Store, StoreError};
+use store::{RetentionBefore, RetentionDue, Store, StoreError};
 
 use crate::Ctx;
 use crate::pace::{BETWEEN_RUNS, Pace};
 use crate::sending::from_store;
 
-/// Messages, or scores, that go in one transaction.
+/// Messages, scores or crossings that go in one transaction.
 const AT_ONCE: u32 = 50;
 
 /// After each step it rests so many times as long: nineteen twentieths of the time are others'.
 const REST: u32 = 19;
 
-/// That a lead became hot is remembered for so long after it was told.
-const CROSSINGS_KEPT: TimeDelta = TimeDelta::days(90);
-const CROSSINGS_AT_ONCE: u32 = 500;
-
-/// Lets go what is old: messages that were sent more than eighteen months ago with all that was reported of them, and
-/// scores of which nothing was heard for two years, which leave their sums in the archive.
+/// Lets go what is old: messages that were sent more than eighteen months ago with all that was reported of them,
+/// scores of which nothing was heard for two years, which leave their sums in the archive, and that leads became hot more than
+/// ninety days ago.
 ///
 /// Twice is harmless, also at once: the second finds less. Late is harmless: it only lets go what is old. A crash
 /// between two steps leaves the rest to the next run.
@@ -69,9 +66,12 @@ impl Job for ApplyRetention {
 /// # Errors
 /// Those of the store.
 pub async fn due(store: &Store, tenant: TenantId, now: DateTime<Utc>) -> Result<RetentionDue, StoreError> {
-    store
-        .retention_due(tenant, before(SENDS_KEPT, now), before(SCORES_KEPT, now))
-        .await
+    let before = RetentionBefore {
+        sends: before(SENDS_KEPT, now),
+        scores: before(SCORES_KEPT, now),
+        crossings: now - CROSSINGS_KEPT,
+    };
+    store.retention_due(tenant, &before).await
 }
 
 /// Takes steps until nothing is left, or the run has taken its time. Answers whether nothing is left.
@@ -84,7 +84,28 @@ async fn apply(store: &Store, pace: &Pace, now: DateTime<Utc>) -> Result<bool, S
             return Ok(false);
         }
     }
-    while store.forget_crossings(now - CROSSINGS_KEPT, CROSSINGS_AT_ONCE).await? > 0 {}
+    is_whole &= forget_crossings(store, pace, now).await?;
+    Ok(is_whole)
+}
+
+async fn forget_crossings(store: &Store, pace: &Pace, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let (mut crossings, mut is_whole) = (0, false);
+    while !pace.is_over() {
+        let began = Instant::now();
+        let gone = store.forget_crossings(now - CROSSINGS_KEPT, AT_ONCE).await?;
+        crossings += gone;
+        is_whole = gone < u64::from(AT_ONCE);
+        if is_whole {
+            break;
+        }
+        pace.rest_after(began).await;
+    }
+    if crossings > 0 {
+        tracing::info!(
+            crossings,
+            "What leads had become hot more than ninety days ago was forgotten."
+        );
+    }
     Ok(is_whole)
 }
 

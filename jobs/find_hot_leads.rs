@@ -46,12 +46,21 @@ impl Job for FindHotLeads {
     async fn run(self, ctx: &Ctx, attempt: &Attempt) -> Result<(), JobError> {
         for _ in 0..STEPS_MAX {
             let waiting = ctx.store.crossings_waiting(AT_ONCE).await.map_err(from_store)?;
+            if waiting.is_empty() {
+                break;
+            }
+            let tenants = waiting.iter().map(|&(tenant, _)| tenant).collect();
+            TellHotLead::limit(&**ctx.queue.backend(), &tenants, ctx.queue.clock().now()).await?;
             let adding = waiting.iter().map(|&(tenant, crossing)| async move {
                 let origin = Origin {
                     tenant: tenant.0,
                     correlation: attempt.correlation,
                 };
-                ctx.queue.add(&TellHotLead { crossing }, origin).await
+                let job = TellHotLead {
+                    crossing,
+                    tenant: Some(tenant),
+                };
+                ctx.queue.add(&job, origin).await
             });
             try_join_all(adding).await?;
             let handed: Vec<_> = waiting.into_iter().map(|(_, crossing)| crossing).collect();

@@ -18,12 +18,20 @@ pub fn usable(text: &str) -> Option<Url> {
 /// Whether a URL may be reached as far as can be told without resolving its name.
 pub(crate) fn may_be_reached(url: &Url) -> bool {
     let is_public = match url.host() {
-        Some(Host::Domain(name)) => !name.eq_ignore_ascii_case("localhost") && name.contains('.'),
+        Some(Host::Domain(name)) => is_public_name(name),
         Some(Host::Ipv4(address)) => is_public(address.into()),
         Some(Host::Ipv6(address)) => is_public(address.into()),
         None => false,
     };
     url.scheme() == "https" && is_public && url.username().is_empty() && url.password().is_none()
+}
+
+/// Whether a name may be one of the public internet: one of several labels, not `localhost` or below it (RFC 6761, 6.3), with
+/// the root's dot or without.
+fn is_public_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let last = name.rsplit_once('.').map(|(_, last)| last);
+    last.is_some_and(|last| !last.is_empty() && !last.eq_ignore_ascii_case("localhost"))
 }
 
 /// Resolves names to public addresses alone.
@@ -141,10 +149,16 @@ mod tests {
     fn only_https_to_a_public_looking_host_is_taken() {
         let check = |text: &str, expected| assert_eq!(usable(text).is_some(), expected, "{text}");
         check("https://files.example.com/a.pdf", true);
+        check("https://files.example.com./a.pdf", true);
         for refused in [
             "http://files.example.com/a.pdf",
             "https://localhost/a",
+            "https://localhost./a",
+            "https://LocalHost./a",
+            "https://foo.localhost/a",
+            "https://foo.localhost./a",
             "https://intranet/a",
+            "https://intranet./a",
             "https://127.0.0.1/a",
             "https://2130706433/a",
             "https://0x7f.1/a",

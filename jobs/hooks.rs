@@ -9,10 +9,13 @@
 //! The address is the tenant's choice, so it is guarded anew at every attempt ([`guard`](crate::guard)), and no redirect is
 //! followed. Only the installation's own ([`OwnHook`]) may lie anywhere. Source: the Standard Webhooks specification.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use providers::{BaseUrl, standard_webhooks};
 use queue::JobError;
@@ -28,6 +31,8 @@ use crate::guard::{Guard, usable};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The specification asks senders to wait for 15 to 30 seconds; a run has no more than the former.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How many bytes the secret of a sender has (the Standard Webhooks specification, "Signature scheme").
+pub const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 
 /// Posts webhooks. A clone is the same.
 #[derive(Clone, Debug)]
@@ -48,19 +53,20 @@ pub enum HookError {
     /// It was answered with this status.
     #[error("the webhook was answered {0}")]
     Refused(u16),
-    /// The same, and it is to be tried again so much later.
-    #[error("the webhook is to be posted later")]
-    Later(Duration),
+    /// It was answered with this status, and is to be posted again so much later.
+    #[error("the webhook was answered {0}")]
+    Later(u16, Duration),
 }
 
 impl HookError {
-    /// What it means for the job that posts.
+    /// What it means for the job that posts. Whoever asks for a later time is heeded, but not believed: the post has failed
+    /// once more, so that it comes to an end.
     #[must_use]
     pub fn meaning(self) -> JobError {
         match self {
             // "The endpoint is gone": the specification has senders stop.
             Self::Unusable | Self::Refused(410) => JobError::Dead(self.to_string()),
-            Self::Later(wait) => JobError::RetryAfter(wait),
+            Self::Later(_, wait) => JobError::RetryNotBefore(wait, self.into()),
             Self::Away | Self::Refused(_) => self.into(),
         }
     }
@@ -157,7 +163,9 @@ async fn send(
     let answer = request.send().await.map_err(|_| HookError::Away)?;
     match (answer.status(), wait(answer.headers())) {
         (status, _) if status.is_success() => Ok(()),
-        (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(wait)) => Err(HookError::Later(wait)),
+        (status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE), Some(wait)) => {
+            Err(HookError::Later(status.as_u16(), wait))
+        }
         (status, _) => Err(HookError::Refused(status.as_u16())),
     }
 }
@@ -168,10 +176,13 @@ pub fn may_be_told(url: &str) -> bool {
     usable(url).is_some()
 }
 
-/// Whether what is posted can be signed with this: a shared secret of Standard Webhooks.
+/// Whether what is posted can be signed with this: a shared secret of Standard Webhooks, `whsec_` and the base64 of
+/// [`SECRET_BYTES`].
 #[must_use]
 pub fn may_sign(secret: &SecretString) -> bool {
-    standard_webhooks::sign(secret, "id", "0", b"").is_ok()
+    let key = secret.expose_secret().strip_prefix("whsec_");
+    let key = key.and_then(|key| STANDARD.decode(key).ok());
+    key.is_some_and(|key| SECRET_BYTES.contains(&key.len()))
 }
 
 /// The seconds of `Retry-After`, if it has seconds.
@@ -197,8 +208,27 @@ mod tests {
             );
         }
         assert!(matches!(meaning(HookError::Away), JobError::Retry(_)));
-        let later = HookError::Later(Duration::from_secs(7));
-        assert!(matches!(meaning(later), JobError::RetryAfter(wait) if wait.as_secs() == 7));
+        let later = HookError::Later(503, Duration::from_secs(7));
+        assert!(matches!(meaning(later), JobError::RetryNotBefore(wait, _) if wait.as_secs() == 7));
+    }
+
+    #[test]
+    fn a_secret_has_as_many_bytes_as_the_specification_asks_for() {
+        let check = |bytes: usize, expected| {
+            let secret = format!("whsec_{}", STANDARD.encode(vec![7; bytes]));
+            assert_eq!(may_sign(&secret.into()), expected, "{bytes}");
+        };
+        for (bytes, expected) in [(0, false), (1, false), (23, false), (24, true), (64, true), (65, false)] {
+            check(bytes, expected);
+        }
+        for other in [
+            STANDARD.encode([7; 32]),
+            "whsec_?".into(),
+            "whpk_AAAA".into(),
+            String::new(),
+        ] {
+            assert!(!may_sign(&other.clone().into()), "{other}");
+        }
     }
 
     #[tokio::test]

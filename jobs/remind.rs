@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use queue::backend::Counter;
 use queue::{Attempt, Backoff, Job, JobError, Policy, Queue};
 use serde::{Deserialize, Serialize};
 pub(crate) use tell::TAG;
@@ -25,6 +26,9 @@ const IN_FLIGHT: usize = 4;
 const BUDGET: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What is counted of members whose rows cannot be read: `relais_jobs_total{kind="remind",event="unreadable"}`.
+const UNREADABLE: &str = "unreadable";
+
 /// Tells people what of their work is overdue: each interaction once for each time that its next action was planned for.
 ///
 /// 1. *Mark*: open interactions with an assignee whose time has passed, a batch at a time, until there are none. The
@@ -40,7 +44,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 ///
 /// Whoever is told by telephone is left alone in the tenant's quiet hours: their reminders wait ungathered, and become one
 /// message in the morning. A member without a channel, or whose tenant has no account for it, is not told; then the
-/// interactions show a warning until their next action is planned anew, and the log has one.
+/// interactions show a warning until their next action is planned anew, and the log has one. Of a member whose rows cannot be
+/// read the log has an error at every tick, and they are counted.
 ///
 /// Twice is harmless: what is marked is not marked again. Late is harmless: people are told later. Runs stand in a line, so
 /// that one marks everything before it gathers and nobody gets two digests of one flood.
@@ -88,12 +93,22 @@ impl Job for Remind {
             );
         }
         if told.failed > 0 {
-            return Err(JobError::Retry(
-                format!("{} members could not be told what is overdue", told.failed).into(),
-            ));
+            count_unreadable(ctx, told.failed).await?;
         }
         Ok(())
     }
+}
+
+/// Counts members whose rows cannot be read. That is no failure of the run: the others are told, the rows are as they were at
+/// the next tick, and a dead letter of each tick would help nobody.
+async fn count_unreadable(ctx: &Ctx, members: u64) -> Result<(), JobError> {
+    let counter = Counter {
+        queue: Remind::POLICY.queue,
+        kind: Remind::KIND.to_owned(),
+        name: UNREADABLE.to_owned(),
+    };
+    ctx.queue.backend().count(&[(counter, members)]).await?;
+    Ok(())
 }
 
 /// Marks what is overdue, all of it; answers how much that was.

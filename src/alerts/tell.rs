@@ -148,7 +148,7 @@ impl From<HookError> for Untold {
         match error {
             // "The endpoint is gone": the specification has senders stop.
             HookError::Unusable | HookError::Refused(410) => Self::Never(error.to_string()),
-            HookError::Later(wait) => Self::Later(error.to_string(), TimeDelta::from_std(wait).ok()),
+            HookError::Later(_, wait) => Self::Later(error.to_string(), TimeDelta::from_std(wait).ok()),
             HookError::Away | HookError::Refused(_) => Self::Later(error.to_string(), None),
         }
     }

@@ -1,7 +1,5 @@
 //! `relais endpoint`.
 
-use std::io::Read as _;
-
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +13,7 @@ use serde_json::json;
 use store::{Endpoint, Store};
 
 use super::answer::{Answer, table};
+use super::secret;
 use super::tenant::unknown_tenant;
 use crate::config::Settings;
 use crate::connect;
@@ -247,7 +246,7 @@ fn proof(poster: Poster, arguments: ProofArguments, before: Terms) -> anyhow::Re
         );
     }
     let secret = match arguments.secret {
-        Some(given) => read(given)?,
+        Some(given) => secret::read(given)?,
         None => made(poster).with_context(|| {
             let (name, form) = (poster.name(), poster.secret_form());
             format!("--secret is missing: a secret of `{name}` is {form}")
@@ -283,17 +282,6 @@ fn way(way: Option<Way>, header: Option<String>, plan: Option<String>) -> anyhow
         (Some(Way::Hmac), plan) => Some(VapiWay::Hmac(Box::new(plan.unwrap_or_default()))),
         (None, plan) => plan.map(|plan| VapiWay::Hmac(Box::new(plan))),
     })
-}
-
-fn read(given: String) -> anyhow::Result<String> {
-    if given != "-" {
-        return Ok(given);
-    }
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .context("the secret cannot be read from standard input")?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// A secret of our own making, for those who take one.

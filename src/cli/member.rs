@@ -1,8 +1,9 @@
 //! `relais member`.
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use chrono::Utc;
 use clap::Subcommand;
+use domain::member::NotifyError;
 use domain::{EmailAddress, Language, Notify, Role, TenantId, UserId, member};
 use serde_json::{Value, json};
 use store::{Member, MemberChange, MemberChanged, NewMember, StoreError};
@@ -140,7 +141,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             language,
             by,
         } => {
-            let notify = notify.map(|channel| Notify::parse(&channel, address.as_deref()));
+            let notify = notify.map(|channel| notify_by(&channel, address.as_deref()));
             let change = MemberChange {
                 role,
                 name: None,
@@ -164,6 +165,16 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             Ok(Answer::new(json, format!("{user} is no member any more.")))
         }
     }
+}
+
+/// How somebody is told, or which option keeps them from being told so.
+fn notify_by(channel: &str, address: Option<&str>) -> anyhow::Result<Notify> {
+    Notify::parse(channel, address).map_err(|error| match error {
+        NotifyError::Channel => anyhow!("--notify: {error}"),
+        NotifyError::Missing => anyhow!("--notify {channel} needs --address"),
+        NotifyError::Needless => anyhow!("--notify {channel} goes without --address"),
+        NotifyError::Address(error) => anyhow!("--address cannot be used: {error}"),
+    })
 }
 
 fn done(changed: MemberChanged) -> anyhow::Result<Member> {
@@ -198,4 +209,25 @@ fn to_json(member: &Member) -> Value {
         "id": member.user, "role": member.role, "email": member.email.to_string(), "notify_channel": member.notify.word(),
         "language": member.language, "created_at": rfc3339(member.created_at.timestamp_millis()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_told_so_hears_which_option_is_wrong() {
+        let check = |channel, address, expected: &str| {
+            let refused = notify_by(channel, address).map_err(|error| error.to_string());
+            assert!(
+                matches!(&refused, Err(said) if said.starts_with(expected)),
+                "{refused:?}"
+            );
+        };
+        check("sms", None, "--notify sms needs --address");
+        check("none", Some("+33612345678"), "--notify none goes without --address");
+        check("pigeon", None, "--notify: ");
+        check("sms", Some("ann"), "--address cannot be used: ");
+        assert!(notify_by("sms", Some("+33612345678")).is_ok());
+    }
 }

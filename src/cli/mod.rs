@@ -29,6 +29,7 @@ mod retention;
 mod route;
 mod schedules;
 mod scoring;
+mod secret;
 mod tenant;
 mod who;
 
@@ -167,7 +168,7 @@ enum Command {
     Scoring(scoring::Command),
     /// What goes wrong now and what did lately: since when, the figure, what to do.
     Alerts,
-    /// What is old enough to go: messages older than eighteen months, scores of two years' silence.
+    /// What is old enough to go: messages older than eighteen months, scores of two years' silence, crossings of ninety days.
     Retention(retention::Retention),
     /// What is being done with many dead letters at once, and what came of it.
     #[command(subcommand)]
@@ -265,7 +266,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Schedules => schedules::run(&settings).await,
         Command::Scoring(command) => scoring::run(command, &settings).await,
         Command::Alerts => alerts::run(&settings).await,
-        Command::Retention(asked) => retention::run(&asked, &settings).await,
+        Command::Retention(asked) => retention::run(asked, &settings).await,
         Command::Jobs(command) => jobs::run(command, &settings).await,
         Command::Dead(command) => dead::run(command, &settings).await,
         Command::Bulk(command) => bulk::run(command, &settings).await,

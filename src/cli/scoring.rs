@@ -1,24 +1,25 @@
 //! `relais scoring`.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use domain::TenantId;
-use domain::scoring::ScoreRules;
-use jobs::hooks::{may_be_told, may_sign};
+use domain::scoring::{ScoreRules, UnusableRule};
+use jobs::hooks::{SECRET_BYTES, may_be_told, may_sign};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use store::{HotLeadHook, ScoreSettings, StoreError};
 
 use super::answer::{Answer, or_dash, table};
-use super::tenant::unknown_tenant;
-use super::who;
+use super::tenant::{of_tenant, unknown_tenant};
+use super::{secret, who};
 use crate::config::Settings;
 use crate::connect;
 
-const SECRET_BYTES: usize = 32;
+/// How many random bytes a secret of our making has.
+const MADE_BYTES: usize = 32;
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -36,37 +37,38 @@ pub(super) enum Command {
 }
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("rule").required(true).multiple(true)))]
 pub(super) struct Set {
     /// Whose.
     #[arg(long, value_name = "ID")]
     tenant: TenantId,
     /// Points of a message's first open: 0 to 1000.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, group = "rule", value_name = "POINTS", allow_negative_numbers = true)]
     first_open: Option<i64>,
     /// Points of each further open: 0 to 1000.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, group = "rule", value_name = "POINTS", allow_negative_numbers = true)]
     repeated_open: Option<i64>,
     /// Points of a message's first click: 0 to 1000.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, group = "rule", value_name = "POINTS", allow_negative_numbers = true)]
     first_click: Option<i64>,
     /// Points of each further click: 0 to 1000.
-    #[arg(long, value_name = "POINTS")]
+    #[arg(long, group = "rule", value_name = "POINTS", allow_negative_numbers = true)]
     repeated_click: Option<i64>,
     /// Points of a message that came back: -1000 to 0.
-    #[arg(long, value_name = "POINTS", allow_negative_numbers = true)]
+    #[arg(long, group = "rule", value_name = "POINTS", allow_negative_numbers = true)]
     bounce: Option<i64>,
     /// The share of a score that goes with every week, in percent: 0 to 100.
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, group = "rule", value_name = "PERCENT", allow_negative_numbers = true)]
     decay: Option<i64>,
     /// From which score on a lead is hot, and follow-up work is created and its webhook posted; `none`: none is.
-    #[arg(long, value_name = "SCORE")]
+    #[arg(long, group = "rule", value_name = "SCORE", allow_negative_numbers = true)]
     hot_from: Option<String>,
     /// Where hot leads are told: an https address; `none`: nowhere.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, group = "rule", value_name = "URL")]
     webhook: Option<String>,
-    /// What webhooks are signed with: `whsec_` and base64. Without it, a new address gets a new secret, which is
-    /// shown once.
-    #[arg(long, value_name = "SECRET")]
+    /// What webhooks are signed with: `whsec_` and the base64 of 24 to 64 bytes; `-` reads it from standard input. Without it,
+    /// a new address gets a new secret, which is shown once.
+    #[arg(long, group = "rule", value_name = "SECRET")]
     webhook_secret: Option<String>,
     /// Who asks; kept in the audit log.
     #[arg(long)]
@@ -83,13 +85,14 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Set(set) => {
             let (tenant, author) = (set.tenant, who::author(set.by.clone())?);
+            let set = Set {
+                webhook_secret: set.webhook_secret.map(secret::read).transpose()?,
+                ..set
+            };
             let mut made = None;
             let change = |before| change(before, set, &mut made);
             let changed = store.change_score_settings(tenant, change, &author, Utc::now()).await;
-            let changed = changed.map_err(|error: anyhow::Error| match error.downcast::<StoreError>() {
-                Ok(error) => unknown_tenant(error, tenant),
-                Err(other) => other,
-            })?;
+            let changed = changed.map_err(|error| of_tenant(error, tenant))?;
             let answer = shown(tenant, &changed);
             Ok(match made {
                 Some(secret) => {
@@ -117,9 +120,18 @@ fn change(before: ScoreSettings, set: Set, made: &mut Option<SecretString>) -> a
         *rule = given.unwrap_or(*rule);
     }
     rules.hot_from = hot_from(rules.hot_from, set.hot_from.as_deref())?;
-    rules.check()?;
+    rules.check().map_err(by_option)?;
     let hook = change_hook(hook, set.webhook, set.webhook_secret, made)?;
     Ok(ScoreSettings { rules, hook })
+}
+
+/// A rule's fault, by the name of its option.
+fn by_option(UnusableRule { rule, least, most }: UnusableRule) -> anyhow::Error {
+    let option = match rule {
+        "decay_percent" => "decay".to_owned(),
+        rule => rule.replace('_', "-"),
+    };
+    anyhow!("--{option} must be a whole number from {least} to {most}")
 }
 
 fn hot_from(before: Option<i64>, given: Option<&str>) -> anyhow::Result<Option<i64>> {
@@ -144,11 +156,18 @@ fn change_hook(
     }
     let secret = secret.map(SecretString::from);
     if let Some(secret) = &secret {
-        ensure!(may_sign(secret), "--webhook-secret is `whsec_` and base64");
+        ensure!(
+            may_sign(secret),
+            "--webhook-secret is `whsec_` and the base64 of {} to {} bytes",
+            SECRET_BYTES.start(),
+            SECRET_BYTES.end()
+        );
     }
     Ok(match (before, url, secret) {
         (_, Some(url), None) if url == "none" => None,
         (_, Some(url), Some(_)) if url == "none" => bail!("--webhook-secret goes with an address"),
+        // Naming an address again is no reason for those behind it to refuse everything.
+        (Some(before), Some(url), None) if before.url.expose_secret() == url => Some(before),
         (_, Some(url), secret) => Some(HotLeadHook {
             url: url.into(),
             secret: secret.unwrap_or_else(|| made.insert(new_secret()).clone()),
@@ -160,7 +179,7 @@ fn change_hook(
 }
 
 fn new_secret() -> SecretString {
-    let bytes = rand::random::<[u8; SECRET_BYTES]>();
+    let bytes = rand::random::<[u8; MADE_BYTES]>();
     format!("whsec_{}", STANDARD.encode(bytes)).into()
 }
 
@@ -193,10 +212,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    const NEW: &str = "whsec_bmV3LW5ldy1uZXctbmV3LW5ldy1uZXc=";
+
+    fn old_secret() -> String {
+        format!("whsec_{}", STANDARD.encode([1; MADE_BYTES]))
+    }
+
     fn hook(before: Option<&str>, url: Option<&str>, secret: Option<&str>) -> anyhow::Result<Option<(String, bool)>> {
         let before = before.map(|url| HotLeadHook {
             url: url.into(),
-            secret: "whsec_b2xk".into(),
+            secret: old_secret().into(),
         });
         let mut made = None;
         let after = change_hook(before, url.map(Into::into), secret.map(Into::into), &mut made)?;
@@ -209,22 +234,26 @@ mod tests {
         assert_eq!(hook(None, Some(one), None).unwrap(), Some((one.into(), true)));
         assert_eq!(hook(Some(one), Some(two), None).unwrap(), Some((two.into(), true)));
         assert_eq!(
-            hook(Some(one), Some(two), Some("whsec_bmV3")).unwrap(),
+            hook(Some(one), Some(two), Some(NEW)).unwrap(),
             Some((two.into(), false))
         );
-        assert_eq!(
-            hook(Some(one), None, Some("whsec_bmV3")).unwrap(),
-            Some((one.into(), false))
-        );
+        assert_eq!(hook(Some(one), None, Some(NEW)).unwrap(), Some((one.into(), false)));
         assert_eq!(hook(Some(one), None, None).unwrap(), Some((one.into(), false)));
+        assert_eq!(
+            hook(Some(one), Some(one), None).unwrap(),
+            Some((one.into(), false)),
+            "the same address keeps its secret"
+        );
         assert_eq!(hook(Some(one), Some("none"), None).unwrap(), None);
         for (url, secret) in [
             (Some("http://one.example.com"), None),
             (Some("https://10.0.0.1/"), None),
-            (Some("https://localhost/"), None),
+            (Some("https://localhost./"), None),
+            (Some("https://foo.localhost/"), None),
             (Some(one), Some("whpk_AAAA")),
-            (None, Some("whsec_bmV3")),
-            (Some("none"), Some("whsec_bmV3")),
+            (Some(one), Some("whsec_YQ==")),
+            (None, Some(NEW)),
+            (Some("none"), Some(NEW)),
         ] {
             assert!(hook(None, url, secret).is_err(), "{url:?} {secret:?}");
         }

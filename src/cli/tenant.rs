@@ -4,7 +4,7 @@ mod remove;
 
 use anyhow::{Context as _, ensure};
 use chrono::Utc;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use domain::interaction::reminder::DIGEST_OVER_MAX;
 use domain::{Channel, Language, PersonalText, QuietError, QuietHours, Role, TenantId};
 use jobs::sending::check_sender;
@@ -53,34 +53,38 @@ pub(super) enum Command {
 }
 
 #[derive(Args)]
+#[command(group(ArgGroup::new("wish").required(true).multiple(true)))]
 pub(super) struct Set {
     /// Which tenant.
     #[arg(value_name = "ID")]
     tenant: TenantId,
     /// When people are left alone, `21:00-08:00`; `none` ends them.
-    #[arg(long, value_name = "FROM-TO")]
+    #[arg(long, group = "wish", value_name = "FROM-TO")]
     quiet_hours: Option<String>,
     /// Whose clock days and quiet hours are of: Europe/Paris.
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, group = "wish", value_name = "ZONE")]
     time_zone: Option<String>,
     /// More reminders of overdue work than this come in one message, 0 to 20.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=i64::from(DIGEST_OVER_MAX)))]
+    #[arg(long, group = "wish", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(0..=i64::from(DIGEST_OVER_MAX)))]
     digest_over: Option<u32>,
     /// The language of what says none: en or fr.
-    #[arg(long)]
+    #[arg(long, group = "wish")]
     language: Option<Language>,
     /// Whether opens and clicks of its mail are followed.
-    #[arg(long, value_name = "BOOL")]
+    #[arg(long, group = "wish", value_name = "BOOL")]
     tracking: Option<bool>,
     /// Whom its mail comes from: an address or `Name <address>`; empty for nobody in particular.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, group = "wish", value_name = "TEXT")]
     from_email: Option<String>,
     /// Whom its text messages come from: a number or a messaging service.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, group = "wish", value_name = "TEXT")]
     from_sms: Option<String>,
     /// Whom its WhatsApp messages come from: a number or a messaging service.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, group = "wish", value_name = "TEXT")]
     from_whatsapp: Option<String>,
+    /// Who asks; kept in the audit log.
+    #[arg(long)]
+    by: Option<String>,
 }
 
 /// Has a tenant's days and quiet hours go by another clock.
@@ -102,12 +106,28 @@ fn quiet_hours(span: &str, settings: &store::Settings) -> anyhow::Result<Option<
 }
 
 async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
-    let mut settings = store.settings(set.tenant).await?;
+    let (tenant, author) = (set.tenant, who::author(set.by.clone())?);
+    let changed = store
+        .change_settings(tenant, |before| change(before, &set), &author, Utc::now())
+        .await;
+    let settings = changed.map_err(|error| of_tenant(error, tenant))?;
+    let json = json!({
+        "id": tenant, "quiet_hours": settings.quiet_hours, "language": settings.language,
+        "tracking": settings.tracking, "time_zone": settings.zone().name(), "digest_over": settings.digest_over,
+    });
+    Ok(Answer::new(
+        json,
+        format!("Tenant {tenant} sends like this from now on."),
+    ))
+}
+
+/// What there is to be.
+fn change(mut settings: store::Settings, set: &Set) -> anyhow::Result<store::Settings> {
     if let Some(zone) = &set.time_zone {
-        move_to(zone, &mut settings)?;
+        move_to(zone, &mut settings).context("--time-zone")?;
     }
     if let Some(span) = &set.quiet_hours {
-        settings.quiet_hours = quiet_hours(span, &settings)?;
+        settings.quiet_hours = quiet_hours(span, &settings).context("--quiet-hours")?;
     }
     settings.digest_over = set.digest_over.unwrap_or(settings.digest_over);
     settings.language = set.language.unwrap_or(settings.language);
@@ -124,16 +144,7 @@ async fn set(set: Set, store: &store::Store) -> anyhow::Result<Answer> {
         }
         *settings.senders.of_mut(channel) = (!given.is_empty()).then(|| PersonalText::new(given));
     }
-    let kept = store.set_settings(set.tenant, &settings, Utc::now()).await;
-    kept.map_err(|error| unknown_tenant(error, set.tenant))?;
-    let json = json!({
-        "id": set.tenant, "quiet_hours": settings.quiet_hours, "language": settings.language,
-        "tracking": settings.tracking, "time_zone": settings.zone().name(), "digest_over": settings.digest_over,
-    });
-    Ok(Answer::new(
-        json,
-        format!("Tenant {} sends like this from now on.", set.tenant),
-    ))
+    Ok(settings)
 }
 
 pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result<Answer> {
@@ -175,6 +186,14 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
                 table(["ID", "NAME", "CREATED"], &rows),
             ))
         }
+    }
+}
+
+/// As [`unknown_tenant`], of what a change answers.
+pub(super) fn of_tenant(error: anyhow::Error, tenant: TenantId) -> anyhow::Error {
+    match error.downcast::<store::StoreError>() {
+        Ok(error) => unknown_tenant(error, tenant),
+        Err(other) => other,
     }
 }
 

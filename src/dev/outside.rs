@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use simulator::{Account, Script, Simulator, SmtpAccount, TwilioAccount};
 use std::time::Duration;
-use store::{NewCredential, Store};
+use store::{NewCredential, Store, StoreError};
 
 use super::Demo;
 use crate::config::Settings;
@@ -84,7 +84,7 @@ pub(super) fn stand_ins(simulator: &Simulator) -> anyhow::Result<StandIns> {
         resend: at("resend")?,
         green_api: at("green-api")?,
         files: None,
-        hooks: None,
+        hooks: at("hook")?,
     })
 }
 
@@ -103,19 +103,28 @@ pub(super) async fn furnish(
     let twilio = json!({ "account_sid": accounts.twilio_sid, "auth_token": accounts.twilio_token });
     let smtp = credential(store, tenant, Provider::Smtp, &smtp).await?;
     let twilio = credential(store, tenant, Provider::Twilio, &twilio).await?;
-    let mut settings = store.settings(tenant).await?;
+    let of = |channel: Channel| match channel {
+        Channel::Email => (smtp, FROM),
+        Channel::Sms | Channel::Whatsapp => (twilio, NUMBER),
+    };
     for &channel in Channel::ALL {
-        let (id, from) = match channel {
-            Channel::Email => (smtp, FROM),
-            Channel::Sms | Channel::Whatsapp => (twilio, NUMBER),
-        };
         if store.route(tenant, channel).await?.is_empty() {
-            store.set_route(tenant, channel, &[id]).await?;
+            store.set_route(tenant, channel, &[of(channel).0]).await?;
         }
-        let sender = settings.senders.of_mut(channel);
-        sender.get_or_insert_with(|| PersonalText::new(from));
     }
-    store.set_settings(tenant, &settings, Utc::now()).await?;
+    let known = store.settings(tenant).await?.senders;
+    if Channel::ALL.iter().any(|&channel| known.of(channel).is_none()) {
+        let complete = |mut settings: store::Settings| {
+            for &channel in Channel::ALL {
+                let sender = settings.senders.of_mut(channel);
+                sender.get_or_insert_with(|| PersonalText::new(of(channel).1));
+            }
+            Ok::<_, StoreError>(settings)
+        };
+        store
+            .change_settings(tenant, complete, &Author::system(), Utc::now())
+            .await?;
+    }
     Ok(())
 }
 
@@ -164,8 +173,9 @@ pub(super) fn lines(base: &str, api_key: &str, simulator: &Simulator) -> String 
         )
     };
     let mut text = format!(
-        "\nSend something. What arrives, and a box to answer from, is on {}/\n",
-        simulator.url()
+        "\nSend something. What arrives, and a box to answer from, is on {url}/\nWebhooks to a system of yours \
+         (`relais scoring set --webhook`) do not go there but here: {url}/_sim/ledger, `received`.\n",
+        url = simulator.url()
     );
     for (what, body) in [
         (
@@ -193,4 +203,26 @@ pub(super) fn lines(base: &str, api_key: &str, simulator: &Simulator) -> String 
          curl -sS '{base}/v1/interactions' -H 'Authorization: Bearer {api_key}' -w '\\n'\n"
     ));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn webhooks_to_a_tenants_system_stay_on_this_machine() {
+        let simulator = Simulator::start(simulator::Settings::default()).await.unwrap();
+        let hooks = jobs::hooks::Hooks::new(stand_ins(&simulator).unwrap().hooks).unwrap();
+        let hook = store::HotLeadHook {
+            url: "https://crm.example.com/leads/new?token=hush".into(),
+            secret: "whsec_YW4taW52ZW50ZWQtc2VjcmV0LW9mLXJlbGFpcw==".into(),
+        };
+        hooks
+            .post(&hook, "1", &json!({ "score": 8 }), Utc::now())
+            .await
+            .unwrap();
+        let received: Vec<_> = simulator.look(|ledger| ledger.received().map(|one| one.hook.clone()).collect());
+        assert_eq!(received, ["crm.example.com/leads/new"]);
+    }
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use chrono::{DateTime, Months, TimeDelta, Utc};
 use domain::{
@@ -18,6 +20,7 @@ use providers::standard_webhooks::StandardVerifier;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::app::{Combination, Event, TestApp, on_every_combination};
@@ -32,30 +35,42 @@ struct Told {
     body: Bytes,
 }
 
-/// A tenant's own system, which answers with these, one after the other, the last one from then on.
+/// A tenant's own system, which answers with these, one after the other, the last one from then on; each with this
+/// `Retry-After`.
 #[derive(Clone)]
 struct Crm {
     answers: Arc<Mutex<Vec<u16>>>,
+    retry_after: Option<&'static str>,
     told: Arc<Mutex<Vec<Told>>>,
+    /// Nobody is answered before it lets them.
+    door: Arc<Semaphore>,
 }
 
-async fn hear(State(crm): State<Crm>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn hear(State(crm): State<Crm>, headers: HeaderMap, body: Bytes) -> Response {
+    drop(crm.door.acquire().await.unwrap());
     crm.told.lock().unwrap().push(Told { headers, body });
+    let retry_after = crm.retry_after.map(|wait| [(RETRY_AFTER, wait)]);
     let mut answers = crm.answers.lock().unwrap();
     let answer = if answers.len() > 1 {
         answers.remove(0)
     } else {
         answers[0]
     };
-    StatusCode::from_u16(answer).unwrap()
+    (StatusCode::from_u16(answer).unwrap(), retry_after, ()).into_response()
 }
 
 impl Crm {
     /// Starts it; answers it and where it is.
     async fn start(answers: &[u16]) -> (Self, String) {
+        Self::start_with(answers, None, 1).await
+    }
+
+    async fn start_with(answers: &[u16], retry_after: Option<&'static str>, permits: usize) -> (Self, String) {
         let crm = Self {
             answers: Arc::new(Mutex::new(answers.to_vec())),
+            retry_after,
             told: Arc::default(),
+            door: Arc::new(Semaphore::new(permits)),
         };
         let router = Router::new()
             .route("/crm.example.com/leads", post(hear))
@@ -90,6 +105,9 @@ async fn find(app: &TestApp, tick: i64) {
 on_every_combination!(
     a_hot_lead_is_told_signed_until_it_is_taken_and_under_one_name,
     a_hot_lead_whose_address_is_gone_is_a_dead_letter_and_can_be_told_again,
+    an_address_that_wants_to_be_asked_again_at_once_is_asked_after_the_back_off_and_uses_up_attempts,
+    an_address_that_answers_nobody_holds_up_two_at_a_time_unless_an_operator_says_otherwise,
+    what_operators_change_or_begin_is_written_down_with_who_asked,
     a_week_takes_its_share_once_whoever_asks_and_however_often,
     what_is_old_is_counted_first_and_goes_when_it_is_asked_for,
     hot_leads_say_why_and_rules_are_refused_by_name,
@@ -154,6 +172,96 @@ async fn a_hot_lead_whose_address_is_gone_is_a_dead_letter_and_can_be_told_again
     app.wait_until("it was told", async || crm.told().len() == 2).await;
     app.wait_until_idle().await;
     assert_eq!(app.queues().dead, 0);
+}
+
+async fn an_address_that_wants_to_be_asked_again_at_once_is_asked_after_the_back_off_and_uses_up_attempts(
+    combination: Combination,
+) {
+    let (crm, url) = Crm::start_with(&[503], Some("0"), 1).await;
+    let (app, _) = told_by(combination, &url).await;
+    app.post_event(&Event::new("ana", "m-1", "clicked")).await;
+    app.wait_until_idle().await;
+    find(&app, 60).await;
+    app.wait_until("it was asked twice", async || crm.told().len() >= 2)
+        .await;
+    app.wait_until("it waits again", async || app.queues().scheduled == 1)
+        .await;
+    let jobs = app.relais(&["jobs", "list"]);
+    let job = &jobs["items"][0];
+    let (asked, attempts) = (crm.told().len(), job["attempts"].as_u64().unwrap());
+    assert_eq!(u64::try_from(asked).unwrap(), attempts, "{job}");
+    app.leaves(&["scheduled"]);
+}
+
+async fn an_address_that_answers_nobody_holds_up_two_at_a_time_unless_an_operator_says_otherwise(
+    combination: Combination,
+) {
+    let (crm, url) = Crm::start_with(&[204], None, 0).await;
+    let (app, _) = told_by(combination, &url).await;
+    let clicks = (0..6).map(|person| Event::new(&format!("p{person}"), &format!("m-{person}"), "clicked"));
+    app.post_all(clicks).await;
+    app.wait_until_idle().await;
+    find(&app, 60).await;
+    let key = format!("webhook:{}", app.tenant);
+    let limit = || {
+        let limits = app.relais(&["limits"]);
+        let items = limits["items"].as_array().unwrap().clone();
+        items.into_iter().find(|limit| limit["key"] == key.as_str())
+    };
+    app.wait_until("two wait for an answer", async || {
+        limit().is_some_and(|limit| limit["running"] == 2)
+    })
+    .await;
+    let found = limit().unwrap();
+    assert_eq!((&found["queue"], &found["concurrency"]), (&json!("bulk"), &json!(2)));
+    let command = ["limits", "set", &key, "--queue", "bulk", "--concurrency", "6"];
+    app.relais(&command);
+    crm.door.add_permits(1);
+    app.wait_until("all are told", async || crm.told().len() >= 6).await;
+    app.wait_until_idle().await;
+    app.post_event(&Event::new("late", "m-late", "clicked")).await;
+    app.wait_until_idle().await;
+    find(&app, 120).await;
+    app.wait_until("one more is told", async || crm.told().len() >= 7).await;
+    app.wait_until_idle().await;
+    assert_eq!(limit().unwrap()["concurrency"], 6);
+}
+
+async fn what_operators_change_or_begin_is_written_down_with_who_asked(combination: Combination) {
+    let app = TestApp::on(combination).start().await;
+    let latest = |which: &[&str]| {
+        let list = [&["audit", "list", "--limit", "1"][..], which].concat();
+        app.relais(&list)["items"][0].clone()
+    };
+    let of_tenant = ["--tenant", &app.tenant];
+    app.relais(&["tenant", "set", &app.tenant, "--digest-over", "7", "--by", "ann"]);
+    let entry = latest(&of_tenant);
+    assert_eq!(entry["action"], "tenant_changed");
+    assert!(entry["actor"].to_string().contains("ann"), "{entry}");
+    assert_eq!(
+        (&entry["before"]["digest_over"], &entry["after"]["digest_over"]),
+        (&json!(3), &json!(7))
+    );
+    app.relais(&["retention", "--yes", "--by", "ben"]);
+    let entry = latest(&[]);
+    assert_eq!(entry["action"], "retention_begun");
+    assert!(entry["actor"].to_string().contains("ben"), "{entry}");
+    app.wait_until_idle().await;
+
+    // What changes nothing is not understood, and written down nowhere.
+    let before = latest(&of_tenant);
+    for (command, option) in [
+        (&["tenant", "set", &app.tenant, "--by", "ann"][..], "--digest-over"),
+        (
+            &["scoring", "set", "--tenant", &app.tenant, "--by", "ann"],
+            "--first-open",
+        ),
+    ] {
+        let (status, error) = app.refused(command);
+        assert_eq!(status, Some(2), "{error}");
+        assert!(error.contains(option), "{error}");
+    }
+    assert_eq!(latest(&of_tenant), before);
 }
 
 /// Somebody's first click in a message: 8 points.
@@ -226,32 +334,55 @@ async fn what_is_old_is_counted_first_and_goes_when_it_is_asked_for(combination:
     for number in 0..3 {
         begin(&app, &number.to_string(), now - Months::new(19)).await;
     }
+    hot_long_ago(&app, now).await;
     let dry = app.relais(&["retention", "--dry-run"]);
-    let messages = json!({ "tenant": app.tenant, "kind": "messages", "count": 3 });
-    assert!(dry["items"].as_array().unwrap().contains(&messages), "{dry}");
+    for (kind, count) in [("messages", 3), ("crossings", 60)] {
+        let due = json!({ "tenant": app.tenant, "kind": kind, "count": count });
+        assert!(dry["items"].as_array().unwrap().contains(&due), "{dry}");
+    }
     assert_eq!(
         app.refused(&["retention"]).0,
         Some(1),
         "nothing goes that nobody asked for"
     );
-    assert_eq!(app.ask("/v1/messages").await["items"].as_array().unwrap().len(), 4);
+    let own = "/v1/messages?limit=100";
+    let ours = |messages: &Value| {
+        let all = messages["items"].as_array().unwrap().clone();
+        all.into_iter()
+            .filter(|message| message["channel"] == "sms")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ours(&app.ask(own).await).len(), 4);
 
     app.relais(&["retention", "--yes"]);
     app.wait_until_idle().await;
-    let left = app.ask("/v1/messages").await;
-    let left: Vec<_> = left["items"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|message| &message["id"])
-        .collect();
+    let left = ours(&app.ask(own).await);
+    let left: Vec<_> = left.iter().map(|message| &message["id"]).collect();
     assert_eq!(left, [&json!(young)]);
-    let counted = "relais_retention_total{kind=\"messages\"} 3";
+    let counted = [
+        "relais_retention_total{kind=\"messages\"} 3",
+        "relais_retention_total{kind=\"crossings\"} 60",
+    ];
     app.wait_until("what went is counted", async || {
         let told = app.get("/metrics").await.body;
-        told.as_str().is_some_and(|told| told.contains(counted))
+        let told = told.as_str().unwrap_or_default();
+        counted.iter().all(|counted| told.contains(counted))
     })
     .await;
+}
+
+/// Sixty leads became hot a hundred days ago, and were told; more than go in one step.
+async fn hot_long_ago(app: &TestApp, now: DateTime<Utc>) {
+    let (store, tenant) = (app.store().await, app.tenant.parse::<TenantId>().unwrap());
+    app.relais(&["scoring", "set", "--tenant", &app.tenant, "--hot-from", "8"]);
+    let (then, endpoint) = (now - TimeDelta::days(100), app.endpoint.parse().unwrap());
+    for person in 0..60 {
+        let event = clicked(&format!("p{person}"), &format!("old-{person}"), then);
+        store.record_email_event(tenant, endpoint, &event, then).await.unwrap();
+    }
+    let waiting = store.crossings_waiting(100).await.unwrap();
+    let waiting: Vec<_> = waiting.into_iter().map(|(_, crossing)| crossing).collect();
+    store.crossings_handed(&waiting, then).await.unwrap();
 }
 
 async fn hot_leads_say_why_and_rules_are_refused_by_name(combination: Combination) {
@@ -273,11 +404,15 @@ async fn hot_leads_say_why_and_rules_are_refused_by_name(combination: Combinatio
     for (options, named) in [
         (
             ["--first-open", "1001"],
-            "first_open must be a whole number from 0 to 1000",
+            "--first-open must be a whole number from 0 to 1000",
         ),
-        (["--bounce", "1"], "bounce must be a whole number from -1000 to 0"),
-        (["--decay", "101"], "decay_percent must be"),
-        (["--hot-from", "0"], "hot_from must be"),
+        (["--first-open", "-1"], "--first-open must be a whole number from 0"),
+        (["--repeated-click", "-1"], "--repeated-click must be"),
+        (["--bounce", "1"], "--bounce must be a whole number from -1000 to 0"),
+        (["--decay", "101"], "--decay must be a whole number from 0 to 100"),
+        (["--decay", "-1"], "--decay must be"),
+        (["--hot-from", "0"], "--hot-from must be"),
+        (["--hot-from", "-5"], "--hot-from must be"),
         (
             ["--webhook", "https://192.168.0.1/x"],
             "--webhook is an https address on the public internet",

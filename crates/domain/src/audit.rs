@@ -53,6 +53,10 @@ stored! {
         ContactExported = "contact_exported",
         /// All that is kept of somebody was asked to be erased.
         ContactErased = "contact_erased",
+        /// How a tenant wants to send changed.
+        TenantChanged = "tenant_changed",
+        /// What is old enough was begun to be let go, and not by the clock.
+        RetentionBegun = "retention_begun",
         /// Somebody wanted what their role does not allow.
         PermissionRefused = "permission_refused",
         /// What was sealed under former keys was begun to be sealed again.

@@ -1,11 +1,13 @@
 //! How long things are kept.
 
-use chrono::{DateTime, Months, Utc};
+use chrono::{DateTime, Months, TimeDelta, Utc};
 
 /// Messages that were sent, and all that was reported of them, are kept for so long.
 pub const SENDS_KEPT: Months = Months::new(18);
 /// A score of which nothing was heard for so long is put into the archive.
 pub const SCORES_KEPT: Months = Months::new(24);
+/// That a lead became hot is kept for so long, once it was handed on to be told.
+pub const CROSSINGS_KEPT: TimeDelta = TimeDelta::days(90);
 
 /// When something was that is kept no longer than now.
 #[must_use]

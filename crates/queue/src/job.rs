@@ -85,6 +85,9 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 /// The longest that `RetryAfter` is honoured; a provider that asks for more is asked again then.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// The shortest wait after `RetryAfter`: who says "at once" each time must not be asked as fast as it answers.
+pub const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+
 impl Policy {
     /// Whether a run surely ends within one lease and may be tried at all.
     #[must_use]
@@ -170,9 +173,12 @@ impl Notes {
 pub enum JobError {
     /// Try again after the policy's back-off; costs an attempt.
     Retry(Box<dyn std::error::Error + Send + Sync>),
-    /// The other side said when; honoured up to [`RETRY_AFTER_MAX`], costs no attempt, and closes the job's whole limit
-    /// key until then.
+    /// The other side said when; honoured from [`RETRY_AFTER_MIN`] up to [`RETRY_AFTER_MAX`], costs no attempt, and closes
+    /// the job's whole limit key until then. For who is believed; another might have the job run for ever.
     RetryAfter(Duration),
+    /// As [`Retry`](Self::Retry), and not before what the other side said, up to [`RETRY_AFTER_MAX`]. If that is later than
+    /// the back-off, the job's whole limit key is closed until then.
+    RetryNotBefore(Duration, Box<dyn std::error::Error + Send + Sync>),
     /// Not my turn; costs no attempt.
     Snooze(Duration),
     /// Waiting will not help. The text is shown to operators and must hold no personal data.

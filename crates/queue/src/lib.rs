@@ -31,7 +31,9 @@ pub use clock::{Clock, Millis};
 pub use flow::{AfterDeath, Key, Keys, Limit, LimitState, Order, Rate};
 pub use health::Health;
 pub use held::Held;
-pub use job::{Attempt, Job, JobError, JobId, LEASE, LEASE_MARGIN, Notes, Policy, Queue, RETRY_AFTER_MAX};
+pub use job::{
+    Attempt, Job, JobError, JobId, LEASE, LEASE_MARGIN, Notes, Policy, Queue, RETRY_AFTER_MAX, RETRY_AFTER_MIN,
+};
 pub use pauses::{Pause, Pauses, Scope};
 pub use pump::{Pump, PumpSettings, Switch};
 pub use registry::Registry;

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use crate::backend::{Claimed, Excerpt, Outcome, Reason};
 use crate::clock::{Clock, Millis, millis};
 use crate::envelope::Envelope;
-use crate::job::{Attempt, JobError, Notes, Policy, RETRY_AFTER_MAX};
+use crate::job::{Attempt, JobError, Notes, Policy, RETRY_AFTER_MAX, RETRY_AFTER_MIN};
 use crate::pauses::{Pauses, Scope};
 use crate::registry::{Registry, Run};
 
@@ -148,19 +148,25 @@ pub(crate) fn decide(
     dice: f64,
 ) -> Outcome {
     let attempts = attempts_before.saturating_add(1);
+    let failed = |error: &(dyn std::error::Error + 'static), asked: Duration| {
+        let error = Some(chain(error));
+        if attempts >= policy.attempts {
+            let reason = Reason::Attempts;
+            return Outcome::Dead { reason, error };
+        }
+        let (backoff, asked) = (policy.backoff.wait(attempts.into(), dice), asked.min(RETRY_AFTER_MAX));
+        Outcome::Later {
+            run_at: now + millis(backoff.max(asked)),
+            error,
+            cool: asked > backoff,
+        }
+    };
     match answer {
         Ok(()) => Outcome::Done,
-        Err(JobError::Retry(error)) if attempts >= policy.attempts => Outcome::Dead {
-            reason: Reason::Attempts,
-            error: Some(chain(&*error)),
-        },
-        Err(JobError::Retry(error)) => Outcome::Later {
-            run_at: now + millis(policy.backoff.wait(attempts.into(), dice)),
-            error: Some(chain(&*error)),
-            cool: false,
-        },
+        Err(JobError::Retry(error)) => failed(&*error, Duration::ZERO),
+        Err(JobError::RetryNotBefore(asked, error)) => failed(&*error, asked),
         Err(JobError::RetryAfter(wait)) => Outcome::Later {
-            run_at: now + millis(wait.min(RETRY_AFTER_MAX)),
+            run_at: now + millis(wait.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX)),
             error: None,
             cool: true,
         },
@@ -220,4 +226,53 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backoff::Backoff;
+    use crate::job::Queue;
+
+    const POLICY: Policy = Policy {
+        queue: Queue::Default,
+        attempts: 3,
+        backoff: Backoff {
+            first: Duration::from_secs(4),
+            cap: Duration::from_secs(60),
+        },
+        timeout: Duration::from_secs(10),
+        expires: None,
+    };
+
+    /// When it is tried again, in milliseconds from now, whether that cost an attempt, and whether its key is closed.
+    fn check(answer: JobError, attempts_before: u16, expected: (Millis, bool, bool)) {
+        let Outcome::Later { run_at, error, cool } = decide(Err(answer), &POLICY, attempts_before, 0, 0.0) else {
+            panic!("it is not tried again");
+        };
+        assert_eq!((run_at, error.is_some(), cool), expected);
+    }
+
+    #[test]
+    fn who_is_to_be_asked_again_at_once_is_left_alone_for_a_moment_and_who_asks_for_days_for_an_hour() {
+        let after = |seconds| JobError::RetryAfter(Duration::from_secs(seconds));
+        check(after(0), 0, (1_000, false, true));
+        check(after(7), 0, (7_000, false, true));
+        check(after(86_400), 0, (3_600_000, false, true));
+    }
+
+    #[test]
+    fn a_failure_waits_for_the_later_of_its_back_off_and_what_was_asked_and_its_attempts_come_to_an_end() {
+        let failed = |seconds| JobError::RetryNotBefore(Duration::from_secs(seconds), "busy".into());
+        check(failed(0), 0, (2_000, true, false));
+        check(failed(1), 1, (4_000, true, false));
+        check(failed(30), 1, (30_000, true, true));
+        check(failed(86_400), 0, (3_600_000, true, true));
+        for seconds in [0, 86_400] {
+            let Outcome::Dead { reason, .. } = decide(Err(failed(seconds)), &POLICY, 2, 0, 0.0) else {
+                panic!("it goes on for ever");
+            };
+            assert_eq!(reason, Reason::Attempts);
+        }
+    }
 }

@@ -52,9 +52,6 @@ struct Row {
 pub(crate) const WAITING: &str = "SELECT tenant_id, id FROM lead_crossings
      WHERE handed_at IS NULL AND crossed_at >= 0 ORDER BY crossed_at, id LIMIT $1";
 
-pub(crate) const FORGET: &str = "DELETE FROM lead_crossings WHERE id IN
-     (SELECT id FROM lead_crossings WHERE handed_at IS NOT NULL AND crossed_at < $1 ORDER BY crossed_at LIMIT $2)";
-
 impl Store {
     /// Crossings of all tenants that nobody handed on yet, oldest first.
     ///
@@ -117,20 +114,6 @@ impl Store {
             hot_from: row.hot_from,
             crossed_at: time::at(row.crossed_at)?,
         }))
-    }
-
-    /// Deletes crossings that were handed on and are older than `before`, at most `limit`. Answers how many went.
-    ///
-    /// # Errors
-    /// Only those of the database.
-    pub async fn forget_crossings(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        Ok(on!(self.db.writer(), pool =>
-            sqlx::query(FORGET)
-                .bind(before.timestamp_millis())
-                .bind(i64::from(limit))
-                .execute(pool)
-                .await
-                .map(|done| done.rows_affected()))?)
     }
 }
 

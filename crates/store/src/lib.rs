@@ -119,7 +119,7 @@ pub use record_inbound::{InboundApplied, InboundRecorded};
 pub use record_report::{ReportApplied, ReportRecorded};
 pub use reminders::{Reminded, ReminderBatch};
 pub use reseal::{Place, Resealed, SealedColumn};
-pub use retention::{ArchivedScores, PurgedSends, RetentionDue};
+pub use retention::{ArchivedScores, PurgedSends, RetentionBefore, RetentionDue};
 pub use score_decay::{DecayStep, ScorePlace};
 pub use score_rules::{HotLeadHook, ScoreSettings};
 pub use sessions::Session;

@@ -1,5 +1,5 @@
-//! What goes because of its age: messages that were sent, with all that was reported of them, and scores of which
-//! nothing is heard any more, which leave their sums in the archive.
+//! What goes because of its age: messages that were sent, with all that was reported of them, scores of which nothing is
+//! heard any more, which leave their sums in the archive, and that leads became hot, once it was handed on.
 //!
 //! Everything goes in steps, each a short transaction of a few rows found by an index. A step takes rows that nobody
 //! works on and passes the others over: it waits for nobody and keeps nobody waiting for long. Before anything goes
@@ -23,6 +23,19 @@ pub struct RetentionDue {
     pub messages: i64,
     /// Scores, whose ledgers go into the archive with them.
     pub scores: i64,
+    /// Crossings that were handed on.
+    pub crossings: i64,
+}
+
+/// What was there before these moments is old enough to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionBefore {
+    /// Messages that were begun before.
+    pub sends: DateTime<Utc>,
+    /// Scores of which nothing was heard since.
+    pub scores: DateTime<Utc>,
+    /// Crossings of before.
+    pub crossings: DateTime<Utc>,
 }
 
 /// What one step let go.
@@ -64,9 +77,17 @@ pub(crate) const OLD_SENDS: [&str; 2] = [
 pub(crate) const IDLE_SCORES: &str = "SELECT contact_id, last_event_at FROM lead_scores
      WHERE tenant_id = $1 AND last_event_at >= $2 AND last_event_at < $3 ORDER BY last_event_at, contact_id LIMIT $4";
 
-pub(crate) const DUE: [&str; 2] = [
+pub(crate) const OLD_CROSSINGS: [&str; 2] = [
+    "DELETE FROM lead_crossings WHERE id IN (SELECT id FROM lead_crossings
+     WHERE handed_at IS NOT NULL AND crossed_at < $1 ORDER BY crossed_at LIMIT $2)",
+    "DELETE FROM lead_crossings WHERE id IN (SELECT id FROM lead_crossings
+     WHERE handed_at IS NOT NULL AND crossed_at < $1 ORDER BY crossed_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+];
+
+pub(crate) const DUE: [&str; 3] = [
     "SELECT COUNT(*) FROM messages WHERE tenant_id = $1 AND created_at < $2 AND COALESCE(scheduled_at, 0) < $2",
     "SELECT COUNT(*) FROM lead_scores WHERE tenant_id = $1 AND last_event_at < $2",
+    "SELECT COUNT(*) FROM lead_crossings WHERE tenant_id = $1 AND handed_at IS NOT NULL AND crossed_at < $2",
 ];
 
 #[derive(FromRow)]
@@ -89,14 +110,10 @@ impl Store {
     ///
     /// # Errors
     /// Only those of the database.
-    pub async fn retention_due(
-        &self,
-        tenant: TenantId,
-        sends_before: DateTime<Utc>,
-        scores_before: DateTime<Utc>,
-    ) -> Result<RetentionDue, StoreError> {
-        let mut counts = [0; 2];
-        for ((count, statement), before) in counts.iter_mut().zip(DUE).zip([sends_before, scores_before]) {
+    pub async fn retention_due(&self, tenant: TenantId, before: &RetentionBefore) -> Result<RetentionDue, StoreError> {
+        let mut counts = [0; 3];
+        let moments = [before.sends, before.scores, before.crossings];
+        for ((count, statement), before) in counts.iter_mut().zip(DUE).zip(moments) {
             *count = on!(self.db.reader(), pool =>
                 sqlx::query_scalar(statement)
                     .bind(tenant.0)
@@ -104,8 +121,12 @@ impl Store {
                     .fetch_one(pool)
                     .await)?;
         }
-        let [messages, scores] = counts;
-        Ok(RetentionDue { messages, scores })
+        let [messages, scores, crossings] = counts;
+        Ok(RetentionDue {
+            messages,
+            scores,
+            crossings,
+        })
     }
 
     /// Deletes a tenant's messages that were begun before `before`, with their events and attempts: one step of at most
@@ -208,6 +229,26 @@ impl Store {
         count(&mut tx, [("scores", scores), ("ledger_lines", archived.lines)]).await?;
         tx.commit().await?;
         Ok(archived)
+    }
+
+    /// Deletes crossings of all tenants that were handed on and are older than `before`: one step of at most `limit`, the
+    /// oldest first. Answers how many went; fewer than `limit`: there are no more.
+    ///
+    /// # Errors
+    /// Only those of the database; then nothing of the step was done.
+    pub async fn forget_crossings(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let statement = OLD_CROSSINGS[usize::from(matches!(tx, Tx::Postgres(_)))];
+        let gone = on!(tx.connection(), connection =>
+            sqlx::query(statement)
+                .bind(before.timestamp_millis())
+                .bind(i64::from(limit))
+                .execute(connection)
+                .await
+                .map(|done| done.rows_affected()))?;
+        count(&mut tx, [("crossings", gone)]).await?;
+        tx.commit().await?;
+        Ok(gone)
     }
 
     /// How many rows ever went because of their age, by kind.

@@ -6,6 +6,7 @@ use domain::{AuditAction, Author, TenantId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sqlx::FromRow;
+use url::Url;
 
 use crate::audit_log::{self, NewAuditEntry};
 use crate::messages::text;
@@ -182,7 +183,11 @@ impl Store {
                 .map(|_| ()))
         .map_err(StoreError::from)?;
         let entry = NewAuditEntry::of(tenant, author, AuditAction::ScoringChanged, tenant);
-        audit_log::write(&mut tx, &entry.changed(shown(&before), shown(&after)), now).await?;
+        let mut now_shown = shown(&after);
+        if let Value::Object(fields) = &mut now_shown {
+            fields.extend(changes_of_hook(before.hook.as_ref(), after.hook.as_ref()));
+        }
+        audit_log::write(&mut tx, &entry.changed(shown(&before), now_shown), now).await?;
         tx.commit().await?;
         Ok(after)
     }
@@ -200,10 +205,25 @@ impl Store {
     }
 }
 
-/// As much as the audit log may show.
+/// As much as the audit log may show. An address may hold what is secret behind its host.
 fn shown(settings: &ScoreSettings) -> Value {
+    let host = |hook: &HotLeadHook| Some(Url::parse(hook.url.expose_secret()).ok()?.host_str()?.to_owned());
     json!({
         "weights": settings.rules.weights, "decay_percent": settings.rules.decay, "hot_from": settings.rules.hot_from,
-        "webhook": settings.hook.is_some(),
+        "webhook_host": settings.hook.as_ref().and_then(host),
     })
+}
+
+/// What changed of that which may not be shown.
+fn changes_of_hook(before: Option<&HotLeadHook>, after: Option<&HotLeadHook>) -> [(String, Value); 2] {
+    let parts = |hook: Option<&HotLeadHook>| {
+        let clear = |secret: &SecretString| secret.expose_secret().to_owned();
+        hook.map(|hook| (clear(&hook.url), clear(&hook.secret))).unzip()
+    };
+    let (url_before, secret_before): (Option<String>, Option<String>) = parts(before);
+    let (url, secret) = parts(after);
+    [
+        ("webhook_changed".to_owned(), json!(url != url_before)),
+        ("webhook_secret_changed".to_owned(), json!(secret != secret_before)),
+    ]
 }

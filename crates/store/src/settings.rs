@@ -3,9 +3,12 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use domain::interaction::reminder::DIGEST_OVER_DEFAULT;
-use domain::{Channel, Language, PersonalText, QuietHours, TenantId};
+use domain::{AuditAction, Author, Channel, Language, PersonalText, QuietHours, TenantId};
+use serde_json::{Value, json};
 use sqlx::FromRow;
 
+use crate::audit_log::{self, NewAuditEntry};
+use crate::db::Tx;
 use crate::messages::{text, word};
 use crate::tenants::context;
 use crate::{Store, StoreError};
@@ -93,6 +96,10 @@ impl Default for Settings {
     }
 }
 
+const SELECT: &str =
+    "SELECT quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp, time_zone, digest_over
+     FROM tenant_settings WHERE tenant_id = $1";
+
 impl Store {
     /// How a tenant wants to send.
     ///
@@ -100,13 +107,40 @@ impl Store {
     /// [`StoreError::Sealed`] when a sender was sealed under a key that is not in the keyring.
     pub async fn settings(&self, tenant: TenantId) -> Result<Settings, StoreError> {
         let row: Option<Row> = on!(self.db.reader(), pool =>
-            sqlx::query_as(
-                "SELECT quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp, time_zone,
-                     digest_over
-                 FROM tenant_settings WHERE tenant_id = $1")
-                .bind(tenant.0)
-                .fetch_optional(pool)
-                .await)?;
+            sqlx::query_as(SELECT).bind(tenant.0).fetch_optional(pool).await)?;
+        self.open_settings(tenant, row)
+    }
+
+    /// Changes how a tenant wants to send. `change` gets what there is and answers what is to be, or why not; of two that
+    /// change at once, the later one gets what the first one left.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the tenant is gone; [`StoreError::Sealed`] when a sender was sealed under a key that is not
+    /// in the keyring; whatever `change` answers.
+    pub async fn change_settings<E: From<StoreError>>(
+        &self,
+        tenant: TenantId,
+        change: impl FnOnce(Settings) -> Result<Settings, E>,
+        author: &Author,
+        now: DateTime<Utc>,
+    ) -> Result<Settings, E> {
+        let mut tx = self.db.begin().await?;
+        tx.serialise_on(tenant.0).await?;
+        let row: Option<Row> = on!(tx.connection(), connection =>
+            sqlx::query_as(SELECT).bind(tenant.0).fetch_optional(connection).await)
+        .map_err(StoreError::from)?;
+        let before = self.open_settings(tenant, row)?;
+        let after = change(before.clone())?;
+        self.write_settings(&mut tx, tenant, &after, now).await?;
+        let entry = NewAuditEntry::of(tenant, author, AuditAction::TenantChanged, tenant);
+        let mut now_shown = shown(&after);
+        now_shown["senders_changed"] = senders_changed(&before.senders, &after.senders);
+        audit_log::write(&mut tx, &entry.changed(shown(&before), now_shown), now).await?;
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    fn open_settings(&self, tenant: TenantId, row: Option<Row>) -> Result<Settings, StoreError> {
         let Some(row) = row else { return Ok(Settings::default()) };
         let sender =
             |column, sealed| Ok::<_, StoreError>(text(&self.keyring, column, tenant.0, sealed)?.map(PersonalText::new));
@@ -128,12 +162,9 @@ impl Store {
         })
     }
 
-    /// Writes down how a tenant wants to send.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] when the tenant is gone.
-    pub async fn set_settings(
+    async fn write_settings(
         &self,
+        tx: &mut Tx,
         tenant: TenantId,
         settings: &Settings,
         now: DateTime<Utc>,
@@ -151,7 +182,7 @@ impl Store {
             sender.as_ref().map(seal)
         };
         let Senders { email, sms, whatsapp } = &settings.senders;
-        on!(self.db.writer(), pool =>
+        on!(tx.connection(), connection =>
             sqlx::query(
                 "INSERT INTO tenant_settings
                      (tenant_id, quiet_hours, language, tracking, sender_email, sender_sms, sender_whatsapp, updated_at,
@@ -172,9 +203,25 @@ impl Store {
                 .bind(now.timestamp_millis())
                 .bind(settings.time_zone.map(Tz::name))
                 .bind(i64::from(settings.digest_over))
-                .execute(pool)
+                .execute(connection)
                 .await
                 .map(|_| ()))?;
         Ok(())
     }
+}
+
+/// As much as the audit log may show: of senders only by which channels there are any.
+fn shown(settings: &Settings) -> Value {
+    let senders = |channel: &&Channel| settings.senders.of(**channel).is_some();
+    json!({
+        "quiet_hours": settings.quiet_hours, "language": settings.language, "tracking": settings.tracking,
+        "time_zone": settings.zone().name(), "digest_over": settings.digest_over,
+        "senders": Channel::ALL.iter().filter(senders).collect::<Vec<_>>(),
+    })
+}
+
+/// By which channels somebody else writes from now on.
+fn senders_changed(before: &Senders, after: &Senders) -> Value {
+    let changed = |channel: &&Channel| before.of(**channel) != after.of(**channel);
+    json!(Channel::ALL.iter().filter(changed).collect::<Vec<_>>())
 }

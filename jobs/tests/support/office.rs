@@ -24,7 +24,7 @@ use queue::{Attempt, Client, Clock, Job, JobId, Notes, Queue};
 use seal::Keyring;
 use store::{
     ConnectOptions, Db, InteractionCreated, InteractionDraft, MemberChanged, NewCredential, NewMember, Senders,
-    Settings, Store, WithWhom,
+    Settings, Store, StoreError, WithWhom,
 };
 use uuid::Uuid;
 
@@ -153,6 +153,15 @@ impl Office {
         ran.map(|ran| ran.map_err(|error| format!("{error:?}")))
     }
 
+    /// How often something was counted of the job.
+    pub(crate) async fn counted(&self, name: &str) -> u64 {
+        let counters = self.ctx.queue.backend().counters().await.unwrap();
+        let of_it = counters
+            .into_iter()
+            .filter(|(counter, _)| (counter.kind.as_str(), counter.name.as_str()) == (Remind::KIND, name));
+        of_it.map(|(_, count)| count).sum()
+    }
+
     /// Takes the messages that are to be sent: what they say, by recipient.
     pub(crate) async fn sent(&self) -> BTreeMap<String, Vec<String>> {
         let (backend, now) = (self.ctx.queue.backend(), self.now().timestamp_millis());
@@ -194,17 +203,21 @@ impl Desk<'_> {
             whatsapp: None,
         };
         let settings = Settings { senders, ..settings };
-        let store = &self.office.ctx.store;
+        self.set_by(&self.office.ctx.store, settings).await;
+    }
+
+    async fn set_by(&self, store: &Store, settings: Settings) {
+        let change = |_| Ok::<_, StoreError>(settings);
         store
-            .set_settings(self.tenant, &settings, self.office.now())
+            .change_settings(self.tenant, change, &Author::system(), self.office.now())
             .await
             .unwrap();
     }
 
-    /// What was sealed with it cannot be read by this installation.
-    pub(crate) async fn seal_settings_under_a_lost_key(&self) {
+    /// What was sealed with it cannot be read by this installation. Answers who can.
+    pub(crate) async fn seal_settings_under_a_lost_key(&self) -> Store {
         let lost = Keyring::parse(&Keyring::generate("lost")).unwrap();
-        let store = Store::new(self.office.ctx.store.db().clone(), lost);
+        let lost = Store::new(self.office.ctx.store.db().clone(), lost);
         let settings = Settings {
             senders: Senders {
                 email: Some(PersonalText::new("desk@example.com")),
@@ -212,10 +225,16 @@ impl Desk<'_> {
             },
             ..Settings::default()
         };
-        store
-            .set_settings(self.tenant, &settings, self.office.now())
-            .await
-            .unwrap();
+        // Whoever changes something reads it first.
+        self.set_by(&self.office.ctx.store, Settings::default()).await;
+        self.set_by(&lost, settings).await;
+        lost
+    }
+
+    /// Nothing of the settings is sealed under a lost key any more.
+    pub(crate) async fn find_the_key_again(&self, lost: &Store) {
+        self.set_by(lost, Settings::default()).await;
+        self.set(Settings::default()).await;
     }
 
     pub(crate) async fn member(&self, name: &str, notify: Notify, language: Option<Language>) -> UserId {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use chrono::Utc;
 use domain::{Author, TenantId};
+use jobs::TellHotLead;
 use queue::backend::{BATCH_MAX, Backend, Cancelled, DeadFilter, ListRequest};
-use queue::{Clock, JobId};
+use queue::{Clock, Job as _, JobId};
 use serde_json::json;
 use store::Store;
 
@@ -45,6 +46,10 @@ pub(super) async fn run(tenant: TenantId, yes: bool, author: &Author, settings: 
     }
     let existed = remove_rows(&store, tenant, author).await?;
     let (jobs, left) = remove_jobs(&store, &*backend, tenant).await?;
+    if let Some(key) = TellHotLead::limit_of(tenant) {
+        let now = Clock::System.now();
+        backend.set_limit(TellHotLead::POLICY.queue, &key, None, now).await?;
+    }
     let was = if existed {
         "is gone with all it had"
     } else {

@@ -48,7 +48,7 @@ pub struct Counter {
     /// Of which kind of job.
     pub kind: String,
     /// What is counted: `added`, `duplicate`, `done`, `retried`, `snoozed`, `dead`, `parked`, `released`, `stale`, `crashed`,
-    /// `unheard`, `purged` (dead letters that were removed because of their age).
+    /// `unheard`, `purged` (dead letters that were removed because of their age), and what a job itself counts.
     pub name: String,
 }
 

@@ -137,15 +137,15 @@ pub(crate) async fn being_told_when_costs_no_attempt(fixture: &Fixture) {
         run_to_its_end(
             fixture,
             Act::PutOff {
-                times: 6,
+                times: 2,
                 as_asked: true
             }
         )
         .await,
-        [1; 7]
+        [1; 3]
     );
     until_ended(fixture, id("a")).await;
-    assert_eq!(counted(fixture, "snoozed").await, 6);
+    assert_eq!(counted(fixture, "snoozed").await, 2);
 }
 
 pub(crate) async fn a_snooze_costs_no_attempt(fixture: &Fixture) {

@@ -1,4 +1,5 @@
-//! Anybody who receives webhooks: `POST /hook/{name}` takes one, checks it as Standard Webhooks demand, and keeps it.
+//! Anybody who receives webhooks: `POST /hook/{name}` takes one, checks it as Standard Webhooks demand, and keeps it. A name may
+//! have slashes, so that what would go to `https://crm.example.com/leads` can go to `/hook/crm.example.com/leads`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ impl fmt::Debug for HookAccount {
 }
 
 pub(crate) fn routes() -> Router<Arc<World>> {
-    Router::new().route("/{name}", post(receive))
+    Router::new().route("/{*name}", post(receive))
 }
 
 async fn receive(State(world): State<Arc<World>>, Path(name): Path<String>, asked: Asked) -> Response {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use domain::interaction::InteractionStatus;
 use domain::{CrossingId, EmailEvent, InteractionId, Role};
-use store::{InteractionDraft, Recorded, WithWhom};
+use store::{InteractionDraft, Recorded, RetentionBefore, WithWhom};
 use uuid::Uuid;
 
 use crate::fresh::{Fresh, event, now, of_person, second};
@@ -161,8 +161,26 @@ async fn a_crossing_that_was_handed_on_is_not_found_again_and_forgotten_when_it_
     assert!(left.len() == 1 && !ids.contains(&left[0].1));
     // What was never handed on is kept, however old it is.
     let later = now() + TimeDelta::days(900);
+    let due = async |crossings| {
+        let before = RetentionBefore {
+            sends: now(),
+            scores: now(),
+            crossings,
+        };
+        fresh
+            .store
+            .retention_due(fresh.tenant, &before)
+            .await
+            .unwrap()
+            .crossings
+    };
+    assert_eq!((due(second(1)).await, due(later).await), (1, 2));
     assert_eq!(fresh.store.forget_crossings(second(1), 10).await.unwrap(), 1);
     assert_eq!(fresh.store.forget_crossings(later, 10).await.unwrap(), 1);
+    assert_eq!(fresh.store.forget_crossings(later, 10).await.unwrap(), 0);
+    assert_eq!(due(later).await, 0);
+    let counted = fresh.store.retention_totals().await.unwrap();
+    assert_eq!(counted, [("crossings".to_owned(), 2)]);
     assert_eq!(fresh.store.crossings_waiting(10).await.unwrap(), left);
 }
 

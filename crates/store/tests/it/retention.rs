@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Months, Utc};
 use domain::scoring::Reason;
 use domain::{EmailEvent, EventKind, Figure};
-use store::{Db, RetentionDue};
+use store::{Db, RetentionBefore, RetentionDue};
 use tokio::task::JoinSet;
 
 use crate::crashes::cut_short;
@@ -61,13 +61,19 @@ async fn old_messages_go_with_their_events_and_attempts_and_the_figures_of_their
     let [messages, events, attempts] = fresh.rows().await;
     assert_eq!((messages, attempts), (4, 3));
     let due = async || {
-        fresh
-            .store
-            .retention_due(fresh.tenant, later(1), later(1))
-            .await
-            .unwrap()
+        let before = RetentionBefore {
+            sends: later(1),
+            scores: later(1),
+            crossings: later(1),
+        };
+        fresh.store.retention_due(fresh.tenant, &before).await.unwrap()
     };
-    assert_eq!(due().await, RetentionDue { messages: 3, scores: 1 });
+    let expected = |messages| RetentionDue {
+        messages,
+        scores: 1,
+        crossings: 0,
+    };
+    assert_eq!(due().await, expected(3));
     assert_eq!(
         fresh.rows().await,
         [messages, events, attempts],
@@ -81,7 +87,7 @@ async fn old_messages_go_with_their_events_and_attempts_and_the_figures_of_their
     let gone = |kind: &str| totals.get(kind).copied().unwrap_or(0);
     assert_eq!((gone("messages"), gone("attempts")), (3, 3));
     assert_eq!(gone("events"), events - left[1]);
-    assert_eq!(due().await, RetentionDue { messages: 0, scores: 1 });
+    assert_eq!(due().await, expected(0));
     assert!(fresh.store.message(fresh.tenant, young.id).await.unwrap().is_some());
 
     let today = now().date_naive();

@@ -186,8 +186,11 @@ async fn rules_are_what_they_were_last_set_to_and_whoever_changes_them_is_writte
         .await
         .unwrap();
     let after = log.items[0].after.as_ref().unwrap();
-    assert_eq!((&after["decay_percent"], &after["webhook"]), (&6.into(), &true.into()));
-    assert!(!after.to_string().contains("example.com"));
+    assert_eq!(
+        (&after["decay_percent"], &after["webhook_host"]),
+        (&6.into(), &"crm.example.com".into())
+    );
+    assert!(!after.to_string().contains("hush") && !after.to_string().contains("YQ"));
     let stored = fresh
         .count("SELECT COUNT(*) FROM score_rules WHERE hook_url IS NOT NULL")
         .await;
@@ -201,6 +204,43 @@ async fn rules_are_what_they_were_last_set_to_and_whoever_changes_them_is_writte
     let nobody = TenantId(Uuid::from_u128(404));
     let refused = fresh.store.change_score_settings(nobody, set, &author, now()).await;
     assert!(matches!(refused, Err(StoreError::Missing)));
+}
+
+async fn a_new_address_and_a_new_secret_are_told_apart_in_the_audit_log_without_being_shown(fresh: Fresh) {
+    let (one, other) = (
+        "https://crm.example.com/in?token=hush",
+        "https://crm.example.com/in?token=hushed",
+    );
+    let changes = [
+        (one, "whsec_b25l", [true, true]),
+        (one, "whsec_b25l", [false, false]),
+        (one, "whsec_b3RoZXI=", [false, true]),
+        (other, "whsec_b3RoZXI=", [true, false]),
+    ];
+    for (at, (url, secret, expected)) in (1..).zip(changes) {
+        let set = |settings: ScoreSettings| {
+            let hook = HotLeadHook {
+                url: url.into(),
+                secret: secret.into(),
+            };
+            Ok::<_, StoreError>(ScoreSettings {
+                hook: Some(hook),
+                ..settings
+            })
+        };
+        let (author, filter) = (Author::system(), AuditFilter::default());
+        let changed = fresh
+            .store
+            .change_score_settings(fresh.tenant, set, &author, second(at));
+        changed.await.unwrap();
+        let log = fresh.store.audit_log(Some(fresh.tenant), &filter, None, 1).await;
+        let after = log.unwrap().items.remove(0).after.unwrap();
+        let told = [&after["webhook_changed"], &after["webhook_secret_changed"]];
+        assert_eq!(told.map(|changed| changed.as_bool().unwrap()), expected, "{after}");
+        for part in ["hush", "b25l", "b3Ro"] {
+            assert!(!after.to_string().contains(part), "{after}");
+        }
+    }
 }
 
 async fn reasons_add_up_to_the_score_and_the_trend_is_that_since_a_moment(fresh: Fresh) {
@@ -286,6 +326,7 @@ both!(
     a_change_of_the_rules_counts_from_then_on,
     a_bounce_takes_no_more_than_there_is_and_an_open_after_it_counts_whole,
     rules_are_what_they_were_last_set_to_and_whoever_changes_them_is_written_down,
+    a_new_address_and_a_new_secret_are_told_apart_in_the_audit_log_without_being_shown,
     reasons_add_up_to_the_score_and_the_trend_is_that_since_a_moment,
     a_ledger_of_before_is_summed_by_what_the_rule_gave,
 );

@@ -173,7 +173,11 @@ pub(crate) async fn send_and_hear(fresh: &Fresh) -> Code {
         },
         ..Settings::default()
     };
-    store.set_settings(tenant, &settings, now()).await.unwrap();
+    let set = |_| Ok::<_, StoreError>(settings);
+    store
+        .change_settings(tenant, set, &Author::system(), now())
+        .await
+        .unwrap();
     let (id, key) = (ChallengeId::of_request(tenant, "r"), CodeKey::new([3; 32]));
     let challenge = NewChallenge {
         id,

@@ -177,7 +177,11 @@ async fn fill(fresh: &Fresh, tenant: TenantId, endpoint: EndpointId) {
         .create_template(tenant, "w", Language::French, &texts, now())
         .await
         .unwrap();
-    store.set_settings(tenant, &Settings::default(), now()).await.unwrap();
+    let set = |_| Ok::<_, StoreError>(Settings::default());
+    store
+        .change_settings(tenant, set, &Author::system(), now())
+        .await
+        .unwrap();
     let hot = |mut settings: ScoreSettings| {
         settings.rules.hot_from = Some(8);
         Ok::<_, StoreError>(settings)
