@@ -10,7 +10,6 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use queue::backend::Counter;
 use queue::{Attempt, Backoff, Job, JobError, Policy, Queue};
 use serde::{Deserialize, Serialize};
-pub(crate) use tell::TAG;
 use tell::{Teller, Told};
 
 use crate::Ctx;

@@ -203,7 +203,7 @@ impl Eraser<'_> {
         Ok(place.after(met, next))
     }
 
-    /// Takes a job out of the queue, or tells it to stop, unless it records what happened.
+    /// Takes a job out of the queue, or tells it to stop, unless it records what happened or finds out what came of a send.
     async fn take_out(&self, mention: &Mention) -> anyhow::Result<()> {
         if records(kind(mention)) {
             return Ok(());
@@ -213,9 +213,13 @@ impl Eraser<'_> {
         store.forget_edits_of(id.0).await?;
         if let Some(message) = sent_by(&mention.payload) {
             store.forget_requests_of(self.tenant, &[message.0]).await?;
-            store
+            let ended = store
                 .end_message(self.tenant, message, &MessageEnd::Canceled, self.now)
                 .await?;
+            if ended.is_some_and(domain::Status::is_open) {
+                // It may have gone: its job writes down what came of that, and begins nothing else.
+                return Ok(());
+            }
         }
         let backend = self.ctx.queue.backend();
         backend.cancel(id, self.ctx.queue.clock().now()).await?;

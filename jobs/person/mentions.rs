@@ -7,8 +7,6 @@ use serde_json::Value;
 use store::MessageNamed;
 use uuid::Uuid;
 
-use crate::remind;
-
 /// What payloads name that may be a person's messages. Whose they are, the store knows.
 #[derive(Debug, Default)]
 pub(super) struct Names {
@@ -59,14 +57,33 @@ impl Wanted<'_> {
         self.messages.iter().any(is_named) || self.are_told_of(payload)
     }
 
+    /// Whether a payload says who it is about, and it is them. What it says to somebody else may name them, too: that is the
+    /// other's.
     fn are_told_of(&self, payload: &Value) -> bool {
-        // Work with them is only known by its title where somebody is reminded of it.
-        let tags = payload.pointer("/message/tags").and_then(Value::as_array);
-        let reminds = tags.is_some_and(|tags| tags.iter().any(|tag| tag == remind::TAG));
-        walk(None, payload, &mut |field, text| {
-            let is_named = field.is_some_and(|field| self.traces.are_named(field, text));
-            is_named || self.traces.are_in(text) || (reminds && self.traces.are_titled(text))
-        })
+        if let Some(events) = payload.get("events").and_then(Value::as_array) {
+            return events.iter().any(|event| self.are_told_of(event));
+        }
+        // Of a message that is to be sent, who gets it, not what it says.
+        let message = payload
+            .get("message")
+            .filter(|message| message.get("recipient").is_some());
+        let told = message.unwrap_or(payload);
+        let is_named = |field: Option<&str>, text: &str| {
+            field.is_some_and(|field| self.traces.are_named(field, text)) || self.traces.have_contact_in(text)
+        };
+        if walk(None, told, &mut |field, text| is_named(field, text)) {
+            return true;
+        }
+        let names_another = |field: Option<&str>, text: &str| {
+            matches!(field, Some("person_id" | "organisation_id")) && !text.trim().is_empty()
+        };
+        if walk(None, told, &mut |field, text| names_another(field, text)) {
+            return false;
+        }
+        match message.and_then(|message| message.get("recipient")) {
+            Some(recipient) => recipient.as_str().is_some_and(|text| self.traces.have_address_in(text)),
+            None => walk(None, told, &mut |_, text| self.traces.have_address_in(text)),
+        }
     }
 }
 
@@ -113,7 +130,6 @@ mod tests {
         let traces = Traces {
             person_id: Some(PersonalText::new("ana")),
             addresses: vec![PersonalText::new("+12025550143")],
-            titles: vec![PersonalText::new("the wedding")],
             ..Traces::default()
         };
         let messages = vec![MessageNamed {
@@ -135,14 +151,16 @@ mod tests {
             json!({ "message": Uuid::from_u128(7) }),
             json!({ "provider": "twilio", "news": { "report": { "external_id": "SM1" } } }),
             json!({ "provider": "twilio", "news": { "inbound": { "answers": "SM1" } } }),
-            json!({ "message": { "tags": ["reminder"] }, "content": { "text": "Reminder: “the wedding”" } }),
+            json!({ "message": { "recipient": "+12025550143" }, "content": { "text": "…" } }),
         ] {
             check(&payload, true);
         }
         for payload in [
             json!({ "message": { "person_id": "bob", "tags": ["ana"] } }),
             json!({ "provider": "sendgrid", "external_id": "SM1" }),
-            json!({ "content": { "text": "the wedding" } }),
+            json!({ "message": { "recipient": "boss@example.org" }, "content": { "text": "Call +12025550143" } }),
+            json!({ "message": { "recipient": "+12025550143", "person_id": "bob" } }),
+            json!({ "events": [{ "person_id": "bob", "raw": "{\"From\":\"+12025550143\"}" }] }),
             json!(null),
         ] {
             check(&payload, false);

@@ -19,7 +19,7 @@ use crate::Ctx;
 use crate::sending::{self, Content, EmailBody, Hop, Sending, waits_for_quiet_hours};
 
 /// What the tenant's own words for these messages are.
-pub(crate) const TAG: &str = "reminder";
+const TAG: &str = "reminder";
 
 /// What came of telling.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,5 +1,7 @@
 //! Tells what waits to be told: by webhook, and by mail. At least once each, under one name however often.
 
+use std::time::Instant;
+
 use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use domain::{AlertChange, MessageId, PersonalText};
@@ -74,8 +76,10 @@ impl Teller {
     /// # Errors
     /// Only those of the store: what cannot be told is put off, and given up in the end.
     pub async fn tell(&self, now: DateTime<Utc>) -> anyhow::Result<usize> {
-        let mut told = 0;
+        let (began, mut told) = (Instant::now(), 0);
         for _ in 0..AT_ONCE {
+            // Telling takes time, and what is signed says when that was.
+            let now = now + TimeDelta::from_std(began.elapsed()).unwrap_or_default();
             let Some(notice) = self.store.take_alert_notice(now, now + TAKEN_FOR).await? else {
                 break;
             };

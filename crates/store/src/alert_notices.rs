@@ -46,10 +46,13 @@ struct Row {
     attempts: i64,
 }
 
-/// Of two who take at once, one finds that it is due no more.
+/// Of two who take at once, one finds that it is due no more. That it is over is told when its beginning was, or was given up.
 pub(crate) const TAKE: &str = "UPDATE alert_notices SET next_at = $2, attempts = attempts + 1
      WHERE next_at <= $1 AND (alert_id, change, destination) IN
-         (SELECT alert_id, change, destination FROM alert_notices WHERE next_at <= $1
+         (SELECT alert_id, change, destination FROM alert_notices due WHERE next_at <= $1
+             AND NOT EXISTS (SELECT 1 FROM alert_notices first WHERE due.change = 'recovered'
+                 AND first.alert_id = due.alert_id AND first.destination = due.destination
+                 AND first.change = 'fired' AND first.next_at IS NOT NULL)
           ORDER BY next_at, alert_id, change, destination LIMIT 1)
      RETURNING alert_id, change, destination, value, made_at, attempts,
          (SELECT rule FROM alerts WHERE id = alert_id) AS rule, (SELECT subject FROM alerts WHERE id = alert_id) AS subject,

@@ -136,7 +136,8 @@ impl Store {
         Ok(blanked)
     }
 
-    /// Which of these messages are of these contacts, of which there is one at least: by their ids, and by what their providers call them.
+    /// Which of these messages are of these contacts, of which there is one at least, or tell a member of work with them: by
+    /// their ids, and by what their providers call them.
     ///
     /// # Errors
     /// Only those of the database.
@@ -181,6 +182,21 @@ impl Store {
                 any.push_unseparated(" AND external_id = ").push_bind_unseparated(external_id.as_str());
             }
             query.push(")");
+            if !ids.is_empty() {
+                // What a member is reminded of tells of whom the work is with.
+                query.push(" UNION ALL SELECT told_by, NULL, NULL FROM interactions WHERE tenant_id = ");
+                query.push_bind(tenant.0).push(" AND contact_id IN (");
+                let mut list = query.separated(", ");
+                for contact in contacts {
+                    list.push_bind(contact.0);
+                }
+                query.push(") AND told_by IN (");
+                let mut list = query.separated(", ");
+                for id in ids {
+                    list.push_bind(**id);
+                }
+                query.push(")");
+            }
             query.build_query_as().fetch_all(pool).await
         })?;
         let named = rows.into_iter().map(|(id, provider, external_id)| MessageNamed {

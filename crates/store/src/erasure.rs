@@ -1,8 +1,8 @@
 //! Erasing a person: what counts stays, and is nobody's.
 //!
-//! 1. *Take over*: in one transaction everything that hangs on the person's contacts moves to a new contact that is nobody,
-//!    and theirs are removed; who they were is remembered by id, with the time, and by what they are found is written
-//!    down, sealed, until the end.
+//! 1. *Take over*: who they were is remembered by id, with the time, and by what they are found is written down, sealed, until
+//!    the end. What hangs on the person's contacts moves to a new contact that is nobody, some rows at a time, and in one
+//!    transaction what is left of it, in which theirs are removed.
 //! 2. *Blank*: whatever is personal of what moved goes, some rows at a time (`erased_rows.rs`). Outside the store whoever
 //!    erases goes through the queue meanwhile.
 //! 3. *End*: when a last look finds nothing, what they were found by goes too, and with it the link between the person and
@@ -48,7 +48,20 @@ struct Row {
 /// What the traces are sealed as.
 const TRACES: &str = "erasure.traces";
 
-/// What moves to nobody. What only said that somebody was worth a call goes.
+/// So many rows move in one transaction.
+const MOVED_AT_ONCE: i64 = 500;
+
+/// What there may be much of, a part at a time.
+const THIN_OUT: [&str; 3] = [
+    "UPDATE messages SET contact_id = $3 WHERE tenant_id = $1 AND id IN
+         (SELECT id FROM messages WHERE tenant_id = $1 AND contact_id = $2 LIMIT $4)",
+    "UPDATE interactions SET contact_id = $3 WHERE tenant_id = $1 AND id IN
+         (SELECT id FROM interactions WHERE tenant_id = $1 AND contact_id = $2 LIMIT $4)",
+    "UPDATE inbound_messages SET contact_id = $3 WHERE tenant_id = $1 AND id IN
+         (SELECT id FROM inbound_messages WHERE tenant_id = $1 AND contact_id = $2 LIMIT $4)",
+];
+
+/// What moves to nobody, or is left to move. What only said that somebody was worth a call goes.
 const MOVES: [&str; 7] = [
     "UPDATE messages SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
     "UPDATE interactions SET contact_id = $3 WHERE tenant_id = $1 AND contact_id = $2",
@@ -59,6 +72,15 @@ const MOVES: [&str; 7] = [
     // Its score goes with it.
     "DELETE FROM contacts WHERE tenant_id = $1 AND id = $2 AND id <> $3",
 ];
+
+/// How far taking up an erasure goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// It is known by what they are found.
+    Known,
+    /// All that they have is nobody's.
+    TakenOver,
+}
 
 impl Store {
     /// Begins to erase whoever has this contact, or goes on: what was made of them meanwhile is taken over as well. `None`:
@@ -73,6 +95,25 @@ impl Store {
         contact: ContactId,
         now: DateTime<Utc>,
     ) -> Result<Option<Erasure>, StoreError> {
+        let Some((erasure, theirs)) = self.take_up(tenant, contact, now, Until::Known).await? else {
+            return Ok(None);
+        };
+        for from in theirs {
+            self.thin_out(tenant, from, erasure.remains).await?;
+        }
+        let taken = self.take_up(tenant, contact, now, Until::TakenOver).await?;
+        Ok(taken.map(|(erasure, _)| erasure))
+    }
+
+    /// Writes down who is erased, in one transaction, and takes over what they have if it is to go so far. Answers what was
+    /// theirs until then, too.
+    async fn take_up(
+        &self,
+        tenant: TenantId,
+        contact: ContactId,
+        now: DateTime<Utc>,
+        until: Until,
+    ) -> Result<Option<(Erasure, Vec<ContactId>)>, StoreError> {
         let mut tx = self.db.begin().await?;
         tx.serialise_on(contact.0).await?;
         if contacts::is_nobody(&mut tx, tenant, contact).await? {
@@ -92,8 +133,10 @@ impl Store {
             return Ok(None);
         }
         contacts::make_nobody(&mut tx, tenant, erasure.remains, now).await?;
-        for from in theirs {
-            take_over(&mut tx, tenant, from, erasure.remains).await?;
+        if until == Until::TakenOver {
+            for from in &theirs {
+                take_over(&mut tx, tenant, *from, erasure.remains).await?;
+            }
         }
         // Everything that happened until now is before it.
         for id in &erasure.traces.contacts {
@@ -101,7 +144,33 @@ impl Store {
         }
         self.write_erasure(&mut tx, tenant, &erasure, now).await?;
         tx.commit().await?;
-        Ok(Some(erasure))
+        Ok(Some((erasure, theirs)))
+    }
+
+    /// Moves most of what a contact has to nobody, in steps that keep nobody waiting for long.
+    async fn thin_out(&self, tenant: TenantId, from: ContactId, nobody: ContactId) -> Result<(), StoreError> {
+        for statement in THIN_OUT {
+            loop {
+                let mut tx = self.db.begin().await?;
+                if !contacts::lock(&mut tx, tenant, from).await? {
+                    return tx.rollback().await;
+                }
+                let moved = on!(tx.connection(), connection =>
+                    sqlx::query(statement)
+                        .bind(tenant.0)
+                        .bind(from.0)
+                        .bind(nobody.0)
+                        .bind(MOVED_AT_ONCE)
+                        .execute(connection)
+                        .await
+                        .map(|done| done.rows_affected()))?;
+                tx.commit().await?;
+                if moved < MOVED_AT_ONCE.unsigned_abs() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Keeps how far whoever looks for what is left came: ids and words, nothing personal.

@@ -11,14 +11,11 @@ use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::db::Tx;
-use crate::interactions::TITLE;
 use crate::messages::text;
 use crate::{Store, StoreError};
 
 /// So many addresses of one contact are read at most.
 const ADDRESSES_MAX: usize = 200;
-/// So many titles, the latest: reminders repeat those of lately.
-const TITLES_MAX: i64 = 500;
 
 #[derive(FromRow)]
 struct ContactRow {
@@ -96,7 +93,6 @@ impl Store {
             let mut traces = self
                 .addresses_of(tx, tenant, contact, contacts, row.address_hash)
                 .await?;
-            traces.titles = self.titles_of(tx, tenant, contact).await?;
             traces.contacts.insert(contact);
             let id = row.external_id.map(PersonalText::new);
             if row.kind == "person" {
@@ -160,28 +156,6 @@ impl Store {
             }
         }
         Ok(None)
-    }
-
-    async fn titles_of(
-        &self,
-        tx: &mut Tx,
-        tenant: TenantId,
-        contact: ContactId,
-    ) -> Result<Vec<PersonalText>, StoreError> {
-        let rows: Vec<(Uuid, Vec<u8>)> = on!(tx.connection(), connection =>
-            sqlx::query_as(
-                "SELECT id, title FROM interactions WHERE tenant_id = $1 AND contact_id = $2 AND title IS NOT NULL
-                 ORDER BY created_at DESC LIMIT $3")
-                .bind(tenant.0)
-                .bind(contact.0)
-                .bind(TITLES_MAX)
-                .fetch_all(connection)
-                .await)?;
-        let titles = rows
-            .into_iter()
-            .map(|(id, title)| text(&self.keyring, TITLE, id, Some(title)));
-        let titles: Result<Vec<Option<String>>, StoreError> = titles.collect();
-        Ok(titles?.into_iter().flatten().map(PersonalText::new).collect())
     }
 }
 

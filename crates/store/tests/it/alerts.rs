@@ -121,6 +121,33 @@ async fn a_notice_is_one_tellers_at_a_time_and_ends_once(fresh: Fresh) {
     assert_eq!(fresh.store.alert_totals().await.unwrap(), expected);
 }
 
+async fn that_something_is_over_is_told_after_that_it_began(fresh: Fresh) {
+    fresh.look(&[news(Some(AlertChange::Fired), 3)], 0).await;
+    fresh.look(&[news(Some(AlertChange::Recovered), 0)], 10).await;
+    let take = async |at: i64| {
+        let taken = fresh.store.take_alert_notice(second(at), second(at + 60)).await;
+        taken.unwrap()
+    };
+    let (one, other) = (take(11).await.unwrap(), take(11).await.unwrap());
+    assert_eq!((one.change, other.change), (AlertChange::Fired, AlertChange::Fired));
+    assert_eq!(take(12).await, None, "while its beginning is being told");
+    fresh.store.alert_notice_put_off(&one, second(500)).await.unwrap();
+    fresh.store.alert_notice_told(&other, second(13)).await.unwrap();
+    let over = take(14).await.unwrap();
+    assert_eq!(
+        (over.change, &over.destination),
+        (AlertChange::Recovered, &other.destination)
+    );
+    assert_eq!(take(15).await, None, "where its beginning was put off");
+    let again = take(500).await.unwrap();
+    fresh.store.alert_notice_given_up(&again).await.unwrap();
+    let last = take(501).await.unwrap();
+    assert_eq!(
+        (last.change, &last.destination),
+        (AlertChange::Recovered, &one.destination)
+    );
+}
+
 async fn what_has_recovered_long_ago_is_forgotten_and_what_fires_is_not(fresh: Fresh) {
     fresh.look(&[news(Some(AlertChange::Fired), 3)], 0).await;
     assert_eq!(fresh.store.forget_alerts(second(1000), 10).await.unwrap(), 0);
@@ -155,6 +182,7 @@ async fn signatures_that_were_not_good_are_counted_by_endpoint_for_as_long_as_it
 }
 
 both!(
+    that_something_is_over_is_told_after_that_it_began,
     of_many_who_look_at_once_one_tells,
     an_alert_is_at_what_was_found_last_until_it_has_recovered,
     a_notice_is_one_tellers_at_a_time_and_ends_once,
