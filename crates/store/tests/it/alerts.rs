@@ -138,7 +138,8 @@ async fn that_something_is_over_is_told_after_that_it_began(fresh: Fresh) {
         (over.change, &over.destination),
         (AlertChange::Recovered, &other.destination)
     );
-    assert_eq!(take(15).await, None, "where its beginning was put off");
+    fresh.store.alert_notice_told(&over, second(15)).await.unwrap();
+    assert_eq!(take(16).await, None, "where its beginning was put off");
     let again = take(500).await.unwrap();
     fresh.store.alert_notice_given_up(&again).await.unwrap();
     let last = take(501).await.unwrap();
