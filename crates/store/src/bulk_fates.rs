@@ -113,12 +113,8 @@ macro_rules! push_which {
             .push_bind($id.0)
             .push(" AND ")
             .push($from)
-            .push(" AND job_id IN (");
-        let mut list = $query.separated(", ");
-        for job in $letters {
-            list.push_bind(*job);
-        }
-        $query.push(")");
+            .push(" AND job_id");
+        push_in!($query, job in $letters => *job);
     };
 }
 

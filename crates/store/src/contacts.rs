@@ -135,16 +135,13 @@ pub(crate) async fn lock_free(tx: &mut Tx, tenant: TenantId, ids: &[Uuid]) -> Re
         return Ok(Vec::new());
     }
     let tail = match tx {
-        Tx::Postgres(_) => ") FOR UPDATE SKIP LOCKED",
-        Tx::Sqlite(_) => ")",
+        Tx::Postgres(_) => " FOR UPDATE SKIP LOCKED",
+        Tx::Sqlite(_) => "",
     };
     Ok(on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("SELECT id FROM contacts WHERE tenant_id = ");
-        query.push_bind(tenant.0).push(" AND id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
+        query.push_bind(tenant.0).push(" AND id");
+        push_in!(query, id in ids => *id);
         query.push(tail);
         query.build_query_scalar().fetch_all(connection).await
     })?)

@@ -76,12 +76,8 @@ impl Store {
         }
         on!(self.db.writer(), pool => {
             let mut query = QueryBuilder::new("UPDATE lead_crossings SET handed_at = ");
-            query.push_bind(now.timestamp_millis()).push(" WHERE handed_at IS NULL AND id IN (");
-            let mut ids = query.separated(", ");
-            for crossing in crossings {
-                ids.push_bind(crossing.0);
-            }
-            query.push(")");
+            query.push_bind(now.timestamp_millis()).push(" WHERE handed_at IS NULL AND id");
+            push_in!(query, crossing in crossings => crossing.0);
             query.build().execute(pool).await.map(|_| ())
         })?;
         Ok(())

@@ -27,6 +27,19 @@ macro_rules! on {
     };
 }
 
+/// Ends a condition with the values of a list: after `query.push(" AND id")`, `push_in!(query, contact in contacts => contact.0)`
+/// makes it ` AND id IN ($1, $2, …)`.
+macro_rules! push_in {
+    ($query:expr, $item:pat in $items:expr => $value:expr) => {
+        $query.push(" IN (");
+        let mut list = $query.separated(", ");
+        for $item in $items {
+            list.push_bind($value);
+        }
+        $query.push(")");
+    };
+}
+
 /// Ends what would otherwise hold a lock for ever: a process stopped in the middle of a transaction, a statement
 /// waiting for one. A job that meets such an end is simply run again.
 const POSTGRES_SESSION: &str =

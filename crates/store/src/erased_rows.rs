@@ -10,6 +10,7 @@ use domain::{ContactId, TenantId, Traces};
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
+use crate::by_ids::act;
 use crate::db::Tx;
 use crate::erasure::Erasure;
 use crate::{Cursor, Store, StoreError, time};
@@ -167,12 +168,9 @@ impl Store {
     ) -> Result<Vec<MessageNamed>, StoreError> {
         let rows: Vec<(Uuid, Option<String>, Option<String>)> = on!(self.db.reader(), pool => {
             let mut query = QueryBuilder::new("SELECT id, provider, external_id FROM messages WHERE tenant_id = ");
-            query.push_bind(tenant.0).push(" AND contact_id IN (");
-            let mut list = query.separated(", ");
-            for contact in contacts {
-                list.push_bind(contact.0);
-            }
-            query.push(") AND (");
+            query.push_bind(tenant.0).push(" AND contact_id");
+            push_in!(query, contact in contacts => contact.0);
+            query.push(" AND (");
             let mut any = query.separated(" OR ");
             for id in ids {
                 any.push("id = ").push_bind_unseparated(**id);
@@ -185,17 +183,10 @@ impl Store {
             if !ids.is_empty() {
                 // What a member is reminded of tells of whom the work is with.
                 query.push(" UNION ALL SELECT told_by, NULL, NULL FROM interactions WHERE tenant_id = ");
-                query.push_bind(tenant.0).push(" AND contact_id IN (");
-                let mut list = query.separated(", ");
-                for contact in contacts {
-                    list.push_bind(contact.0);
-                }
-                query.push(") AND told_by IN (");
-                let mut list = query.separated(", ");
-                for id in ids {
-                    list.push_bind(**id);
-                }
-                query.push(")");
+                query.push_bind(tenant.0).push(" AND contact_id");
+                push_in!(query, contact in contacts => contact.0);
+                query.push(" AND told_by");
+                push_in!(query, id in ids => **id);
             }
             query.build_query_as().fetch_all(pool).await
         })?;
@@ -278,12 +269,8 @@ async fn blank(tx: &mut Tx, tenant: TenantId, messages: &[Uuid]) -> Result<(), S
             "UPDATE messages SET subject = NULL, recipient = NULL, recipient_hash = NULL, content = NULL, tags = NULL,
                  fingerprint = CASE WHEN class IS NOT NULL THEN ");
         query.push_bind(NO_FINGERPRINT.as_slice()).push(" END WHERE tenant_id = ").push_bind(tenant.0);
-        query.push(" AND id IN (");
-        let mut list = query.separated(", ");
-        for id in messages {
-            list.push_bind(*id);
-        }
-        query.push(")");
+        query.push(" AND id");
+        push_in!(query, id in messages => *id);
         query.build().execute(connection).await.map(|_| ())
     })?;
     Ok(())
@@ -306,29 +293,6 @@ async fn some(
             .await)?)
 }
 
-/// Does something with a tenant's rows that name one of these. Answers how many there were.
-async fn act(
-    tx: &mut Tx,
-    act: &'static str,
-    column: &'static str,
-    tenant: TenantId,
-    ids: &[Uuid],
-) -> Result<u64, StoreError> {
-    if ids.is_empty() {
-        return Ok(0);
-    }
-    Ok(on!(tx.connection(), connection => {
-        let mut query = QueryBuilder::new(format!("{act} WHERE tenant_id = "));
-        query.push_bind(tenant.0).push(format!(" AND {column} IN ("));
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")");
-        query.build().execute(connection).await.map(|done| done.rows_affected())
-    })?)
-}
-
 /// Does with a tenant's rows that are known by one of these hashes what is to be done with them.
 async fn by_hash(
     tx: &mut Tx,
@@ -341,12 +305,8 @@ async fn by_hash(
     }
     Ok(on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new(format!("{} WHERE tenant_id = ", by_address.act));
-        query.push_bind(tenant.0).push(by_address.condition).push(" AND recipient_hash IN (");
-        let mut list = query.separated(", ");
-        for hash in hashes {
-            list.push_bind(hash.as_slice());
-        }
-        query.push(")");
+        query.push_bind(tenant.0).push(by_address.condition).push(" AND recipient_hash");
+        push_in!(query, hash in hashes => hash.as_slice());
         query.build().execute(connection).await.map(|done| done.rows_affected())
     })?)
 }

@@ -159,12 +159,9 @@ async fn give(
         if let Some(filter) = still {
             push_narrowed!(query, filter.holder, filter.status, filter.planned, false);
         }
-        query.push(" AND interaction.id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")").push(lock);
+        query.push(" AND interaction.id");
+        push_in!(query, id in ids => *id);
+        query.push(lock);
         query.build_query_as().fetch_all(connection).await
     })?;
     if found.is_empty() {
@@ -176,12 +173,8 @@ async fn give(
         query.push(", updated_at = ").push_bind(now.timestamp_millis());
         // Who could not be told was not; whose work it is now is told.
         query.push(", notified_at = CASE WHEN warning IS NULL THEN notified_at END, warning = NULL");
-        query.push(" WHERE tenant_id = ").push_bind(tenant.0).push(" AND id IN (");
-        let mut list = query.separated(", ");
-        for (id, _, _) in &found {
-            list.push_bind(*id);
-        }
-        query.push(")");
+        query.push(" WHERE tenant_id = ").push_bind(tenant.0).push(" AND id");
+        push_in!(query, (id, _, _) in &found => *id);
         query.build().execute(connection).await.map(|_| ())
     })?;
     let changes: Vec<_> = found

@@ -117,12 +117,9 @@ macro_rules! sums {
             $crate::leads::moved!(),
             " ELSE 0 END) AS BIGINT) AS trend FROM lead_ledger WHERE tenant_id = "
         ));
-        query.push_bind($tenant.0).push(" AND contact_id IN (");
-        let mut contacts = query.separated(", ");
-        for contact in $contacts {
-            contacts.push_bind(contact.0);
-        }
-        query.push(") GROUP BY contact_id, reason");
+        query.push_bind($tenant.0).push(" AND contact_id");
+        push_in!(query, contact in $contacts => contact.0);
+        query.push(" GROUP BY contact_id, reason");
         query
     }};
 }

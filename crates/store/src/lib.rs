@@ -14,6 +14,7 @@ mod begin_message;
 mod bulk_actions;
 mod bulk_fates;
 mod bulk_letters;
+mod by_ids;
 mod circuits;
 mod contacts;
 mod credentials;

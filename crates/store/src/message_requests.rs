@@ -76,12 +76,8 @@ impl Store {
     ) -> Result<HashMap<Uuid, Vec<u8>>, StoreError> {
         let rows: Vec<(Uuid, Vec<u8>)> = on!(self.db.reader(), pool => {
             let mut query = QueryBuilder::new("SELECT message_id, fingerprint FROM message_requests WHERE tenant_id = ");
-            query.push_bind(tenant.0).push(" AND message_id IN (");
-            let mut list = query.separated(", ");
-            for (id, _) in requests {
-                list.push_bind(id.0);
-            }
-            query.push(")");
+            query.push_bind(tenant.0).push(" AND message_id");
+            push_in!(query, (id, _) in requests => id.0);
             query.build_query_as().fetch_all(pool).await
         })?;
         Ok(rows.into_iter().collect())

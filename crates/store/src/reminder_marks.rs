@@ -32,12 +32,8 @@ pub(crate) async fn not_delivered(tx: &mut Tx, tenant: TenantId, message: Messag
     on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("UPDATE interactions SET warning = ");
         query.push_bind(Warning::NotDelivered.as_str());
-        query.push(" WHERE tenant_id = ").push_bind(tenant.0).push(" AND id IN (");
-        let mut list = query.separated(", ");
-        for id in &told {
-            list.push_bind(*id);
-        }
-        query.push(")");
+        query.push(" WHERE tenant_id = ").push_bind(tenant.0).push(" AND id");
+        push_in!(query, id in &told => *id);
         query.build().execute(connection).await.map(|_| ())
     })?;
     Ok(())
@@ -48,12 +44,9 @@ pub(crate) async fn not_delivered(tx: &mut Tx, tenant: TenantId, message: Messag
 pub(crate) async fn forget(tx: &mut Tx, tenant: TenantId, interactions: &[Uuid]) -> Result<usize, StoreError> {
     let forgotten: Vec<Uuid> = on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("DELETE FROM reminders WHERE batch IS NULL AND tenant_id = ");
-        query.push_bind(tenant.0).push(" AND interaction_id IN (");
-        let mut list = query.separated(", ");
-        for id in interactions {
-            list.push_bind(*id);
-        }
-        query.push(") RETURNING interaction_id");
+        query.push_bind(tenant.0).push(" AND interaction_id");
+        push_in!(query, id in interactions => *id);
+        query.push(" RETURNING interaction_id");
         query.build_query_scalar().fetch_all(connection).await
     })?;
     if forgotten.is_empty() {
@@ -61,12 +54,8 @@ pub(crate) async fn forget(tx: &mut Tx, tenant: TenantId, interactions: &[Uuid])
     }
     on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("UPDATE interactions SET notified_at = NULL WHERE tenant_id = ");
-        query.push_bind(tenant.0).push(" AND id IN (");
-        let mut list = query.separated(", ");
-        for id in &forgotten {
-            list.push_bind(*id);
-        }
-        query.push(")");
+        query.push_bind(tenant.0).push(" AND id");
+        push_in!(query, id in &forgotten => *id);
         query.build().execute(connection).await.map(|_| ())
     })?;
     Ok(forgotten.len())
@@ -82,12 +71,8 @@ pub(crate) async fn pass_on(
     on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("UPDATE reminders SET assignee = ");
         query.push_bind(to.0);
-        query.push(" WHERE batch IS NULL AND tenant_id = ").push_bind(tenant.0).push(" AND interaction_id IN (");
-        let mut list = query.separated(", ");
-        for id in interactions {
-            list.push_bind(*id);
-        }
-        query.push(")");
+        query.push(" WHERE batch IS NULL AND tenant_id = ").push_bind(tenant.0).push(" AND interaction_id");
+        push_in!(query, id in interactions => *id);
         query.build().execute(connection).await.map(|_| ())
     })?;
     Ok(())

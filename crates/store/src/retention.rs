@@ -12,6 +12,7 @@ use serde_json::json;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
+use crate::by_ids::act;
 use crate::db::Tx;
 use crate::leads::moved;
 use crate::{Store, StoreError, contacts, time};
@@ -161,8 +162,8 @@ impl Store {
         };
         if purged.events < EVENTS_AT_ONCE.unsigned_abs() {
             // Nothing hangs on them any more but attempts.
-            purged.attempts = delete(&mut tx, "message_attempts", "message_id", tenant, &ids).await?;
-            purged.messages = delete(&mut tx, "messages", "id", tenant, &ids).await?;
+            purged.attempts = act(&mut tx, "DELETE FROM message_attempts", "message_id", tenant, &ids).await?;
+            purged.messages = act(&mut tx, "DELETE FROM messages", "id", tenant, &ids).await?;
             purged.reached = Some(time::at(*last)?);
         } else {
             purged.reached = Some(time::at(old[0].1)?);
@@ -220,11 +221,11 @@ impl Store {
         let ids: Vec<Uuid> = scores.iter().map(|row| row.contact_id).collect();
         write_archive(&mut tx, tenant, &scores, now).await?;
         let archived = ArchivedScores {
-            lines: delete(&mut tx, "lead_ledger", "contact_id", tenant, &ids).await?,
+            lines: act(&mut tx, "DELETE FROM lead_ledger", "contact_id", tenant, &ids).await?,
             scores: scores.len(),
             reached,
         };
-        delete(&mut tx, "lead_scores", "contact_id", tenant, &ids).await?;
+        act(&mut tx, "DELETE FROM lead_scores", "contact_id", tenant, &ids).await?;
         let scores = u64::try_from(archived.scores).unwrap_or(u64::MAX);
         count(&mut tx, [("scores", scores), ("ledger_lines", archived.lines)]).await?;
         tx.commit().await?;
@@ -266,32 +267,9 @@ async fn delete_events(tx: &mut Tx, tenant: TenantId, messages: &[Uuid]) -> Resu
     Ok(on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new(
             "DELETE FROM message_events WHERE id IN (SELECT id FROM message_events WHERE tenant_id = ");
-        query.push_bind(tenant.0).push(" AND message_id IN (");
-        let mut ids = query.separated(", ");
-        for id in messages {
-            ids.push_bind(*id);
-        }
-        query.push(") LIMIT ").push_bind(EVENTS_AT_ONCE).push(")");
-        query.build().execute(connection).await.map(|done| done.rows_affected())
-    })?)
-}
-
-/// Deletes a tenant's rows of a table that name one of these. Answers how many there were.
-async fn delete(
-    tx: &mut Tx,
-    table: &'static str,
-    column: &'static str,
-    tenant: TenantId,
-    ids: &[Uuid],
-) -> Result<u64, StoreError> {
-    Ok(on!(tx.connection(), connection => {
-        let mut query = QueryBuilder::new(format!("DELETE FROM {table} WHERE tenant_id = "));
-        query.push_bind(tenant.0).push(format!(" AND {column} IN ("));
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")");
+        query.push_bind(tenant.0).push(" AND message_id");
+        push_in!(query, id in messages => *id);
+        query.push(" LIMIT ").push_bind(EVENTS_AT_ONCE).push(")");
         query.build().execute(connection).await.map(|done| done.rows_affected())
     })?)
 }
@@ -309,12 +287,8 @@ async fn idle_scores(
     Ok(on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("SELECT contact_id, score, last_event_at FROM lead_scores WHERE tenant_id = ");
         query.push_bind(tenant.0).push(" AND last_event_at < ").push_bind(before.timestamp_millis());
-        query.push(" AND contact_id IN (");
-        let mut list = query.separated(", ");
-        for contact in contacts {
-            list.push_bind(*contact);
-        }
-        query.push(")");
+        query.push(" AND contact_id");
+        push_in!(query, contact in contacts => *contact);
         query.build_query_as().fetch_all(connection).await
     })?)
 }
@@ -331,12 +305,9 @@ async fn write_archive(
             "SELECT contact_id, reason, COUNT(*) AS lines, CAST(SUM(",
             moved!(),
             ") AS BIGINT) AS moved FROM lead_ledger WHERE tenant_id = "));
-        query.push_bind(tenant.0).push(" AND contact_id IN (");
-        let mut list = query.separated(", ");
-        for row in scores {
-            list.push_bind(row.contact_id);
-        }
-        query.push(") GROUP BY contact_id, reason ORDER BY reason");
+        query.push_bind(tenant.0).push(" AND contact_id");
+        push_in!(query, row in scores => row.contact_id);
+        query.push(" GROUP BY contact_id, reason ORDER BY reason");
         query.build_query_as().fetch_all(connection).await
     })?;
     let reasons = |contact: Uuid| {

@@ -141,12 +141,8 @@ async fn scores(tx: &mut Tx, tenant: TenantId, contacts: &[Uuid], now: DateTime<
     Ok(on!(tx.connection(), connection => {
         let mut query = QueryBuilder::new("SELECT contact_id, score, decayed_week FROM lead_scores WHERE tenant_id = ");
         query.push_bind(tenant.0).push(" AND decayed_week < ").push_bind(Week::of(now).0);
-        query.push(" AND contact_id IN (");
-        let mut ids = query.separated(", ");
-        for contact in contacts {
-            ids.push_bind(*contact);
-        }
-        query.push(")");
+        query.push(" AND contact_id");
+        push_in!(query, contact in contacts => *contact);
         query.build_query_as().fetch_all(connection).await
     })?)
 }
