@@ -1,6 +1,6 @@
 //! Tells what waits to be told: by webhook, and by mail. At least once each, under one name however often.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -9,6 +9,7 @@ use jobs::hooks::{HookError, OwnHook};
 use providers::Failure;
 use providers::outgoing::{EmailContent, Line, OutgoingEmail};
 use providers::smtp::SmtpClient;
+use queue::Backoff;
 use serde_json::{Value, json};
 use store::{AlertNotice, Store};
 
@@ -21,9 +22,11 @@ const EMAIL: &str = "email";
 /// For how long one who tells has a notice to itself: longer than telling may take, so that nobody else tells it meanwhile.
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 
-/// How long to wait after the first failure; twice as long after each further one, up to [`WAIT_MAX`].
-const WAIT_FIRST: TimeDelta = TimeDelta::seconds(15);
-const WAIT_MAX: TimeDelta = TimeDelta::minutes(30);
+/// How long to wait after failures.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_secs(15),
+    cap: Duration::from_secs(30 * 60),
+};
 
 /// What could not be told for so long is not told any more.
 const GIVEN_UP_AFTER: TimeDelta = TimeDelta::hours(24);
@@ -127,7 +130,7 @@ impl Teller {
         } = notice;
         let (why, wait) = match why {
             Untold::Later(why, named) if now - notice.made_at < GIVEN_UP_AFTER => {
-                (why, named.unwrap_or_default().clamp(wait(*attempt), WAIT_MAX))
+                (why, named.unwrap_or_default().clamp(wait(*attempt), whole(BACKOFF.cap)))
             }
             Untold::Later(why, _) | Untold::Never(why) => {
                 tracing::error!(%alert, %change, destination, attempt, why, "An alert could not be told, and is given up.");
@@ -139,12 +142,14 @@ impl Teller {
     }
 }
 
+fn whole(wait: Duration) -> TimeDelta {
+    TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
+}
+
 /// How long to wait after that many attempts.
 fn wait(attempts: u32) -> TimeDelta {
-    let doubled = 2_i32.saturating_pow(attempts.saturating_sub(1).min(20));
-    WAIT_FIRST
-        .checked_mul(doubled)
-        .map_or(WAIT_MAX, |wait| wait.min(WAIT_MAX))
+    // The whole of it: one clock tells at a time, so that there is no crowd to spread.
+    whole(BACKOFF.wait(attempts, 1.0))
 }
 
 impl From<HookError> for Untold {
