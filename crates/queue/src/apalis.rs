@@ -120,11 +120,15 @@ where
     }
 }
 
-/// Runs one claimed job in a task of its own: its panic is contained, it can be stopped, and it may use another core.
+/// Runs one claimed job, when it may start, in a task of its own: its panic is contained, it can be stopped, and it may use
+/// another core.
 pub async fn run<C: Send + Sync + 'static>(runner: Arc<Runner<C>>, held: Arc<Held>) -> Ended {
     let task = tokio::spawn({
         let (runner, held) = (Arc::clone(&runner), Arc::clone(&held));
-        async move { runner.run(held.claimed()).await }
+        async move {
+            held.turn().await;
+            runner.run(held.claimed()).await
+        }
     });
     held.started(task.abort_handle());
     match task.await {

@@ -2,14 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::backend::{Claimed, Outcome, Reason, Settle};
-use crate::clock::day;
+use crate::clock::{Millis, day};
 use crate::envelope::Envelope;
+use crate::flow::AHEAD_US;
 use crate::run::Ended;
 use crate::slots::Slots;
 
@@ -42,13 +45,20 @@ pub struct Held {
     abort: OnceLock<AbortHandle>,
     done: mpsc::UnboundedSender<Finished>,
     slots: Arc<Slots>,
+    /// Not before.
+    starts_at: Option<Instant>,
     /// Serialises `stop` against `started`, so that a stop that comes before the task exists is not lost.
     gate: Mutex<()>,
 }
 
 impl Held {
-    pub(crate) fn new(claimed: Claimed, done: mpsc::UnboundedSender<Finished>, slots: Arc<Slots>) -> Self {
+    /// A job that was claimed just now.
+    pub(crate) fn new(claimed: Claimed, now: Millis, done: mpsc::UnboundedSender<Finished>, slots: Arc<Slots>) -> Self {
+        // No longer than it can be by the same clock.
+        let early = (claimed.starts_at - now).min(AHEAD_US / 1000);
+        let early = u64::try_from(early).ok().filter(|early| *early > 0);
         Self {
+            starts_at: early.map(|early| Instant::now() + Duration::from_millis(early)),
             claimed,
             finished: AtomicBool::new(false),
             stop: AtomicU8::new(0),
@@ -63,6 +73,13 @@ impl Held {
     #[must_use]
     pub fn claimed(&self) -> &Claimed {
         &self.claimed
+    }
+
+    /// Returns when it may start.
+    pub(crate) async fn turn(&self) {
+        if let Some(starts_at) = self.starts_at {
+            tokio::time::sleep_until(starts_at).await;
+        }
     }
 
     /// Remembers how to stop the task that runs it.

@@ -72,6 +72,8 @@ pub(crate) struct Shared {
     pub(crate) settings: PumpSettings,
     pub(crate) lanes: [Arc<Slots>; CRASHES_MAX as usize],
     pub(crate) wakes: [Arc<Notify>; CRASHES_MAX as usize],
+    /// Of each lane: the opening of limit keys that a loop came for last.
+    pub(crate) openings: [AtomicI64; CRASHES_MAX as usize],
     pub(crate) out: mpsc::UnboundedSender<Arc<Held>>,
     pub(crate) tally: Tally,
     /// When the keeper should sweep next because a job of this process is due then.
@@ -133,6 +135,7 @@ impl Pump {
         let shared = Arc::new(Shared {
             lanes: [lane(0), lane(1), lane(2)],
             wakes: [wake, Arc::default(), Arc::default()],
+            openings: Default::default(),
             out,
             tally: Tally::default(),
             due: AtomicI64::new(Millis::MAX),

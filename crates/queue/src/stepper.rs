@@ -1,6 +1,7 @@
 //! One step loop of a [pump](crate::pump): settle what has finished, claim for the free slots, again.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -16,6 +17,9 @@ const TROUBLE: Backoff = Backoff {
     first: Duration::from_millis(100),
     cap: Duration::from_secs(1),
 };
+
+/// After an opening that another loop came for, one looks itself.
+const LOOK_AFTER_MS: Millis = 1_000;
 
 pub(crate) struct StepLoop {
     shared: Arc<Shared>,
@@ -90,8 +94,10 @@ impl StepLoop {
             () = shared.wakes[lane].notified(), if flows && !self.may_have_work => self.may_have_work = true,
             () = shared.lanes[lane].freed(), if flows && self.may_have_work => {}
             () = tokio::time::sleep(Duration::from_millis(opens_in.unsigned_abs())), if flows && self.opens_at.is_some() => {
-                self.may_have_work = true;
-                self.opens_at = None;
+                // One loop comes for it, and passes on what it does not take. The others look whether it could.
+                let opening = self.opens_at.take().unwrap_or_default();
+                self.may_have_work |= shared.openings[lane].swap(opening, Ordering::Relaxed) != opening;
+                self.opens_at = (!self.may_have_work).then_some(opening + LOOK_AFTER_MS);
             }
             Ok(()) = self.mode.changed() => {}
         }
@@ -188,6 +194,11 @@ impl StepLoop {
         if want > 0 {
             self.may_have_work = claims.more || got == want;
             self.opens_at = claims.opens_at;
+            // Somebody came for it in vain, as a clock that was set back does.
+            if let Some(opening) = claims.opens_at {
+                let openings = &self.shared.openings[usize::from(self.lane)];
+                let _ = openings.compare_exchange(opening, 0, Ordering::Relaxed, Ordering::Relaxed);
+            }
             if claims.more {
                 // One wake-up reaches one loop: pass it on.
                 self.shared.wakes[usize::from(self.lane)].notify_one();
@@ -201,10 +212,11 @@ impl StepLoop {
             .holdings()
             .insert(first.ticket.claim, Holding { left: got, until });
         let slots = Arc::clone(self.slots());
+        let now = self.shared.clock.now();
         let mut running = self.shared.running();
         for job in claims.jobs {
             let key = (job.id, job.ticket.claim);
-            let held = Arc::new(Held::new(job, self.done_sender.clone(), Arc::clone(&slots)));
+            let held = Arc::new(Held::new(job, now, self.done_sender.clone(), Arc::clone(&slots)));
             running.insert(key, Arc::downgrade(&held));
             // Nobody takes it only when the worker is gone; dropping it releases the job.
             drop(self.shared.out.send(held));

@@ -39,6 +39,8 @@ pub struct Claimed {
     pub crashes: u8,
     /// Attempts used up before this run.
     pub attempts: u16,
+    /// Its start is reserved for then, by the rate of its limit key: it must not start before. In the past = at once.
+    pub starts_at: Millis,
     /// What to show when it is settled.
     pub ticket: Ticket,
     /// What else held it back; they have to be let go when it is settled.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use redis::Cmd;
 
 use crate::backend::{BATCH_MAX, CRASHES_MAX, KNOWN_DAYS};
+use crate::flow::{AHEAD_US, LEAD_US};
 
 /// Due jobs that one claim makes ready on its way.
 const STEP_PROMOTED_MAX: usize = 100;
@@ -17,9 +18,6 @@ const STEP_REOPENED_MAX: usize = 100;
 
 /// How often one claim goes round the tenants to become full.
 const ROUNDS_MAX: usize = 3;
-
-/// The same as in `flow.rs`, whose arithmetic the scripts repeat.
-const PAUSE_MAX_US: i64 = 10_000;
 
 /// For how long room is left to a lane that asked for it: twice as long as until it is looked at again.
 pub(super) const ASK_MS: i64 = 10_000;
@@ -60,7 +58,7 @@ impl Script {
             "#!lua{flags}\n\
              local KNOWN_DAYS, CRASHES_MAX, BATCH_MAX = {KNOWN_DAYS}, {CRASHES_MAX}, {BATCH_MAX}\n\
              local STEP_PROMOTED_MAX, STEP_REOPENED_MAX = {STEP_PROMOTED_MAX}, {STEP_REOPENED_MAX}\n\
-             local SWEEP_MAX, ROUNDS_MAX, PAUSE_MAX_US = {SWEEP_MAX}, {ROUNDS_MAX}, {PAUSE_MAX_US}\n\
+             local SWEEP_MAX, ROUNDS_MAX, AHEAD_US, LEAD_US = {SWEEP_MAX}, {ROUNDS_MAX}, {AHEAD_US}, {LEAD_US}\n\
              local ASK_MS = {ASK_MS}\n\
              {PRELUDE}{}",
             fragments.concat()

@@ -1,7 +1,7 @@
 //! The way of jobs through Redis: the arguments of the scripts that move them, and their answers.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use redis::{Cmd, Value};
 use uuid::Uuid;
@@ -292,7 +292,7 @@ fn write_ending(settle: &Settle, now: Millis, command: &mut Cmd) {
 /// The claims, and the positions of the refused endings.
 fn read_step(answer: Value, queue: Queue, lane: u8) -> Option<(Claims, Vec<usize>)> {
     let Value::Array(parts) = answer else { return None };
-    let [claim, ids, values, more, opens_at, refused]: [Value; 6] = parts.try_into().ok()?;
+    let [claim, ids, values, more, opens_at, refused, reserved]: [Value; 7] = parts.try_into().ok()?;
     let (Value::Int(claim), Value::BulkString(ids), Value::Array(values)) = (claim, ids, values) else {
         return None;
     };
@@ -300,23 +300,30 @@ fn read_step(answer: Value, queue: Queue, lane: u8) -> Option<(Claims, Vec<usize
         return None;
     };
     let ticket = Ticket { claim, seq: 0 };
-    let jobs = ids.chunks_exact(16).zip(values).filter_map(|(id, value)| {
-        let Value::BulkString(mut body) = value else {
-            return None;
-        };
-        let head = Head::take(&mut body)?;
-        let id = JobId(Uuid::from_slice(id).ok()?);
-        Some(Claimed {
-            id,
-            queue,
-            tenant: head.tenant,
-            crashes: lane,
-            attempts: head.attempts,
-            ticket,
-            keys: head.keys.into_owned(),
-            body,
-        })
-    });
+    let reserved: Vec<(usize, Millis)> = redis::from_redis_value(reserved).ok()?;
+    let starts: HashMap<_, _> = reserved.into_iter().collect();
+    let jobs = ids
+        .chunks_exact(16)
+        .zip(values)
+        .zip(1..)
+        .filter_map(|((id, value), position)| {
+            let Value::BulkString(mut body) = value else {
+                return None;
+            };
+            let head = Head::take(&mut body)?;
+            let id = JobId(Uuid::from_slice(id).ok()?);
+            Some(Claimed {
+                id,
+                queue,
+                tenant: head.tenant,
+                crashes: lane,
+                attempts: head.attempts,
+                starts_at: starts.get(&position).copied().unwrap_or(0),
+                ticket,
+                keys: head.keys.into_owned(),
+                body,
+            })
+        });
     let claims = Claims {
         jobs: jobs.collect(),
         more: more == Value::Int(1),

@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use super::ring::{Rings, lane};
+use crate::backend::{ClaimRequest, Claimed};
 use crate::clock::Millis;
 use crate::flow::{Gcra, Key, Limit, LimitState, Rate};
 
@@ -155,7 +157,7 @@ impl Turn {
         }
     }
 
-    /// How many may still start.
+    /// How many may still be taken.
     pub(super) fn allows(&self, now: Millis) -> i64 {
         if self.closed(now).is_some() {
             return 0;
@@ -164,6 +166,13 @@ impl Turn {
             i64::try_from(gcra.allows(self.arrival_us(now), now)).unwrap_or(i64::MAX)
         });
         rate.min(self.room() - self.left_to_later(now))
+    }
+
+    /// Takes one more; answers when it may start.
+    fn take(&mut self, now: Millis) -> Millis {
+        let starts_at = self.row.gcra().map(|gcra| gcra.starts_at(self.arrival_us(now), now));
+        self.taken += 1;
+        starts_at.unwrap_or(now)
     }
 
     /// Where the rate goes on after what was taken; `None` if nothing was, or there is no rate.
@@ -229,6 +238,25 @@ pub(super) fn each_once(turns: impl Iterator<Item = Turn>) -> Vec<Turn> {
         }
     }
     once
+}
+
+/// Which keys were served, and which of their tenants; and when each job may start.
+pub(super) fn note_taken(turns: &mut [Turn], jobs: &mut [Claimed], rings: &Rings, request: &ClaimRequest) {
+    let mut by_key: HashMap<&str, Vec<&mut Claimed>> = HashMap::new();
+    let keys: Vec<_> = jobs.iter().map(|job| job.keys.limit.clone()).collect();
+    for (key, job) in keys.iter().zip(jobs) {
+        if let Some(key) = key {
+            by_key.entry(key.as_str()).or_default().push(job);
+        }
+    }
+    let lane = lane(request.queue, request.lane);
+    for turn in turns {
+        let Some(jobs) = by_key.get_mut(turn.row.limit_key.as_str()) else {
+            continue;
+        };
+        rings.serve(lane, &turn.row.limit_key, jobs.iter().map(|job| job.tenant));
+        jobs.iter_mut().for_each(|job| job.starts_at = turn.take(request.now));
+    }
 }
 
 /// The key after which the next claim's look begins: the last one that this claim came to. One that was open and got

@@ -275,7 +275,8 @@ impl World {
             );
             assert_eq!((&job.keys, &job.body), (&entry.keys, &entry.body));
             assert!(job.attempts < ATTEMPTS, "it has used up its attempts");
-            self.model.take(job.id, job.ticket.claim, session, until, now);
+            let starts_at = self.model.take(job.id, job.ticket.claim, session, until, now);
+            assert_eq!(job.starts_at.max(now), starts_at, "as its rate has it");
         }
         if let Some(first) = claims.jobs.first() {
             assert!(claims.jobs.iter().all(|job| job.ticket.claim == first.ticket.claim));

@@ -41,6 +41,13 @@ async fn the_scripts_compute_a_rate_as_the_program_does() {
             let want = if round % 5 == 4 { 1 } else { left.min(900) };
             let claims = queue.claim(&request(0, want, now)).await.unwrap();
             let started = claims.jobs.len();
+            let starts: Vec<_> = claims.jobs.iter().map(|job| job.starts_at).collect();
+            let expected = |before: usize| gcra.starts_at(gcra.after(arrival, before as u64, now), now);
+            assert_eq!(
+                starts,
+                (0..started).map(expected).collect::<Vec<_>>(),
+                "{rate:?} in round {round}"
+            );
             settle_at(&queue, &claims.jobs, Outcome::Done, now).await;
             let allowed = usize::try_from(gcra.allows(arrival, now)).unwrap();
             assert_eq!(started, allowed.min(want).min(left), "{rate:?} in round {round}");

@@ -222,7 +222,7 @@ impl Backend for Memory {
         let claim = shelf.claims;
         let mut jobs = Vec::new();
         for id in shelf.pick(request) {
-            shelf.model.take(id, claim, request.session, request.until, request.now);
+            let starts_at = shelf.model.take(id, claim, request.session, request.until, request.now);
             let entry = &shelf.model.jobs[&id];
             jobs.push(Claimed {
                 id,
@@ -230,6 +230,7 @@ impl Backend for Memory {
                 tenant: entry.tenant,
                 crashes: entry.crashes,
                 attempts: entry.attempts,
+                starts_at,
                 ticket: Ticket { claim, seq: 0 },
                 keys: entry.keys.clone(),
                 body: entry.body.clone(),
@@ -334,8 +335,10 @@ impl Backend for Memory {
         let mark = |(id, entry): &(&JobId, &Entry)| Mark(format!("{id}:{}", entry.order));
         let all: Vec<_> = ready.iter().map(mark).collect();
         let still = marks.iter().filter(|mark| all.contains(mark)).cloned().collect();
+        let fewest = ready.iter().map(|(_, entry)| entry.crashes).min();
         let last: BTreeMap<_, _> = ready
             .iter()
+            .filter(|(_, entry)| Some(entry.crashes) == fewest)
             .map(|job| ((job.1.tenant, job.1.keys.limit.clone()), mark(job)))
             .collect();
         #[expect(

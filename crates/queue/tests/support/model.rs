@@ -109,8 +109,8 @@ impl Model {
         self.ended.get(&id).is_some_and(|at| day(now) - day(*at) <= KNOWN_DAYS)
     }
 
-    /// Puts a job that may start under a lease.
-    pub(crate) fn take(&mut self, id: JobId, claim: i64, session: Uuid, until: Millis, now: Millis) {
+    /// Puts a job under a lease; answers when it may start.
+    pub(crate) fn take(&mut self, id: JobId, claim: i64, session: Uuid, until: Millis, now: Millis) -> Millis {
         if matches!(self.jobs[&id].state, State::Scheduled { .. }) {
             self.make_ready(id);
         }
@@ -121,8 +121,11 @@ impl Model {
             && let Some(gate) = self.gates.get_mut(&(entry.queue, key.clone()))
             && let Some(gcra) = gate.gcra()
         {
+            let starts_at = gcra.starts_at(gate.arrival_us, now);
             gate.arrival_us = gcra.after(gate.arrival_us, 1, now);
+            return starts_at;
         }
+        now
     }
 
     /// Jobs per gate, by name.

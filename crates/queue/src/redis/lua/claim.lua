@@ -11,17 +11,24 @@ local function next_claim(now)
   return string.format('%.0f', claim)
 end
 
--- Ids this script takes; those of them that count under a key; keys that it closes; and keys of which it took the room that
--- its lane had asked for.
-local taken, started, closing, answered = {}, {}, {}, {}
+-- Ids this script takes; those of them that count under a key; keys that it closes; keys of which it took the room that its
+-- lane had asked for; and of ids whose start is reserved by a rate: positions in `taken`, each with its instant.
+local taken, started, closing, answered, reserved = {}, {}, {}, {}, {}
 
+-- `ids` were taken last.
 local function start(key, ids, now, lane)
   local known, of_key = looked_at[key], started[key] or {}
   if known.asks[lane] then
     ask(known, key, lane, nil)
     answered[key] = true
   end
-  if known.interval then known.arrival = arrival_after(known, #ids, now) end
+  if known.interval then
+    for index = 1, #ids do
+      reserved[#reserved + 1] = #taken - #ids + index
+      reserved[#reserved + 1] = start_of(known, now)
+      known.arrival = arrival_after(known, 1, now)
+    end
+  end
   if known.concurrency then known.running = known.running + #ids end
   for index = 1, #ids do of_key[#of_key + 1] = ids[index] end
   started[key] = of_key

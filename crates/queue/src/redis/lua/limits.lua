@@ -75,14 +75,19 @@ local function look_at(keys)
   end
 end
 
--- How many more may start by the rate, if the arrival time is this.
+-- How many more may be claimed by the rate, if the arrival time is this.
 local function rate_allows(known, arrival, now)
-  local ahead = math.max(arrival - now * 1000, 0)
-  if ahead > known.tolerance then return 0 end
-  return math.floor((known.tolerance - ahead) / known.interval) + 1
+  local ahead, most = math.max(arrival - now * 1000, 0), known.tolerance + AHEAD_US
+  if ahead > most then return 0 end
+  return math.floor((most - ahead) / known.interval) + 1
 end
 
--- The arrival time when `started` more have started.
+-- When the next one that is claimed may start.
+local function start_of(known, now)
+  return math.max(math.ceil((known.arrival - known.tolerance) / 1000), now)
+end
+
+-- The arrival time when `started` more have been claimed.
 local function arrival_after(known, started, now)
   return math.max(known.arrival, now * 1000) + known.interval * started
 end
@@ -113,8 +118,7 @@ local function opening(key, started, now)
   if known.interval then
     local arrival = arrival_after(known, started, now)
     if rate_allows(known, arrival, now) == 0 then
-      local pause = math.min(math.floor(known.tolerance / 2), PAUSE_MAX_US)
-      opens = math.ceil((arrival - known.tolerance + pause) / 1000)
+      opens = math.ceil((arrival - known.tolerance - LEAD_US) / 1000)
     end
   end
   return math.max(opens, known.cooled)

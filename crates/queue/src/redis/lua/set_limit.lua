@@ -13,7 +13,7 @@ if not known.interval then
   call('HDEL', queue .. ':arrival', key)
 elseif known.arrival > 0 then
   -- What was reserved under a slower rate does not hold it up.
-  known.arrival = math.min(known.arrival, now * 1000 + known.interval)
+  known.arrival = math.min(known.arrival, now * 1000 + known.tolerance + AHEAD_US + known.interval)
   call('HSET', queue .. ':arrival', key, string.format('%.0f', known.arrival))
 end
 reopen({key}, now)

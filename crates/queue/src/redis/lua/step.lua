@@ -109,4 +109,4 @@ if want > 0 then
   end
 end
 wake_others(want > 0 and lane)
-return {tonumber(claim), table.concat(taken), values, more, opens_at, refused}
+return {tonumber(claim), table.concat(taken), values, more, opens_at, refused, reserved}

@@ -206,6 +206,7 @@ fn job(row: &PgRow, claim: i64, request: &ClaimRequest) -> Result<Claimed, sqlx:
         tenant: row.try_get("tenant")?,
         crashes: request.lane,
         attempts: attempts(row.try_get("attempts")?)?,
+        starts_at: 0,
         ticket: Ticket {
             claim,
             seq: row.try_get("seq")?,

@@ -10,12 +10,12 @@ use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, FromRow as _, PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::super::limits::{ASK_MS, Closed, LimitRow, Turn, each_once, last_marked};
+use super::super::limits::{ASK_MS, Closed, LimitRow, Turn, each_once, last_marked, note_taken};
 use super::super::pool::broken;
 use super::super::ring::{Ring, Rings, Visit, lane, lanes, later_lanes};
 use super::super::texts::paused;
 use super::claim::{Outcome, Taking, jobs_of_got, take_cut, tenants_ring};
-use crate::backend::{ClaimRequest, Claimed, Claims};
+use crate::backend::{ClaimRequest, Claims};
 use crate::clock::Millis;
 
 /// `$1` lane, `$2` key looked at last, `$3` keys at most (and one more, to know whether these were all), `$4` now, `$5` the
@@ -231,8 +231,8 @@ pub(super) async fn claim(
     let mut transaction = connection.begin().await?;
     let mut look = look(&mut transaction, request, ring).await?;
     count_running(&mut transaction, request, &mut look.turns).await?;
-    let taking = take(&mut transaction, request, ring, rings, &look.turns).await?;
-    note_taken(&mut look.turns, &taking.jobs, rings, lane(request.queue, request.lane));
+    let mut taking = take(&mut transaction, request, ring, rings, &look.turns).await?;
+    note_taken(&mut look.turns, &mut taking.jobs, rings, request);
     let (keyed, plain, opens_at) = leave(&mut transaction, request, &look).await?;
     transaction.commit().await?;
 
@@ -343,22 +343,6 @@ async fn take(
         .fetch_all(connection)
         .await?;
     Taking::read(&rows, request)
-}
-
-/// Which keys were served, and which of their tenants.
-fn note_taken(turns: &mut [Turn], jobs: &[Claimed], rings: &Rings, lane: i16) {
-    let mut tenants: HashMap<&str, Vec<Uuid>> = HashMap::new();
-    for job in jobs {
-        if let Some(key) = &job.keys.limit {
-            tenants.entry(key.as_str()).or_default().push(job.tenant);
-        }
-    }
-    for turn in turns {
-        if let Some(tenants) = tenants.get(turn.row.limit_key.as_str()) {
-            turn.taken = i64::try_from(tenants.len()).unwrap_or(i64::MAX);
-            rings.serve(lane, &turn.row.limit_key, tenants.iter().copied());
-        }
-    }
 }
 
 /// Whether limit keys that are open have jobs left, whether there are jobs left without one, and when the next closed key

@@ -199,6 +199,7 @@ fn job(row: &SqliteRow, claim: i64, request: &ClaimRequest) -> Result<Claimed, s
         tenant: row.try_get("tenant")?,
         crashes: request.lane,
         attempts: attempts(row.try_get("attempts")?)?,
+        starts_at: 0,
         ticket: Ticket {
             claim,
             seq: row.try_get("seq")?,

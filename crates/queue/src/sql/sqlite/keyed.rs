@@ -7,11 +7,11 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{FromRow as _, Row as _};
 use uuid::Uuid;
 
-use super::super::limits::{ASK_MS, LimitRow, Turn, each_once, last_marked};
+use super::super::limits::{ASK_MS, LimitRow, Turn, each_once, last_marked, note_taken};
 use super::super::ring::{Ring, Rings, Visit, lane, lanes, later_lanes};
 use super::claim::{Allowed, Outcome, Run, take};
 use super::{json, number, packed};
-use crate::backend::{ClaimRequest, Claimed, Claims};
+use crate::backend::{ClaimRequest, Claims};
 use crate::clock::Millis;
 
 /// `picked` are runs of tenants without a limit key, in the order of their turns.
@@ -22,14 +22,13 @@ pub(super) async fn claim(
     rings: &Rings,
     picked: Vec<Run>,
 ) -> Result<Outcome, sqlx::Error> {
-    let lane = lane(request.queue, request.lane);
     let (mut turns, more_keys) = look(connection, request, ring).await?;
     count_running(connection, request, &mut turns).await?;
     let allowed = allowed(&turns, request);
     let keyed = runs(connection, request, ring, rings, &allowed).await?;
     let runs = by_turns(picked, keyed, ring.keys_first);
-    let (jobs, visit, _) = take(connection, request, ring, &runs, &allowed).await?;
-    note_taken(&mut turns, &jobs, rings, lane);
+    let (mut jobs, visit, _) = take(connection, request, ring, &runs, &allowed).await?;
+    note_taken(&mut turns, &mut jobs, rings, request);
     leave(connection, request, &turns).await?;
     let (more, opens_at) = outlook(connection, request).await?;
 
@@ -218,22 +217,6 @@ fn by_turns(plain: Vec<Run>, keyed: Vec<Run>, keys_first: bool) -> Vec<Run> {
     let mut runs: Vec<Run> = plain.chain(keyed).collect();
     runs.sort_by_key(|run| (run.turn, run.pos));
     runs
-}
-
-/// Which keys were served, and which of their tenants.
-fn note_taken(turns: &mut [Turn], jobs: &[Claimed], rings: &Rings, lane: i16) {
-    let mut tenants: HashMap<&str, Vec<Uuid>> = HashMap::new();
-    for job in jobs {
-        if let Some(key) = &job.keys.limit {
-            tenants.entry(key.as_str()).or_default().push(job.tenant);
-        }
-    }
-    for turn in turns {
-        if let Some(tenants) = tenants.get(turn.row.limit_key.as_str()) {
-            turn.taken = number(tenants.len());
-            rings.serve(lane, &turn.row.limit_key, tenants.iter().copied());
-        }
-    }
 }
 
 /// Writes down what is left: where the rates go on, which keys are closed, and forgets those without ready jobs.
