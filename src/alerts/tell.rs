@@ -16,8 +16,8 @@ use store::{AlertNotice, Store};
 use super::words;
 use crate::config::{AlertMail, AlertSettings};
 
-const WEBHOOK: &str = "webhook";
-const EMAIL: &str = "email";
+pub(crate) const WEBHOOK: &str = "webhook";
+pub(crate) const EMAIL: &str = "email";
 
 /// For how long one who tells has a notice to itself: longer than telling may take, so that nobody else tells it meanwhile.
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
@@ -74,16 +74,23 @@ impl Teller {
         })
     }
 
-    /// Tells everything that is due. Answers how many were told.
+    /// Tells everything that is due, by each way at once: one that hangs holds up no other. Answers how many were told.
     ///
     /// # Errors
     /// Only those of the store: what cannot be told is put off, and given up in the end.
     pub async fn tell(&self, now: DateTime<Utc>) -> anyhow::Result<usize> {
+        // Also by what these settings name no more: in the end it is given up.
+        let (posted, mailed) = tokio::join!(self.tell_by(WEBHOOK, now), self.tell_by(EMAIL, now));
+        Ok(posted? + mailed?)
+    }
+
+    async fn tell_by(&self, destination: &str, now: DateTime<Utc>) -> anyhow::Result<usize> {
         let (began, mut told) = (Instant::now(), 0);
         for _ in 0..AT_ONCE {
             // Telling takes time, and what is signed says when that was.
             let now = now + TimeDelta::from_std(began.elapsed()).unwrap_or_default();
-            let Some(notice) = self.store.take_alert_notice(now, now + TAKEN_FOR).await? else {
+            let until = now + TAKEN_FOR;
+            let Some(notice) = self.store.take_alert_notice(destination, now, until).await? else {
                 break;
             };
             match self.try_to_tell(&notice, now).await {
@@ -166,9 +173,12 @@ impl From<HookError> for Untold {
 /// What is posted. Only what the notice itself says, so that every attempt says the same.
 fn posted(notice: &AlertNotice) -> Value {
     let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let summary = match notice.change {
-        AlertChange::Fired => words::happened(notice.rule, &notice.subject, notice.value),
-        AlertChange::Recovered => format!("It is over: {}.", words::subject(notice.rule, &notice.subject)),
+    let (summary, to_do) = match notice.change {
+        AlertChange::Fired => (
+            words::happened(notice.rule, &notice.subject, notice.value),
+            Some(words::to_do(notice.rule)),
+        ),
+        AlertChange::Recovered => (words::over(notice.rule, &notice.subject), None),
     };
     let seconds = (notice.made_at - notice.since).num_seconds();
     json!({
@@ -176,7 +186,7 @@ fn posted(notice: &AlertNotice) -> Value {
         "timestamp": time(notice.made_at),
         "data": {
             "alert_id": notice.alert, "rule": notice.rule, "subject": notice.subject, "value": notice.value,
-            "since": time(notice.since), "lasted_seconds": seconds, "summary": summary, "to_do": words::to_do(notice.rule),
+            "since": time(notice.since), "lasted_seconds": seconds, "summary": summary, "to_do": to_do,
         },
     })
 }

@@ -39,6 +39,11 @@ pub(crate) fn happened(rule: AlertRule, subject: &str, value: u64) -> String {
     }
 }
 
+/// That it is over.
+pub(crate) fn over(rule: AlertRule, about: &str) -> String {
+    format!("It is over: {}.", subject(rule, about))
+}
+
 /// What to do next.
 pub(crate) const fn to_do(rule: AlertRule) -> &'static str {
     match rule {
@@ -75,8 +80,8 @@ pub(crate) fn mail(notice: &AlertNotice) -> String {
             to_do(notice.rule)
         ),
         AlertChange::Recovered => format!(
-            "It is over: {}.\n\nSince: {since}\nUntil: {at}\nIt lasted {}.\n",
-            subject(notice.rule, &notice.subject),
+            "{}\n\nSince: {since}\nUntil: {at}\nIt lasted {}.\n",
+            over(notice.rule, &notice.subject),
             span(notice.made_at - notice.since)
         ),
     };

@@ -219,6 +219,9 @@ impl Endpoints {
     }
 
     fn remember(&self, id: EndpointId, known: Option<Arc<Known>>) {
+        if known.is_some() {
+            Failures::begin(id);
+        }
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if known.is_none() && entries.len() >= UNKNOWN_MAX {
             entries.retain(|_, entry| entry.known.is_some());

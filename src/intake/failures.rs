@@ -22,6 +22,11 @@ const HAND_OVER_EVERY: Duration = Duration::from_secs(10);
 pub struct Failures(Mutex<HashMap<EndpointId, u64>>);
 
 impl Failures {
+    /// Shows that there was none yet: of a figure that is new, no growth is seen.
+    pub(super) fn begin(endpoint: EndpointId) {
+        count_up(endpoint, 0);
+    }
+
     /// One more.
     pub(super) fn note(&self, endpoint: EndpointId) {
         *self.lock().entry(endpoint).or_default() += 1;
@@ -31,7 +36,7 @@ impl Failures {
     pub(super) async fn hand_over(&self, store: &Store) {
         let counted: Vec<_> = self.lock().drain().collect();
         for (endpoint, count) in &counted {
-            counter!("relais_signature_failures_total", "endpoint" => endpoint.to_string()).increment(*count);
+            count_up(*endpoint, *count);
         }
         if let Err(error) = store.count_signature_failures(&counted, Utc::now()).await {
             tracing::debug!(%error, "Counts of signatures that were not good are lost.");
@@ -42,6 +47,10 @@ impl Failures {
         // Nothing that is done under the lock leaves it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn count_up(endpoint: EndpointId, failures: u64) {
+    counter!("relais_signature_failures_total", "endpoint" => endpoint.to_string()).increment(failures);
 }
 
 /// Hands over what these endpoints count, for ever.

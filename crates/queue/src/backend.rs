@@ -185,7 +185,8 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Which of the marked jobs have been ready ever since, and a new mark: whoever asks again and again knows how long jobs wait
     /// at least, and nothing is written down for it when a job becomes ready. The mark is of a job that is behind others, of
-    /// a tenant (and limit key) that `dice` in `0.0..=1.0` choose. What waits for its limit key to open is not ready here.
+    /// a tenant (and limit key) that `dice` in `0.0..=1.0` choose; one whose worker crashed only if no other is ready. What
+    /// waits for its limit key to open is not ready here.
     /// Looks at no more than [`BATCH_MAX`] marks.
     async fn still_ready(&self, queue: Queue, marks: &[Mark], dice: f64) -> Result<StillReady, QueueError>;
 

@@ -49,7 +49,7 @@ struct Row {
 /// Of two who take at once, one finds that it is due no more. That it is over is told when its beginning was, or was given up.
 pub(crate) const TAKE: &str = "UPDATE alert_notices SET next_at = $2, attempts = attempts + 1
      WHERE next_at <= $1 AND (alert_id, change, destination) IN
-         (SELECT alert_id, change, destination FROM alert_notices due WHERE next_at <= $1
+         (SELECT alert_id, change, destination FROM alert_notices due WHERE next_at <= $1 AND destination = $3
              AND NOT EXISTS (SELECT 1 FROM alert_notices first WHERE due.change = 'recovered'
                  AND first.alert_id = due.alert_id AND first.destination = due.destination
                  AND first.change = 'fired' AND first.next_at IS NOT NULL)
@@ -59,12 +59,14 @@ pub(crate) const TAKE: &str = "UPDATE alert_notices SET next_at = $2, attempts =
          (SELECT since FROM alerts WHERE id = alert_id) AS since";
 
 impl Store {
-    /// Takes the notice that has been due longest until that moment; `None` = none is, or somebody else took it just now.
+    /// Takes the notice for a destination that has been due longest until that moment; `None` = none is, or somebody else took
+    /// it just now.
     ///
     /// # Errors
     /// Only those of the database.
     pub async fn take_alert_notice(
         &self,
+        destination: &str,
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<Option<AlertNotice>, StoreError> {
@@ -72,6 +74,7 @@ impl Store {
             sqlx::query_as(TAKE)
                 .bind(now.timestamp_millis())
                 .bind(until.timestamp_millis())
+                .bind(destination)
                 .fetch_optional(pool)
                 .await)?;
         row.map(AlertNotice::try_from).transpose()

@@ -9,6 +9,8 @@ use metrics::{counter, gauge};
 use queue::Queue;
 use store::{Store, StoreError};
 
+use crate::alerts::tell::{EMAIL, WEBHOOK};
+
 /// The alerts told so far: one that recovers is in no list any more, and is told so.
 pub(super) type Told = HashSet<(AlertRule, String)>;
 
@@ -50,6 +52,12 @@ pub(super) async fn tell(store: &Store, told: &mut Told) -> Result<(), StoreErro
         } else {
             0.0
         });
+    }
+    // From the beginning: of a figure that is new, no growth is seen.
+    for destination in [WEBHOOK, EMAIL] {
+        for outcome in ["told", "given_up"] {
+            counter!("relais_alert_notices_total", "destination" => destination, "outcome" => outcome).increment(0);
+        }
     }
     for (destination, outcome, notices) in store.alert_totals().await? {
         counter!("relais_alert_notices_total", "destination" => destination, "outcome" => outcome)

@@ -12,7 +12,8 @@ use crate::{AlertId, CircuitState, CredentialId, EndpointId};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Watch {
-    watched: BTreeMap<AlertRule, BTreeMap<String, Watched>>,
+    /// By the rule's name: a rule that only a newer version knows keeps nobody from looking.
+    watched: BTreeMap<String, BTreeMap<String, Watched>>,
     waits: BTreeMap<String, Waits>,
     dead: BTreeMap<String, Growth>,
 }
@@ -107,7 +108,7 @@ impl Watch {
 
     /// What is remembered of a rule and not found any more is well.
     fn judge(&mut self, rule: AlertRule, found: Vec<Reading>, now: DateTime<Utc>) -> Vec<AlertNews> {
-        let mut before = self.watched.remove(&rule).unwrap_or_default();
+        let mut before = self.watched.remove(rule.as_str()).unwrap_or_default();
         let is_found = |subject: &String| found.iter().any(|reading| reading.subject == *subject);
         let gone: Vec<_> = before
             .keys()
@@ -137,7 +138,7 @@ impl Watch {
             }
         }
         if !after.is_empty() {
-            self.watched.insert(rule, after);
+            self.watched.insert(rule.as_str().to_owned(), after);
         }
         news
     }
@@ -301,6 +302,14 @@ mod tests {
         let of_first = [(first, FIRED, 5), (first, None, 0), (first, RECOVERED, 0)];
         assert_eq!(ids[..3], of_first);
         assert_ne!(ids[3].0, first);
+    }
+
+    #[test]
+    fn what_a_newer_version_remembers_of_its_own_rules_stops_nobody() {
+        let newer = r#"{"watched":{"disk_full":{"disk":{"since":"1970-01-01T00:00:00Z","grows":true}}},"disks":[1]}"#;
+        let mut watch: Watch = serde_json::from_str(newer).unwrap();
+        assert_eq!(told(&mut watch, &[(0, true), (30, true)]), [(30, AlertChange::Fired)]);
+        assert!(watch.watched.contains_key("disk_full"), "{watch:?}");
     }
 
     fn queue(reading: QueueReading) -> Readings {

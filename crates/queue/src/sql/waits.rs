@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::inspect::{Connection, on};
-use super::ring::lane;
+use super::ring::lanes;
 use crate::backend::{BATCH_MAX, Mark, StillReady};
 use crate::job::Queue;
 
@@ -60,7 +60,12 @@ pub(super) async fn still_ready(
             still.push(mark.clone());
         }
     }
-    let fresh = last_of_one(&mut connection, lane(queue, 0), dice).await?;
+    let mut fresh = None;
+    for lane in lanes(queue) {
+        if fresh.is_none() {
+            fresh = last_of_one(&mut connection, lane, dice).await?;
+        }
+    }
     connection.end().await?;
     Ok(StillReady {
         still,

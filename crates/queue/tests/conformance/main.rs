@@ -185,6 +185,7 @@ promises! {
         a_job_that_ran_and_may_start_again_has_not_waited_all_the_time,
         a_job_under_a_closed_limit_key_waits_for_that_and_for_no_worker,
         dice_find_the_jobs_of_every_tenant_and_key,
+        a_job_whose_worker_crashed_waits_too,
         marks_of_elsewhere_and_of_what_has_ended_are_of_no_job,
     }
     lists {

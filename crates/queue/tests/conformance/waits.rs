@@ -76,6 +76,19 @@ pub(crate) async fn dice_find_the_jobs_of_every_tenant_and_key(fixture: &Fixture
     assert_eq!(look(fixture, &marks, 0.5).await.still, marks);
 }
 
+pub(crate) async fn a_job_whose_worker_crashed_waits_too(fixture: &Fixture) {
+    fixture.running("a").await;
+    fixture.crash().await;
+    let crashed = mark(fixture).await;
+    let alone = std::slice::from_ref(&crashed);
+    assert_eq!(look(fixture, alone, 0.5).await.still, alone);
+    fixture.add_one(&fixture.job("b")).await;
+    let other = mark(fixture).await;
+    assert_ne!(other, crashed);
+    let both = [crashed, other];
+    assert_eq!(look(fixture, &both, 0.5).await.still, both);
+}
+
 pub(crate) async fn marks_of_elsewhere_and_of_what_has_ended_are_of_no_job(fixture: &Fixture) {
     fixture.add_one(&fixture.job("a")).await;
     let ended = mark(fixture).await;

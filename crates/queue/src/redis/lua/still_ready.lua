@@ -1,6 +1,6 @@
 -- ARGV: dice · marks. A mark is an id and, of the job's head, its attempts and crashes: a job that ran since and may start again
 -- is not the one that was marked. Answers the positions (from 1) of those that are ready still, and a new mark ('' = nothing is
--- ready): of the last job of one list of the first lane, which the dice choose.
+-- ready): of the last job of one list, which the dice choose, of the first lane that has any.
 local MARKED_FROM, MARKED_TO = 17, 19
 
 local function mark_of(id, job)
@@ -21,11 +21,15 @@ for position = 2, #ARGV do
   end
 end
 
-local lists, fresh = call('LLEN', ring_of(0)), ''
-if lists > 0 then
+local function fresh_of(crashes)
+  local lists = call('LLEN', ring_of(crashes))
+  if lists == 0 then return nil end
   local index = math.min(math.floor(tonumber(ARGV[1]) * lists), lists - 1)
-  local id = call('LINDEX', waiting('0' .. call('LINDEX', ring_of(0), index)), -1)
+  local id = call('LINDEX', waiting(crashes .. call('LINDEX', ring_of(crashes), index)), -1)
   local job = id and call('HGET', queue .. ':jobs', id)
-  if job then fresh = mark_of(id, job) end
+  return job and mark_of(id, job)
 end
-return {still, fresh}
+
+local fresh
+for crashes = 0, CRASHES_MAX - 1 do fresh = fresh or fresh_of(crashes) end
+return {still, fresh or ''}
