@@ -6,7 +6,7 @@
 use domain::{Channel, EmailAddress, Language, PersonalText, Recipient};
 use providers::outgoing::{
     Attachment, ContentTemplate, EmailContent, Line, Mailbox, MessagingService, OutgoingEmail, OutgoingText,
-    OutgoingWhatsapp, TextFrom, Unsubscribe, WhatsappContent,
+    OutgoingWhatsapp, SenderName, TextFrom, Unsubscribe, WhatsappContent,
 };
 use providers::{Outgoing, Provider};
 use url::Url;
@@ -51,7 +51,7 @@ pub(super) fn compose(sending: &Sending, provider: Provider, additions: Addition
         Channel::Email => email(sending, from, additions).map(|email| Outgoing::Email(Box::new(email))),
         Channel::Sms => Ok(Outgoing::Text(OutgoingText {
             id: sending.message.id,
-            from: text_from(from.ok_or(NO_SENDER)?)?,
+            from: sms_from(from.ok_or(NO_SENDER)?)?,
             to: number(sending)?,
             body: text(sending, additions.code.as_ref())?,
             valid_for: additions.code.is_some().then_some(domain::otp::LIFETIME),
@@ -82,7 +82,7 @@ fn whatsapp(
     let from = if provider.has_one_sender() {
         None
     } else {
-        Some(text_from(from.ok_or(NO_SENDER)?)?)
+        Some(whatsapp_from(from.ok_or(NO_SENDER)?)?)
     };
     Ok(OutgoingWhatsapp {
         id: sending.message.id,
@@ -173,27 +173,40 @@ fn number(sending: &Sending) -> Result<domain::E164, Uncomposable> {
 pub fn check_sender(channel: Channel, text: &str) -> Result<(), Uncomposable> {
     match channel {
         Channel::Email => mailbox("from", text).map(drop),
-        Channel::Sms | Channel::Whatsapp => text_from(text).map(drop),
+        Channel::Sms => sms_from(text).map(drop),
+        Channel::Whatsapp => whatsapp_from(text).map(drop),
     }
 }
 
-/// Reads who a message to a telephone comes from: a number, or Twilio's messaging service.
+/// Reads who a text message comes from: a number, Twilio's messaging service, or a name.
+///
+/// # Errors
+/// [`Uncomposable`] when it is none of them.
+fn sms_from(text: &str) -> Result<TextFrom, Uncomposable> {
+    if let Ok(name) = SenderName::parse(text) {
+        return Ok(TextFrom::Name(name));
+    }
+    number_or_service(text).ok_or(fault(
+        "from",
+        "must be a phone number with + and its country's code, a messaging service (MG and 32 hex digits), \
+         or a name of at most 11 letters, digits and spaces",
+    ))
+}
+
+/// Reads who a WhatsApp message comes from: a number, or Twilio's messaging service.
 ///
 /// # Errors
 /// [`Uncomposable`] when it is neither.
-pub(super) fn text_from(text: &str) -> Result<TextFrom, Uncomposable> {
-    if text.starts_with("MG") {
-        let service = MessagingService::parse(text);
-        return service
-            .map(TextFrom::Service)
-            .map_err(|_| fault("from", "names a messaging service that is not MG and 32 hex digits"));
-    }
-    domain::E164::parse(text).map(TextFrom::Number).map_err(|_| {
-        fault(
-            "from",
-            "must be a phone number with + and its country's code, or a messaging service",
-        )
-    })
+fn whatsapp_from(text: &str) -> Result<TextFrom, Uncomposable> {
+    number_or_service(text).ok_or(fault(
+        "from",
+        "must be a phone number with + and its country's code, or a messaging service (MG and 32 hex digits)",
+    ))
+}
+
+fn number_or_service(text: &str) -> Option<TextFrom> {
+    let service = MessagingService::parse(text).ok().map(TextFrom::Service);
+    service.or_else(|| domain::E164::parse(text).ok().map(TextFrom::Number))
 }
 
 /// Reads `Name <address>` or an address.
@@ -235,12 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_of_texts_is_a_number_or_a_service() {
-        let check = |text: &str, expected| assert_eq!(text_from(text).is_ok(), expected, "{text}");
-        check("+12025550143", true);
-        check("MG00000000000000000000000000000001", true);
-        check("MG1", false);
-        check("Acme", false);
-        check("0612345678", false);
+    fn a_sender_of_texts_is_a_number_or_a_service_and_of_sms_a_name() {
+        let check = |text: &str, sms, whatsapp| {
+            let found = [Channel::Sms, Channel::Whatsapp].map(|channel| check_sender(channel, text).is_ok());
+            assert_eq!(found, [sms, whatsapp], "{text}");
+        };
+        check("+12025550143", true, true);
+        check("MG00000000000000000000000000000001", true, true);
+        check("MG000000000000", false, false);
+        check("Acme", true, false);
+        check("Acme and Sons", false, false);
+        check("0612345678", false, false);
     }
 }

@@ -76,7 +76,7 @@ pub(super) struct Set {
     /// Whom its mail comes from: an address or `Name <address>`; empty for nobody in particular.
     #[arg(long, group = "wish", value_name = "TEXT")]
     from_email: Option<String>,
-    /// Whom its text messages come from: a number or a messaging service.
+    /// Whom its text messages come from: a number, a messaging service, or a name that nobody can answer.
     #[arg(long, group = "wish", value_name = "TEXT")]
     from_sms: Option<String>,
     /// Whom its WhatsApp messages come from: a number or a messaging service.

@@ -19,7 +19,7 @@ pub(in crate::api) struct MessageRequest {
     /// An e-mail address, or a phone number with + and its country's code.
     pub(super) to: String,
     /// Who it comes from; the tenant's sender for this channel if not given. Mail: an address or `Name <address>`. Otherwise a
-    /// number, or a messaging service of Twilio.
+    /// number, or a messaging service of Twilio; SMS also a name of at most 11 letters, digits and spaces, which nobody can answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<String>,
     /// A template of the tenant's, instead of `content`.

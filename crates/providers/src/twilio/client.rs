@@ -137,8 +137,13 @@ impl TwilioClient {
         url.query_pairs_mut()
             .append_pair("To", &message.address(message.to))
             .append_pair("PageSize", PAGE_SIZE);
-        if let TextFrom::Number(number) = message.from {
-            url.query_pairs_mut().append_pair("From", &message.address(number));
+        let from = match message.from {
+            TextFrom::Number(number) => Some(message.address(number)),
+            TextFrom::Name(name) => Some(name.as_str().to_owned()),
+            TextFrom::Service(_) => None,
+        };
+        if let Some(from) = from {
+            url.query_pairs_mut().append_pair("From", &from);
         }
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {

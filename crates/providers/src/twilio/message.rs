@@ -72,6 +72,7 @@ impl<'a> Message<'a> {
         match self.from {
             TextFrom::Number(number) => form.append_pair("From", &self.address(number)),
             TextFrom::Service(service) => form.append_pair("MessagingServiceSid", service.as_str()),
+            TextFrom::Name(name) => form.append_pair("From", name.as_str()),
         };
         if let Some(text) = self.text {
             form.append_pair("Body", text);

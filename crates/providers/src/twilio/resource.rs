@@ -55,6 +55,7 @@ pub(super) fn may_be(fields: &Object, message: &Message<'_>) -> bool {
     let is_from = match message.from {
         TextFrom::Number(number) => fields.text("from").is_some_and(|from| is_number(from, message, number)),
         TextFrom::Service(service) => fields.text("messaging_service_sid") == Some(service.as_str()),
+        TextFrom::Name(name) => fields.text("from") == Some(name.as_str()),
     };
     // Trial accounts have a sentence put in front.
     let says = |text: &str| fields.text("body").unwrap_or_default().trim().ends_with(text.trim());

@@ -111,7 +111,7 @@ impl Wish {
                 21602,
             ),
             (!is_number(to), 21211),
-            (!from.is_empty() && !is_number(from), 21212),
+            (!from.is_empty() && !is_number(from) && !is_name(from), 21212),
             (self.body.chars().count() > BODY_CHARACTERS_MAX, 21617),
             (
                 self.media.len() > MEDIA_MAX || !self.media.iter().all(|url| is_url(url)),
@@ -247,6 +247,15 @@ pub(super) fn is_number(text: &str) -> bool {
     (7..=15).contains(&digits.len()) && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// A sender's name: up to 11 characters, a letter among them.
+fn is_name(text: &str) -> bool {
+    text.len() <= 11
+        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b" +-_&".contains(&byte))
+}
+
 fn is_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
@@ -258,7 +267,8 @@ fn are_variables(text: &str) -> bool {
 
 fn may_send(state: &Remembered, account: &TwilioAccount, from: &str) -> bool {
     let mut bought = state.twilio.owned.iter().filter(|owned| owned.account == account.sid);
-    account.numbers.is_empty()
+    is_name(from)
+        || account.numbers.is_empty()
         || account.numbers.iter().any(|number| number == from)
         || bought.any(|owned| owned.phone_number == from)
 }
