@@ -2,7 +2,7 @@
 
 use anyhow::{anyhow, bail};
 use chrono::Utc;
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use domain::member::NotifyError;
 use domain::{EmailAddress, Language, Notify, Role, TenantId, UserId, member};
 use serde_json::{Value, json};
@@ -52,6 +52,7 @@ pub(super) enum Command {
     /// Change what a member may do, or how they are told what they have to do. What is not given stays.
     ///
     /// Example: relais member set 0195… --tenant 0195… --notify sms --address +33612345678
+    #[command(group = ArgGroup::new("change").required(true).multiple(true).args(["role", "notify", "language"]))]
     Set {
         /// The user's id, as `relais member list` shows it.
         #[arg(value_name = "ID")]
