@@ -118,18 +118,16 @@ pub struct Rate {
 /// The longest span of a rate.
 const RATE_SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One in twenty more may start within a span: from so many on, one.
-const COUNT_WITHOUT_SLACK: u32 = 20;
-
-/// How late a start may be.
+/// A span lasts so much longer than was said, or a fiftieth if that is less, so that a start that is late is not within the span
+/// of those that follow it.
 const SLACK_US: i64 = 20_000;
 
 /// A start is reserved at most so long before. Meanwhile the job has a slot of its worker, so it is short.
-pub(crate) const AHEAD_US: i64 = 60_000;
+pub(crate) const AHEAD_US: i64 = 80_000;
 
 /// A closed key opens so long before the next start that is not reserved: so late may a claim come, and lose nothing. The rest
 /// of what may be reserved is what a key opens for at once.
-pub(crate) const LEAD_US: i64 = 40_000;
+pub(crate) const LEAD_US: i64 = 60_000;
 
 impl Rate {
     /// `None` if `count` is 0, or `per` is not between a millisecond and a day, or there would be more than one start per
@@ -152,25 +150,13 @@ impl Rate {
         self.per
     }
 
-    /// From one start to the next, in microseconds; rounded up. Where not one start more is allowed within a span, a span lasts
-    /// [`SLACK_US`] longer (a fiftieth at most), so that one that is a little late is not within the span of the next but `count`.
+    /// From one start to the next, in microseconds; rounded up. All starts of a span take a fiftieth longer than it, or
+    /// 20 ms if that is less: what is late on its way is not one too many among those that follow it.
     #[must_use]
     pub fn interval_us(self) -> i64 {
         let per_us = i64::try_from(self.per.as_micros()).unwrap_or(i64::MAX);
-        let slack = if self.count < COUNT_WITHOUT_SLACK {
-            SLACK_US.min(per_us / 50)
-        } else {
-            0
-        };
-        let (whole, count) = (per_us + slack, i64::from(self.count));
+        let (whole, count) = (per_us + SLACK_US.min(per_us / 50), i64::from(self.count));
         whole / count + i64::from(whole % count > 0)
-    }
-
-    /// How far the schedule may run ahead, in microseconds: a twenty-fifth of the starts of one span. So much can be
-    /// caught up after a late start, and so many more than `count` may start within one span.
-    #[must_use]
-    pub fn tolerance_us(self) -> i64 {
-        i64::from(self.count / 25) * self.interval_us()
     }
 }
 
@@ -180,15 +166,12 @@ impl Rate {
 pub struct Gcra {
     /// From one start to the next.
     pub interval_us: i64,
-    /// How far the schedule may run ahead.
-    pub tolerance_us: i64,
 }
 
 impl From<Rate> for Gcra {
     fn from(rate: Rate) -> Self {
         Self {
             interval_us: rate.interval_us(),
-            tolerance_us: rate.tolerance_us(),
         }
     }
 }
@@ -198,17 +181,17 @@ impl Gcra {
     #[must_use]
     pub fn allows(self, arrival_us: i64, now: Millis) -> u64 {
         let now_us = now.saturating_mul(1000);
-        let (ahead, most) = (arrival_us.max(now_us) - now_us, self.tolerance_us + AHEAD_US);
-        if ahead > most {
+        let ahead = arrival_us.max(now_us) - now_us;
+        if ahead > AHEAD_US {
             return 0;
         }
-        ((most - ahead) / self.interval_us + 1).unsigned_abs()
+        ((AHEAD_US - ahead) / self.interval_us + 1).unsigned_abs()
     }
 
     /// When the next one that is claimed may start.
     #[must_use]
     pub fn starts_at(self, arrival_us: i64, now: Millis) -> Millis {
-        ceil_ms(arrival_us - self.tolerance_us).max(now)
+        ceil_ms(arrival_us).max(now)
     }
 
     /// The arrival time after `claimed` more were claimed.
@@ -223,14 +206,14 @@ impl Gcra {
     /// When a key that is closed opens: there is something to claim again.
     #[must_use]
     pub fn opens_at(self, arrival_us: i64) -> Millis {
-        ceil_ms(arrival_us - self.tolerance_us - LEAD_US)
+        ceil_ms(arrival_us - LEAD_US)
     }
 
     /// The arrival time to go on with when the key gets this rate instead of another: what was reserved under a slower
     /// one holds it up no longer than what it could have reserved itself.
     #[must_use]
     pub fn instead(self, arrival_us: i64, now: Millis) -> i64 {
-        arrival_us.min(now.saturating_mul(1000) + self.tolerance_us + AHEAD_US + self.interval_us)
+        arrival_us.min(now.saturating_mul(1000) + AHEAD_US + self.interval_us)
     }
 }
 
@@ -287,13 +270,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_span_sees_more_than_a_twenty_fifth_above_the_rate(
+        fn no_span_sees_more_than_the_rate(
             count in 1u32..5000, per_ms in 100u64..5000, late in 0i64..200
         ) {
             let rate = Rate::new(count, Duration::from_millis(per_ms)).expect("a rate");
             let per = i64::try_from(per_ms).expect("small");
             let starts = starts(rate, |n| if n % 3 == 0 { late } else { 0 }, per * 4);
-            let most = count as usize + count as usize / 25;
+            let most = count as usize;
             let mut first = 0;
             for (last, start) in starts.iter().enumerate() {
                 while starts[first] + per <= *start {
@@ -305,7 +288,7 @@ mod tests {
         }
 
         #[test]
-        fn a_claim_that_comes_late_costs_no_start(count in 1u32..1000, late in 0i64..40) {
+        fn a_claim_that_comes_late_costs_no_start(count in 1u32..1000, late in 0i64..60) {
             let rate = Rate::new(count, Duration::from_secs(1)).expect("a rate");
             let starts = starts(rate, |_| late, 10_000);
             let all = usize::try_from(10_000_000 / rate.interval_us()).expect("small");

@@ -10,7 +10,7 @@ use crate::limits::{Cap, Seen, Span};
 /// At least this share of a rate is used while there is a backlog.
 const SHARE_LEAST: f64 = 0.95;
 
-/// No window has more than this share of a rate, beside the burst that is declared.
+/// No window has more than this share of a rate.
 const SHARE_MOST: f64 = 1.05;
 
 /// A changed rate holds within this time.
@@ -19,7 +19,7 @@ const CHANGES_WITHIN: Duration = Duration::from_secs(5);
 /// Rates are per second, and so long is a window.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// A long window, in which neither the burst nor the way from the queue to the provider counts for much.
+/// A long window, in which the way from the queue to the provider counts for little.
 const LONG_WINDOW: Duration = Duration::from_secs(10);
 
 /// How finely windows are laid when one is looked for in which a rate holds.
@@ -95,9 +95,7 @@ fn of_cap(cap: &Cap, limits: &mut Limits, wrong: &mut Wrong) {
 impl OfRate {
     fn of(span: &Span) -> Self {
         let rate = f64::from(span.per_second);
-        // A twenty-fifth of a span's starts may be caught up, which the queue declares (`Rate::tolerance_us`).
-        let burst = f64::from(span.per_second / 25);
-        let may = |window: Duration| (rate * window.as_secs_f64() * SHARE_MOST + burst).floor() as usize;
+        let may = |window: Duration| (rate * window.as_secs_f64() * SHARE_MOST).floor() as usize;
         let held = held_after(span, may(WINDOW));
         let used: Vec<_> = span.starts.iter().copied().filter(|at| *at >= CHANGES_WITHIN).collect();
         let wanted = rate * span.lasts.saturating_sub(CHANGES_WITHIN).as_secs_f64();

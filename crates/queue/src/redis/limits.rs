@@ -84,7 +84,7 @@ impl RedisQueue {
     }
 }
 
-/// What the scripts need of a limit (interval and tolerance of its rate, concurrency), and what tells the rate as it was
+/// What the scripts need of a limit (interval of its rate, concurrency), and what tells the rate as it was
 /// set: count and span in nanoseconds. `-` stands for what is not limited; all of nothing is no limit.
 fn write(limit: Limit) -> String {
     if limit == Limit::default() {
@@ -95,7 +95,6 @@ fn write(limit: Limit) -> String {
     let span = limit.rate.and_then(|rate| i64::try_from(rate.per().as_nanos()).ok());
     [
         number(gcra.map(|gcra| gcra.interval_us)),
-        number(gcra.map(|gcra| gcra.tolerance_us)),
         number(limit.concurrency.map(i64::from)),
         number(limit.rate.map(|rate| i64::from(rate.count()))),
         number(span),
@@ -109,7 +108,7 @@ fn read_limit(text: &str) -> Option<Limit> {
         return Some(Limit::default());
     }
     let parts: Vec<&str> = text.split(' ').collect();
-    let [_, _, concurrency, count, span] = parts[..] else {
+    let [_, concurrency, count, span] = parts[..] else {
         return None;
     };
     let rate = if count == "-" {

@@ -253,7 +253,7 @@ pub(crate) async fn a_rate_is_used_up_and_never_exceeded(fixture: &Fixture) {
             .iter()
             .take_while(|start| **start < first + 1000)
             .count();
-        assert!(within <= 105, "{within} within a second");
+        assert!(within <= 100, "{within} within a second");
     }
 }
 
@@ -299,7 +299,7 @@ pub(crate) async fn a_rate_is_kept_by_all_processes_together(fixture: &Fixture) 
         starts.extend(jobs.map(|job| job.starts_at - began));
         fixture.advance(20);
     }
-    // A fiftieth less often, so that no span has eleven where one is late.
+    // A fiftieth less often.
     let every: Vec<_> = (0..starts.len() as i64).map(|start| 102 * start).collect();
     assert_eq!(starts, every);
     assert!((20..=21).contains(&starts.len()), "{} for two seconds", starts.len());
@@ -393,7 +393,7 @@ pub(crate) async fn a_changed_limit_counts_at_once(fixture: &Fixture) {
     fixture.advance(200);
     let now = fixture.now();
     let at_once = fixture.claim(10).await.into_iter().filter(|job| job.starts_at <= now);
-    assert_eq!(at_once.count(), 5, "the hour is forgotten");
+    assert_eq!(at_once.count(), 1, "the hour is forgotten");
     fixture.set_limit("key", None).await;
     assert!(fixture.claim(50).await.len() >= 30, "the limit was removed");
     assert_eq!(fixture.counts().await.ready, 0);

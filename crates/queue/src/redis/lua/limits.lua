@@ -1,5 +1,5 @@
 -- What limit keys allow, and who waits for them; the arithmetic is that of `Gcra` in `flow.rs`. Times are numbers here, in
--- milliseconds, but for arrival times, intervals and tolerances, which are microseconds.
+-- milliseconds, but for arrival times and intervals, which are microseconds.
 --
 -- Whoever finds a key exhausted takes its member off the ring and puts the tenant into `closed`. From then on the key is in
 -- `shut`, with the time when it opens by itself, or without end if only the end of one of its runs can open it (or a new
@@ -66,9 +66,9 @@ local function look_at(keys)
   local cooled = call('ZMSCORE', queue .. ':cooled', unpack(fresh))
   local asks = asks_for(fresh)
   for index, key in ipairs(fresh) do
-    local interval, tolerance, concurrency = string.match(limits[index] or '', '^(%S+) (%S+) (%S+)')
+    local interval, concurrency = string.match(limits[index] or '', '^(%S+) (%S+)')
     local known = looked_at[key]
-    known.interval, known.tolerance, known.concurrency = tonumber(interval), tonumber(tolerance), tonumber(concurrency)
+    known.interval, known.concurrency = tonumber(interval), tonumber(concurrency)
     known.arrival, known.cooled = tonumber(arrivals[index] or 0), tonumber(cooled[index] or 0)
     known.running = known.concurrency and call('SCARD', queue .. ':use:' .. key)
     known.asks = asks[key]
@@ -77,14 +77,14 @@ end
 
 -- How many more may be claimed by the rate, if the arrival time is this.
 local function rate_allows(known, arrival, now)
-  local ahead, most = math.max(arrival - now * 1000, 0), known.tolerance + AHEAD_US
-  if ahead > most then return 0 end
-  return math.floor((most - ahead) / known.interval) + 1
+  local ahead = math.max(arrival - now * 1000, 0)
+  if ahead > AHEAD_US then return 0 end
+  return math.floor((AHEAD_US - ahead) / known.interval) + 1
 end
 
 -- When the next one that is claimed may start.
 local function start_of(known, now)
-  return math.max(math.ceil((known.arrival - known.tolerance) / 1000), now)
+  return math.max(math.ceil(known.arrival / 1000), now)
 end
 
 -- The arrival time when `started` more have been claimed.
@@ -118,7 +118,7 @@ local function opening(key, started, now)
   if known.interval then
     local arrival = arrival_after(known, started, now)
     if rate_allows(known, arrival, now) == 0 then
-      opens = math.ceil((arrival - known.tolerance - LEAD_US) / 1000)
+      opens = math.ceil((arrival - LEAD_US) / 1000)
     end
   end
   return math.max(opens, known.cooled)
