@@ -113,7 +113,7 @@ impl Keyspace {
                 .any(|(_, members)| members.iter().any(|member| &member[16..] == key));
             let is_off = limits
                 .get(key)
-                .is_some_and(|limit| limit.split(|byte| *byte == b' ').nth(2) == Some(b"0"));
+                .is_some_and(|limit| limit.split(|byte| *byte == b' ').nth(1) == Some(b"0"));
             assert!(
                 is_used || has_turn || is_off,
                 "{} never opens",
