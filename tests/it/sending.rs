@@ -105,7 +105,7 @@ async fn what_cannot_be_sent_is_refused_at_the_door_and_leaves_no_job(combinatio
         (with("content", json!({ "text": "" })), "unreadable", "`text`"),
         (with("content", Value::Null), "unreadable", "`template`"),
         (with("template", json!({ "name": "none" })), "unreadable", "`template`"),
-        (with("from", json!("Acme")), "unreadable", "`from`"),
+        (with("from", json!("Acme and Sons")), "unreadable", "`from`"),
         (
             with("attachments", json!([{ "url": "https://example.com/a" }])),
             "unreadable",

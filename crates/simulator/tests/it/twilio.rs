@@ -133,7 +133,7 @@ async fn what_twilio_would_refuse_is_refused_with_its_code() {
         (&[("To", ANA), ("Body", "x")], 21603),
         (&[("To", ANA), ("From", OURS)], 21602),
         (&[("To", "12025550143"), ("From", OURS), ("Body", "x")], 21211),
-        (&[("To", ANA), ("From", "desk"), ("Body", "x")], 21212),
+        (&[("To", ANA), ("From", "desk!"), ("Body", "x")], 21212),
         (&[("To", ANA), ("From", OURS), ("Body", &long)], 21617),
         (&[("To", ANA), ("From", OURS), ("MediaUrl", "x")], 21620),
         (
