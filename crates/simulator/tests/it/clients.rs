@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use domain::{E164, EmailAddress, PersonalText};
 use providers::event::DeliveryStatus;
 use providers::outgoing::{
-    EmailContent, Line, Mailbox, OutgoingEmail, OutgoingText, OutgoingWhatsapp, TextFrom, WhatsappContent,
+    EmailContent, Line, Mailbox, OutgoingEmail, OutgoingText, OutgoingWhatsapp, SenderName, TextFrom, WhatsappContent,
 };
 use providers::{BaseUrl, Credentials, Failure, HttpClient, News, Outgoing, Provider as Whose, Sender, StandIns};
 use serde_json::{Value, json};
@@ -154,6 +154,34 @@ async fn a_lost_answer_is_unclear_to_relais_and_what_can_be_found_is_found() {
             _ => {}
         }
     }
+}
+
+#[tokio::test]
+async fn a_text_from_a_name_is_sent_and_found_again() {
+    let simulator = simulator().await;
+    simulator.set_script(Selector::all(), Script::silent()).unwrap();
+    let lost = Fault::from(Misbehaviour::LostAnswer).with(Selector::provider(Provider::Twilio));
+    simulator.set_fault(lost.times(1)).unwrap();
+    let named = |name: &str| {
+        let Outgoing::Text(mut text) = message(Whose::Twilio) else {
+            panic!("no text");
+        };
+        text.from = TextFrom::Name(SenderName::parse(name).unwrap());
+        Outgoing::Text(text)
+    };
+    let (sender, sent_at) = (sender(&simulator, Whose::Twilio), Utc::now());
+    let error = sender.send(&named("Acme"), sent_at).await.unwrap_err();
+    assert_eq!(error.failure, Failure::Unclear);
+    let ledger = simulator.settled(LIMIT).await.unwrap();
+    let id = ledger.effects().next_back().unwrap().external_id.clone();
+    let found = async |name: &str| {
+        // Later, when what is not found was not sent.
+        let now = sent_at + TimeDelta::minutes(10);
+        let found = sender.look_up(&named(name), sent_at, now).await.unwrap();
+        found.into_iter().map(|sent| sent.external_id).collect::<Vec<_>>()
+    };
+    assert_eq!(found("Acme").await, [id]);
+    assert_eq!(found("Acme 2").await, [""; 0]);
 }
 
 #[tokio::test]
