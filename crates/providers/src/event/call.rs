@@ -105,7 +105,7 @@ impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("channel", &self.channel)
-            .field("status", &self.status)
+            .field("status", &self.status.as_deref().map(super::shown))
             .field("sequence", &self.sequence)
             .finish_non_exhaustive()
     }

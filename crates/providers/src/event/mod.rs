@@ -123,7 +123,7 @@ impl Origin<'_> {
     pub(crate) fn event(self, identity: String, news: News) -> Event {
         Event {
             provider: self.provider,
-            kind: kind(self.kind.unwrap_or_default()),
+            kind: shown(self.kind.unwrap_or_default()),
             identity,
             occurred_at: self.occurred_at,
             account: self.account,
@@ -134,7 +134,7 @@ impl Origin<'_> {
 }
 
 /// A word that may be shown in a log line: what looks like something else is not repeated.
-fn kind(word: &str) -> String {
+pub(crate) fn shown(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     if word.is_empty() || word.len() > KIND_BYTES_MAX || !word.bytes().all(plain) {
         "unknown".into()

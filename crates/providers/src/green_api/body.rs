@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::event::{
     Button, Call, Channel, DeliveryReport, DeliveryStatus, Event, InboundMessage, Media, News, Origin, Permanence,
-    Provider,
+    Provider, shown,
 };
 use crate::identity::identity;
 use crate::json::{self, Fields as _, Object};
@@ -77,7 +77,8 @@ fn identify(fields: &Object, kind: &str, instance: Option<&str>, body: &[u8]) ->
 }
 
 fn state(fields: &Object) -> Option<News> {
-    fields.id("stateInstance").map(|state| News::SenderState { state })
+    let state = fields.text("stateInstance").map(shown);
+    state.map(|state| News::SenderState { state })
 }
 
 fn report(fields: &Object) -> Option<DeliveryReport> {
@@ -191,6 +192,16 @@ fn number(chat: &str) -> PersonalText {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_state_that_is_no_word_is_not_shown() {
+        let shown = |state: &str| {
+            let body = format!(r#"{{"typeWebhook":"stateInstanceChanged","stateInstance":"{state}","timestamp":1}}"#);
+            format!("{:?}", read(body.as_bytes(), DateTime::default()).unwrap().news)
+        };
+        assert_eq!(shown("notAuthorized"), r#"SenderState { state: "notAuthorized" }"#);
+        assert_eq!(shown("ana@example.com"), r#"SenderState { state: "unknown" }"#);
+    }
 
     #[test]
     fn what_we_sent_ourselves_is_not_kept_when_it_is_repeated() {

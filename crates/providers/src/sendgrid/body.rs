@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::PersonalText;
 use serde_json::value::RawValue;
 
-use crate::event::{Channel, DeliveryReport, DeliveryStatus, Event, News, Origin, Permanence, Provider};
+use crate::event::{Channel, DeliveryReport, DeliveryStatus, Event, News, Origin, Permanence, Provider, shown};
 use crate::identity::identity;
 use crate::json::{self, Fields as _, Object};
 use crate::refusal::Unreadable;
@@ -46,7 +46,8 @@ fn event(raw: &str, sent_at: DateTime<Utc>) -> Result<Event, Unreadable> {
 }
 
 fn state(fields: &Object) -> Option<News> {
-    fields.id("type").map(|state| News::SenderState { state })
+    let state = fields.text("type").map(shown);
+    state.map(|state| News::SenderState { state })
 }
 
 fn status(kind: &str) -> Option<DeliveryStatus> {
