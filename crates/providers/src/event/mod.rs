@@ -16,8 +16,8 @@ pub use call::Call;
 pub use inbound::{Button, InboundMessage, Media};
 pub use report::{DeliveryReport, DeliveryStatus, Permanence};
 
-/// The longest word of a provider that is kept as [`Event::kind`].
-const KIND_BYTES_MAX: usize = 64;
+/// The longest word of a provider that is [shown].
+const WORD_BYTES_MAX: usize = 64;
 
 /// Declares the providers together with their stored words and the list of all, so that none can be forgotten in it.
 macro_rules! providers {
@@ -136,7 +136,7 @@ impl Origin<'_> {
 /// A word that may be shown in a log line: what looks like something else is not repeated.
 pub(crate) fn shown(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    if word.is_empty() || word.len() > KIND_BYTES_MAX || !word.bytes().all(plain) {
+    if word.is_empty() || word.len() > WORD_BYTES_MAX || !word.bytes().all(plain) {
         "unknown".into()
     } else {
         word.into()

@@ -20,7 +20,7 @@ pub use header::{ExtraHeader, UnusableHeader};
 pub use line::{LINE_CHARS_MAX, Line};
 pub use mailbox::{Mailbox, UnusableAddress};
 pub(crate) use text::sid;
-pub use text::{MessagingService, OutgoingText, SENDER_NAME_MAX, SenderName, TextFrom, UnusableName, UnusableSid};
+pub use text::{MessagingService, OutgoingText, SenderName, TextFrom, UnusableName, UnusableSid};
 pub use whatsapp::{ContentTemplate, OutgoingWhatsapp, WhatsappContent};
 
 /// What our own id of a message is called where a provider hands back what it was given.

@@ -51,7 +51,7 @@ pub struct SenderName(String);
 pub struct UnusableName;
 
 /// The most characters of a sender's name.
-pub const SENDER_NAME_MAX: usize = 11;
+const SENDER_NAME_MAX: usize = 11;
 
 impl SenderName {
     /// # Errors
