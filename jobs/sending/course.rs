@@ -188,8 +188,8 @@ impl Course<'_> {
         begun.map_err(from_store)
     }
 
-    /// Calls the provider: the one place where a message leaves. The intent is written; what comes of it is written before
-    /// anything else follows.
+    /// Calls the provider, when the account's rate lets it: the one place where a message leaves. The intent is written; what
+    /// comes of it is written before anything else follows.
     pub(super) async fn call(
         &self,
         account: &Account,
@@ -197,6 +197,7 @@ impl Course<'_> {
         outgoing: &Outgoing,
         number: u32,
     ) -> Result<End, JobError> {
+        self.attempt.starts_at.reached().await;
         let answered = account.sender.send(outgoing, Utc::now()).await;
         let provider = account.sender.provider().as_str();
         match answered {

@@ -140,6 +140,7 @@ macro_rules! sending_job {
             type Ctx = $crate::Ctx;
             const KIND: &'static str = $kind;
             const POLICY: queue::Policy = $policy;
+            const WAITS_ITSELF: bool = true;
 
             fn unique(&self) -> String {
                 self.0.unique()

@@ -125,10 +125,7 @@ where
 pub async fn run<C: Send + Sync + 'static>(runner: Arc<Runner<C>>, held: Arc<Held>) -> Ended {
     let task = tokio::spawn({
         let (runner, held) = (Arc::clone(&runner), Arc::clone(&held));
-        async move {
-            held.turn().await;
-            runner.run(held.claimed()).await
-        }
+        async move { runner.run(held.claimed(), held.starts_at()).await }
     });
     held.started(task.abort_handle());
     match task.await {

@@ -2,19 +2,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::backend::{Claimed, Outcome, Reason, Settle};
 use crate::clock::{Millis, day};
 use crate::envelope::Envelope;
-use crate::flow::AHEAD_US;
 use crate::run::Ended;
 use crate::slots::Slots;
+use crate::starts_at::StartsAt;
 
 /// Why a run is being stopped from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +43,7 @@ pub struct Held {
     abort: OnceLock<AbortHandle>,
     done: mpsc::UnboundedSender<Finished>,
     slots: Arc<Slots>,
-    /// Not before.
-    starts_at: Option<Instant>,
+    starts_at: StartsAt,
     /// Serialises `stop` against `started`, so that a stop that comes before the task exists is not lost.
     gate: Mutex<()>,
 }
@@ -54,11 +51,8 @@ pub struct Held {
 impl Held {
     /// A job that was claimed just now.
     pub(crate) fn new(claimed: Claimed, now: Millis, done: mpsc::UnboundedSender<Finished>, slots: Arc<Slots>) -> Self {
-        // No longer than it can be by the same clock.
-        let early = (claimed.starts_at - now).min(AHEAD_US / 1000);
-        let early = u64::try_from(early).ok().filter(|early| *early > 0);
         Self {
-            starts_at: early.map(|early| Instant::now() + Duration::from_millis(early)),
+            starts_at: StartsAt::new(claimed.starts_at, now),
             claimed,
             finished: AtomicBool::new(false),
             stop: AtomicU8::new(0),
@@ -75,11 +69,9 @@ impl Held {
         &self.claimed
     }
 
-    /// Returns when it may start.
-    pub(crate) async fn turn(&self) {
-        if let Some(starts_at) = self.starts_at {
-            tokio::time::sleep_until(starts_at).await;
-        }
+    /// When it may start.
+    pub(crate) const fn starts_at(&self) -> StartsAt {
+        self.starts_at
     }
 
     /// Remembers how to stop the task that runs it.

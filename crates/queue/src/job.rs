@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::backend::Excerpt;
 use crate::backoff::Backoff;
 use crate::flow::AfterDeath;
+use crate::starts_at::StartsAt;
 
 /// The queues of an installation, most pressing first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,6 +127,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What becomes of its line when such a job dies as its head.
     const AFTER_DEATH: AfterDeath = AfterDeath::GoOn;
 
+    /// Whether a run itself waits for [`Attempt::starts_at`], right before the call that the rate of its limit key is about:
+    /// then all that goes before the call is done by then, and calls are spread as evenly as starts. Otherwise a run begins
+    /// when it may start.
+    const WAITS_ITSELF: bool = false;
+
     /// Does the work. May run twice; may run late.
     fn run(self, ctx: &Self::Ctx, attempt: &Attempt) -> impl Future<Output = Result<(), JobError>> + Send;
 }
@@ -141,6 +147,9 @@ pub struct Attempt {
     pub number: u16,
     /// The id that follows a request from intake to provider.
     pub correlation: Uuid,
+    /// When it may start, under the rate of its limit key. Has come already, unless the kind
+    /// [waits itself](Job::WAITS_ITSELF).
+    pub starts_at: StartsAt,
     /// What the run notes about its calls.
     pub notes: Notes,
 }

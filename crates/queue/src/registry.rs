@@ -21,6 +21,7 @@ pub(crate) type Start<C> = fn(&[u8], Arc<C>, Attempt) -> Result<Run, String>;
 pub(crate) struct Kind<C> {
     pub(crate) name: &'static str,
     pub(crate) policy: Policy,
+    pub(crate) waits_itself: bool,
     pub(crate) start: Start<C>,
     check: fn(&[u8]) -> Result<(), String>,
 }
@@ -57,6 +58,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
         let kind = Kind {
             name: J::KIND,
             policy: J::POLICY,
+            waits_itself: J::WAITS_ITSELF,
             start: start::<J>,
             check: check::<J>,
         };

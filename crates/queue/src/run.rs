@@ -12,6 +12,7 @@ use crate::envelope::Envelope;
 use crate::job::{Attempt, JobError, Notes, Policy, RETRY_AFTER_MAX, RETRY_AFTER_MIN};
 use crate::pauses::{Pauses, Scope};
 use crate::registry::{Registry, Run};
+use crate::starts_at::StartsAt;
 
 /// What every run needs.
 pub struct Runner<C> {
@@ -48,22 +49,27 @@ struct Started {
     run: Run,
     notes: Notes,
     policy: Policy,
+    waits_itself: bool,
     span: tracing::Span,
 }
 
 impl<C: Send + Sync + 'static> Runner<C> {
-    /// Runs a claimed job to its end. Never panics for what a handler does only if it is spawned: a handler's panic is the
+    /// Runs a claimed job to its end, when it may start. Never panics for what a handler does only if it is spawned: a handler's panic is the
     /// panic of this future.
-    pub async fn run(&self, claimed: &Claimed) -> Ended {
+    pub async fn run(&self, claimed: &Claimed, starts_at: StartsAt) -> Ended {
         let Started {
             run,
             notes,
             policy,
+            waits_itself,
             span,
-        } = match self.start(claimed) {
+        } = match self.start(claimed, starts_at) {
             Ok(started) => started,
             Err(outcome) => return outcome.into(),
         };
+        if !waits_itself {
+            starts_at.reached().await;
+        }
         let answer = tokio::time::timeout(policy.timeout, run.instrument(span)).await;
         let answer = answer.unwrap_or_else(|_| Err(JobError::Retry(timed_out(policy.timeout).into())));
         Ended {
@@ -86,7 +92,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
         }
     }
 
-    fn start(&self, claimed: &Claimed) -> Result<Started, Outcome> {
+    fn start(&self, claimed: &Claimed, starts_at: StartsAt) -> Result<Started, Outcome> {
         let Some(envelope) = Envelope::decode(&claimed.body) else {
             return Err(dead(
                 Reason::Unreadable,
@@ -111,7 +117,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
             OpenError::UnknownKey(id) => Outcome::Park { gate: key_gate(&id) },
             other => dead(Reason::Unreadable, &other.to_string()),
         })?;
-        let attempt = attempt(claimed, &envelope);
+        let attempt = attempt(claimed, &envelope, starts_at);
         let span = tracing::error_span!(
             "job",
             job.id = %claimed.id, job.kind = kind.name, attempt = attempt.number,
@@ -124,17 +130,19 @@ impl<C: Send + Sync + 'static> Runner<C> {
             run,
             notes,
             policy: kind.policy,
+            waits_itself: kind.waits_itself,
             span,
         })
     }
 }
 
-fn attempt(claimed: &Claimed, envelope: &Envelope<'_>) -> Attempt {
+fn attempt(claimed: &Claimed, envelope: &Envelope<'_>, starts_at: StartsAt) -> Attempt {
     Attempt {
         job: claimed.id,
         tenant: claimed.tenant,
         number: claimed.attempts.saturating_add(1),
         correlation: envelope.correlation,
+        starts_at,
         notes: Notes::default(),
     }
 }

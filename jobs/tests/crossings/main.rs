@@ -6,10 +6,14 @@
 mod place;
 mod process;
 
+use std::time::Duration;
+
+use chrono::{TimeDelta, Utc};
 use domain::MessageClass::{self, Code, Transactional};
 use jobs::sending::Hop;
 use providers::Provider;
 use simulator::{Fault, Misbehaviour, Selector};
+use tokio::time::Instant;
 
 use crate::place::Place;
 use crate::process::{Ended, Survivor};
@@ -115,6 +119,22 @@ async fn on_the_way_to_the_next_account_nothing_is_lost_or_doubled(place: Place)
     each_went_once(&at_every_crossing(&place, Transactional, &hops).await);
 }
 
+/// What goes before the call is done before.
+async fn a_message_leaves_when_the_rate_of_its_account_says(place: Place) {
+    const WAIT: Duration = Duration::from_secs(2);
+    let twilio = place.account(Provider::Twilio).await;
+    let sending = place.message(0, Transactional, &[twilio]);
+    let (start, start_by_the_wall) = (Instant::now() + WAIT, Utc::now() + WAIT);
+    let began_at = Survivor::start(&place).await.run_at(&sending, start).await;
+    let left_at = place.left_at(&sending);
+    // The two clocks tick apart.
+    let tick = TimeDelta::milliseconds(5);
+    assert!(
+        began_at < start_by_the_wall && left_at + tick >= start_by_the_wall,
+        "begun at {began_at}, left at {left_at}, may start at {start_by_the_wall}"
+    );
+}
+
 macro_rules! on {
     ($database:ident: $($promise:ident),+ $(,)?) => {
         mod $database {
@@ -134,6 +154,7 @@ on!(
     where_nobody_can_tell_a_person_decides,
     where_nobody_can_tell_a_code_is_sent_again,
     on_the_way_to_the_next_account_nothing_is_lost_or_doubled,
+    a_message_leaves_when_the_rate_of_its_account_says,
 );
 
 // The crossings to providers are the same; those to the database are all in these two.

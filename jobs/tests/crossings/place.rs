@@ -1,6 +1,6 @@
 //! A database with a tenant, its accounts, and the providers that they are with.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::{
     Author, Channel, Fingerprint, MessageClass, MessageId, OutgoingRecord, PersonalText, Recipient, TenantId,
 };
@@ -99,8 +99,13 @@ impl Place {
     /// How often its recipient got the message.
     pub(crate) fn got(&self, sending: &Sending) -> usize {
         let to = sending.message.recipient.expose();
-        self.simulator
-            .look(|ledger| ledger.effects().filter(|effect| effect.to.expose() == to).count())
+        self.simulator.look(|ledger| ledger.effects_to(to).count())
+    }
+
+    /// When its recipient got the message.
+    pub(crate) fn left_at(&self, sending: &Sending) -> DateTime<Utc> {
+        let to = sending.message.recipient.expose();
+        self.simulator.look(|ledger| ledger.effects_to(to).next().unwrap().accepted_at)
     }
 
     /// A message by the first of `hops`: a mail or a text, whichever that carries.

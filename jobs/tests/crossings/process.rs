@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use domain::Channel;
+use chrono::{DateTime, Utc};
+use domain::{Channel, TenantId};
 use jobs::sending::Sending;
 use jobs::{Ctx, Outside, SendEmail, SendSms};
 use providers::StandIns;
@@ -14,9 +15,10 @@ use queue::backend::{ClaimRequest, Outcome};
 use queue::clock::{Clock, day};
 use queue::envelope::Envelope;
 use queue::sql::{SqlOptions, SqlQueue};
-use queue::{Attempt, Client, Job, JobError, JobId, Notes, Queue};
+use queue::{Attempt, Client, Job, JobError, JobId, Notes, Queue, StartsAt};
 use seal::Keyring;
 use store::{ConnectOptions, Db, Store};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::place::Place;
@@ -56,7 +58,7 @@ impl Place {
             let runtime = runtime();
             let ended = runtime.block_on(async {
                 let ctx = startup.ctx().await;
-                cut_short(run(&ctx, startup.tenant, sending), waits).await
+                cut_short(run(&ctx, startup.tenant, sending, StartsAt::default()), waits).await
             });
             // Nothing of it goes on: no query, no request, no connection that says good-bye.
             runtime.shutdown_background();
@@ -89,10 +91,18 @@ impl Survivor {
         ended
     }
 
+    /// Runs the job under a rate that lets it start then; when its attempt began.
+    pub(crate) async fn run_at(&self, sending: &Sending, start: Instant) -> DateTime<Utc> {
+        let ran = run(&self.ctx, self.tenant, sending.clone(), StartsAt::at(start)).await;
+        ran.unwrap();
+        let attempts = self.ctx.store.attempts(TenantId(self.tenant), sending.message.id);
+        attempts.await.unwrap()[0].started_at
+    }
+
     async fn run_until_it_ends(&self, sending: &Sending) -> Ended {
         for _ in 0..RUNS_MAX {
             a_lease_passes(&self.ctx.store).await;
-            match run(&self.ctx, self.tenant, sending.clone()).await {
+            match run(&self.ctx, self.tenant, sending.clone(), StartsAt::default()).await {
                 Ok(()) => return Ended::Done,
                 Err(JobError::Dead(_)) => return Ended::Dead,
                 Err(_) => {}
@@ -163,12 +173,13 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-async fn run(ctx: &Ctx, tenant: Uuid, sending: Sending) -> Result<(), JobError> {
+async fn run(ctx: &Ctx, tenant: Uuid, sending: Sending, starts_at: StartsAt) -> Result<(), JobError> {
     let attempt = Attempt {
         job: JobId::derive("send", tenant, &sending.unique()),
         tenant,
         number: 1,
         correlation: Uuid::nil(),
+        starts_at,
         notes: Notes::default(),
     };
     match sending.message.channel {

@@ -20,7 +20,7 @@ use queue::backend::{ClaimRequest, Outcome};
 use queue::clock::day;
 use queue::envelope::Envelope;
 use queue::sql::{SqlOptions, SqlQueue};
-use queue::{Attempt, Client, Clock, Job, JobId, Notes, Queue};
+use queue::{Attempt, Client, Clock, Job, JobId, Notes, Queue, StartsAt};
 use seal::Keyring;
 use store::{
     ConnectOptions, Db, InteractionCreated, InteractionDraft, MemberChanged, NewCredential, NewMember, Senders,
@@ -147,6 +147,7 @@ impl Office {
             tenant: Uuid::nil(),
             number: 1,
             correlation: Uuid::nil(),
+            starts_at: StartsAt::default(),
             notes: Notes::default(),
         };
         let ran = cut_short(job.run(&self.ctx, &attempt), waits).await;

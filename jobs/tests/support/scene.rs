@@ -18,7 +18,7 @@ use queue::clock::{DAY_MS, day};
 #[cfg(feature = "services")]
 use queue::redis::RedisQueue;
 use queue::sql::{SqlOptions, SqlQueue};
-use queue::{Attempt, Backend, Backoff, Client, Clock, Job, JobError, JobId, Notes, Origin, Policy, Queue};
+use queue::{Attempt, Backend, Backoff, Client, Clock, Job, JobError, JobId, Notes, Origin, Policy, Queue, StartsAt};
 use seal::Keyring;
 use serde::{Deserialize, Serialize};
 use store::{BulkAction, ConnectOptions, Db, Store};
@@ -333,6 +333,7 @@ fn attempt(job: &ActOnDeadLetters) -> Attempt {
         tenant: Uuid::nil(),
         number: 1,
         correlation: Uuid::nil(),
+        starts_at: StartsAt::default(),
         notes: Notes::default(),
     }
 }

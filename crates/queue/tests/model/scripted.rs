@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use queue::backend::{Claimed, Outcome};
 use queue::envelope::{Envelope, seal_payload};
-use queue::{Attempt, Backoff, Clock, Job, JobError, JobId, Pauses, Policy, Queue, Registry, Runner};
+use queue::{Attempt, Backoff, Clock, Job, JobError, JobId, Pauses, Policy, Queue, Registry, Runner, StartsAt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -113,7 +113,7 @@ impl Theatre {
         match answer {
             Answer::UnknownKind => self.ignorant.run(claimed).await.outcome,
             Answer::Leave => Outcome::Release,
-            _ => self.runner.run(claimed).await.outcome,
+            _ => self.runner.run(claimed, StartsAt::default()).await.outcome,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use queue::backend::{Added, NewJob, Reason, State};
 use queue::clock::Clock;
@@ -10,10 +9,8 @@ use queue::{Client, Job as _, JobId, Origin, Queue, Registry};
 use uuid::Uuid;
 
 use crate::jobs::{ATTEMPTS, Act, Fresh, Mangled, Slow, TENANT, Task, stage};
-use crate::process::{Plan, client, counted, keyring, until, until_dead, until_ended};
+use crate::process::{GRACE, Plan, client, counted, keyring, until, until_dead, until_ended};
 use crate::support::fixture::Fixture;
-
-const GRACE: Duration = Duration::from_secs(20);
 
 pub(crate) fn origin() -> Origin {
     Origin {

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc};
 use uuid::Uuid;
 
 use crate::keyed::Witness;
+use crate::rated::Ran;
 
 /// How often a [`Task`] may fail.
 pub(crate) const ATTEMPTS: u16 = 3;
@@ -26,6 +27,8 @@ pub(crate) struct Stage {
     pub(crate) stopped: AtomicUsize,
     /// What was seen of the jobs that share a key.
     pub(crate) witness: Mutex<Witness>,
+    /// How the jobs ran whose key has a rate.
+    pub(crate) rated: Mutex<Vec<Ran>>,
 }
 
 /// How a [`Task`] behaves.
@@ -204,6 +207,7 @@ pub(crate) fn stage() -> (Arc<Stage>, mpsc::UnboundedReceiver<(JobId, Attempt)>)
             ended: counts(),
             stopped: counts(),
             witness: Mutex::default(),
+            rated: Mutex::default(),
         }),
         heard,
     )

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use queue::backend::Counts;
-use queue::{Attempt, Client, Clock, Job, JobError, Key, Limit, Millis, Policy, Queue, Rate};
+use queue::{Attempt, Client, Clock, Job, JobError, Key, Limit, Policy, Queue};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::answers::origin;
 use crate::jobs::{ATTEMPTS, POLICY, Stage, stage};
-use crate::process::{Plan, Process, client, counted, keyring, until};
+use crate::process::{GRACE, Plan, Process, client, counted, keyring, until};
 use crate::support::fixture::Fixture;
-
-const GRACE: Duration = Duration::from_secs(20);
 
 /// Short, so that a dead process is noticed soon.
 const LEASE: Duration = Duration::from_secs(3);
@@ -93,8 +91,6 @@ struct OfKey {
     most: usize,
     /// The numbers of the jobs, as their runs began.
     began: Vec<usize>,
-    /// When.
-    began_at: Vec<Millis>,
 }
 
 /// A run, from its beginning until it ends or its process dies.
@@ -110,7 +106,6 @@ impl<'a> Seen<'a> {
         of.running += 1;
         of.most = of.most.max(of.running);
         of.began.push(job.number);
-        of.began_at.push(Clock::System.now());
         Self {
             stage,
             key: job.key.clone(),
@@ -254,43 +249,6 @@ pub(crate) async fn a_key_at_its_concurrency_is_never_above_it_and_full_again_af
     until("all have ended", async || fixture.counts().await == Counts::default()).await;
     end(processes).await;
     assert_eq!(of_key(&stage, key.as_str()).most, MOST);
-}
-
-pub(crate) async fn a_job_starts_when_its_rate_says_and_not_when_it_is_claimed(fixture: &Fixture) {
-    const JOBS: i64 = 8;
-    const INTERVAL_MS: i64 = 200;
-    let keyring = keyring("k1");
-    let (stage, _heard) = stage();
-    let key = Key::new("account").unwrap();
-    let limit = Limit {
-        rate: Rate::new(5, Duration::from_secs(1)),
-        ..Limit::default()
-    };
-    let set = fixture
-        .queue
-        .set_limit(Queue::Default, &key, Some(limit), Clock::System.now());
-    set.await.unwrap();
-    let jobs: Vec<_> = (0..JOBS)
-        .map(|number| Keyed {
-            shares: Shares::Limit,
-            key: key.to_string(),
-            number: usize::try_from(number).unwrap(),
-            failures: 0,
-        })
-        .collect();
-    stage.curtain.add_permits(jobs.len());
-    add_all(&client(fixture, &keyring).await, &jobs).await;
-    let backend = fixture.another_handle().await;
-    // Nothing is claimed before, and so the first start is not reserved before.
-    let before = Clock::System.now();
-    let process = Plan::new(&keyring).start(backend, &stage);
-    until("all have ended", async || fixture.counts().await == Counts::default()).await;
-    process.end(GRACE).await;
-    let began = of_key(&stage, key.as_str()).began_at;
-    let early = (0..)
-        .zip(&began)
-        .filter(|(turn, at)| **at < before + turn * INTERVAL_MS);
-    assert_eq!(early.collect::<Vec<_>>(), [], "of {began:?}, after {before}");
 }
 
 /// A process with a runtime of its own, so that nothing of it outlives its death.

@@ -12,6 +12,7 @@ mod jobs;
 mod keyed;
 mod lives;
 mod process;
+mod rated;
 
 macro_rules! promises_of {
     ($backend:ident: $($topic:ident { $($promise:ident,)* })*) => {
@@ -69,6 +70,9 @@ promises! {
     keyed {
         a_thousand_jobs_of_a_hundred_lines_keep_their_order_while_jobs_fail_and_processes_die,
         a_key_at_its_concurrency_is_never_above_it_and_full_again_after_a_process_died,
+    }
+    rated {
         a_job_starts_when_its_rate_says_and_not_when_it_is_claimed,
+        a_job_that_waits_itself_begins_before_it_may_start,
     }
 }

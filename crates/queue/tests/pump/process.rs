@@ -14,7 +14,11 @@ use uuid::Uuid;
 
 use crate::jobs::{Fresh, Slow, Stage, Task};
 use crate::keyed::Keyed;
+use crate::rated::Rated;
 use crate::support::fixture::{FAILURE_LIMIT, Fixture};
+
+/// For what runs when a process ends.
+pub(crate) const GRACE: Duration = Duration::from_secs(20);
 
 /// How often a test looks whether what it waits for has come.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -39,7 +43,9 @@ impl Plan {
             .with::<Task>()
             .with::<Slow>()
             .with::<Fresh>()
-            .with::<Keyed>();
+            .with::<Keyed>()
+            .with::<Rated<false>>()
+            .with::<Rated<true>>();
         Self {
             concurrency: 8,
             lease: LEASE,

@@ -1,0 +1,104 @@
+//! Jobs whose key has a rate: the instant of each start, and who waits for it.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use queue::backend::Counts;
+use queue::{Attempt, Clock, Job, JobError, Key, Limit, Millis, Policy, Queue, Rate};
+use serde::{Deserialize, Serialize};
+
+use crate::answers::origin;
+use crate::jobs::{POLICY, Stage, stage};
+use crate::process::{GRACE, Plan, client, keyring, until};
+use crate::support::fixture::Fixture;
+
+const KEY: &str = "account";
+const JOBS: i64 = 8;
+/// At five a second.
+const INTERVAL_MS: Millis = 200;
+
+/// Notes when it ran.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Rated<const WAITS_ITSELF: bool>(i64);
+
+/// When a run began, and when it had waited for its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ran {
+    began: Millis,
+    started: Millis,
+}
+
+impl<const WAITS_ITSELF: bool> Job for Rated<WAITS_ITSELF> {
+    type Ctx = Stage;
+    const KIND: &'static str = if WAITS_ITSELF { "rated_and_waits" } else { "rated" };
+    const POLICY: Policy = POLICY;
+    const WAITS_ITSELF: bool = WAITS_ITSELF;
+
+    fn unique(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn limit_key(&self) -> Option<String> {
+        Some(KEY.to_owned())
+    }
+
+    async fn run(self, stage: &Stage, attempt: &Attempt) -> Result<(), JobError> {
+        let began = Clock::System.now();
+        attempt.starts_at.reached().await;
+        let started = Clock::System.now();
+        stage
+            .rated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Ran { began, started });
+        Ok(())
+    }
+}
+
+pub(crate) async fn a_job_starts_when_its_rate_says_and_not_when_it_is_claimed(fixture: &Fixture) {
+    run_all::<false>(fixture, |ran| ran.began).await;
+}
+
+pub(crate) async fn a_job_that_waits_itself_begins_before_it_may_start(fixture: &Fixture) {
+    let ran = run_all::<true>(fixture, |ran| ran.started).await;
+    let early = ran.iter().filter(|ran| ran.started - ran.began >= 10);
+    assert!(early.count() > 0, "{ran:?}");
+}
+
+/// When each run began, and when it had waited for its start; none did so before its time.
+async fn run_all<const WAITS_ITSELF: bool>(fixture: &Fixture, start: fn(&Ran) -> Millis) -> Vec<Ran> {
+    let keyring = keyring("k1");
+    let (stage, _heard) = stage();
+    let key = Key::new(KEY).unwrap();
+    let limit = Limit {
+        rate: Rate::new(5, Duration::from_secs(1)),
+        ..Limit::default()
+    };
+    let now = Clock::System.now();
+    let set = fixture.queue.set_limit(Queue::Default, &key, Some(limit), now);
+    set.await.unwrap();
+    let client = client(fixture, &keyring).await;
+    let jobs: Vec<_> = (0..JOBS).map(Rated::<WAITS_ITSELF>).collect();
+    try_join_all(jobs.iter().map(|job| client.add(job, origin())))
+        .await
+        .unwrap();
+    let backend = fixture.another_handle().await;
+    // Nothing is claimed before, and so the first start is not reserved before.
+    let before = Clock::System.now();
+    let process = Plan::new(&keyring).start(backend, &stage);
+    until("all have ended", async || fixture.counts().await == Counts::default()).await;
+    process.end(GRACE).await;
+    let ran = std::mem::take(&mut *stage.rated.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut starts: Vec<_> = ran.iter().map(start).collect();
+    starts.sort_unstable();
+    let early = (0..)
+        .zip(&starts)
+        .filter(|(turn, at)| **at < before + turn * INTERVAL_MS);
+    assert_eq!(
+        (early.count(), ran.len()),
+        (0, jobs.len()),
+        "{starts:?}, after {before}"
+    );
+    ran
+}
