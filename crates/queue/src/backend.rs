@@ -147,7 +147,7 @@ pub trait Backend: Send + Sync + 'static {
         Ok((held, self.claim(request).await.or_else(claim_again)?))
     }
 
-    /// Moves the end of leases; answers the claim numbers that are not held any more.
+    /// Moves the end of leases, never to an earlier time; answers the claim numbers that are not held any more.
     async fn renew(&self, queue: Queue, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError>;
 
     /// Makes due jobs ready and takes jobs back from ended leases, a bounded number of each. `dice` in `0.0..=1.0` places
@@ -226,7 +226,7 @@ pub trait Backend: Send + Sync + 'static {
     /// old one. `false` = there is no such job, or its envelope is another.
     async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError>;
 
-    /// Removes a dead letter and its errors for good. `false` = no such dead letter.
+    /// Removes a dead letter and its errors for good, counted as `deleted` in the same moment. `false` = no such dead letter.
     async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError>;
 
     /// Adds to counters.

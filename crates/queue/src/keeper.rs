@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::backend::{BATCH_MAX, QueueError};
 use crate::clock::{Millis, millis};
@@ -25,56 +26,60 @@ pub(crate) fn taken(lease: Duration) -> Duration {
 }
 
 pub(crate) async fn keep(shared: Arc<Shared>, mode: watch::Receiver<Mode>) {
-    let mut tick: u32 = 0;
+    let (mut ticks, mut next_tick) = (0_u32, Instant::now());
     loop {
         let flows = *mode.borrow() == Mode::Flow;
-        let round = round(&shared, flows, tick).await;
-        if let Err(error) = &round {
+        let kept = if Instant::now() >= next_tick {
+            next_tick = Instant::now() + TICK;
+            ticks = ticks.wrapping_add(1);
+            tick(&shared, flows, ticks).await
+        } else {
+            sweep(&shared).await
+        };
+        if let Err(error) = &kept {
             tracing::debug!(%error, queue = %shared.settings.queue, "The keeper could not reach the queue.");
         }
-        // Only a sweep that worked moves the due time on: without one, an old due time would make this loop spin.
-        let swept = flows && round.is_ok();
+        // After a sweep that failed, an old due time would make this loop spin.
+        let sweeps = flows && kept.is_ok();
         let due = shared
             .due
             .load(Ordering::Relaxed)
             .saturating_sub(shared.clock.now())
             .max(1);
-        let wait = if swept {
-            TICK.min(Duration::from_millis(due.unsigned_abs()))
-        } else {
-            TICK
-        };
+        let due_at = Instant::now() + Duration::from_millis(due.unsigned_abs()).min(TICK);
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = shared.due_moved.notified(), if swept => {}
+            () = tokio::time::sleep_until(next_tick) => {}
+            () = tokio::time::sleep_until(due_at), if sweeps => {}
+            () = shared.due_moved.notified(), if sweeps => {}
         }
-        tick = tick.wrapping_add(1);
     }
 }
 
-async fn round(shared: &Shared, flows: bool, tick: u32) -> Result<(), QueueError> {
+async fn tick(shared: &Shared, flows: bool, ticks: u32) -> Result<(), QueueError> {
     renew(shared).await?;
     cancel(shared).await?;
     if flows {
-        sweep(shared, tick).await?;
+        sweep(shared).await?;
+        if ticks.is_multiple_of(LOOK_EVERY) {
+            shared.wakes.iter().for_each(|wake| wake.notify_one());
+        }
     }
     shared.pulse.reached(shared.clock.now());
     look(shared, flows).await?;
     shared.tally.hand_over(&*shared.backend).await
 }
 
-async fn sweep(shared: &Shared, tick: u32) -> Result<(), QueueError> {
+async fn sweep(shared: &Shared) -> Result<(), QueueError> {
     let now = shared.clock.now();
+    // Before the call: what becomes due while it is under way may not be among its findings.
+    shared.due.store(Millis::MAX, Ordering::Relaxed);
+    shared.swept.store(now, Ordering::Relaxed);
     let swept = shared.backend.sweep(shared.settings.queue, now, rand::random()).await?;
     let caught_up = swept.promoted < BATCH_MAX;
-    shared.due.store(
-        if caught_up {
-            swept.next_due.unwrap_or(Millis::MAX)
-        } else {
-            now
-        },
-        Ordering::Relaxed,
-    );
+    let next_due = swept.next_due.unwrap_or(Millis::MAX);
+    shared
+        .due
+        .fetch_min(if caught_up { next_due } else { now }, Ordering::Relaxed);
     if swept.rescued + swept.poisoned > 0 {
         let (rescued, poisoned) = (swept.rescued, swept.poisoned);
         tracing::warn!(queue = %shared.settings.queue, rescued, poisoned, "Jobs taken back from a worker that is gone.");
@@ -90,7 +95,7 @@ async fn sweep(shared: &Shared, tick: u32) -> Result<(), QueueError> {
             .tally
             .add(shared.settings.queue, "any", "unheard", unheard as u64);
     }
-    if swept.promoted + swept.unheard > 0 || tick.is_multiple_of(LOOK_EVERY) {
+    if swept.promoted + swept.unheard > 0 {
         shared.wakes.iter().for_each(|wake| wake.notify_one());
     }
     Ok(())
@@ -99,7 +104,7 @@ async fn sweep(shared: &Shared, tick: u32) -> Result<(), QueueError> {
 /// Finds out whether nothing is claimed because there is nothing, as soon as nothing has been for a while.
 async fn look(shared: &Shared, flows: bool) -> Result<(), QueueError> {
     let now = shared.clock.now();
-    if !flows || !shared.lanes[0].is_free() {
+    if !flows || !shared.lanes.iter().all(|lane| lane.is_free()) {
         shared.pulse.moved(now);
     }
     if now - shared.pulse.last_moved() < STILL_AFTER_MS / 3 {

@@ -34,6 +34,9 @@ use crate::slots::Slots;
 use crate::stepper::StepLoop;
 use crate::tally::Tally;
 
+/// So long after a sweep a ring in vain brings another at the earliest.
+const SWEEP_AGAIN_AFTER_MS: Millis = 200;
+
 /// What a pump is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -79,6 +82,8 @@ pub(crate) struct Shared {
     /// When the keeper should sweep next because a job of this process is due then.
     pub(crate) due: AtomicI64,
     pub(crate) due_moved: Notify,
+    /// When it swept last.
+    pub(crate) swept: AtomicI64,
     pub(crate) pulse: Pulse,
     /// By job and claim: the same job may be here twice, lost under one claim and claimed again under another.
     running: Mutex<HashMap<(JobId, i64), Weak<Held>>>,
@@ -99,11 +104,22 @@ impl Shared {
         self.clock.now() + millis(keeper::taken(self.settings.lease))
     }
 
+    /// Whether a lease that ends at `until` is too short to begin anything under it: it may end before it is renewed.
+    pub(crate) fn is_over(&self, until: Millis, now: Millis) -> bool {
+        until - now < millis(self.settings.lease / 10)
+    }
+
     /// Tells the keeper that a job is due at `at`.
     pub(crate) fn due_at(&self, at: Millis) {
         if self.due.fetch_min(at, Ordering::Relaxed) > at {
             self.due_moved.notify_one();
         }
+    }
+
+    /// Tells the keeper that somebody rang and nothing was ready: it may have been about a job that is due later.
+    pub(crate) fn rung_in_vain(&self) {
+        let at = self.swept.load(Ordering::Relaxed) + SWEEP_AGAIN_AFTER_MS;
+        self.due_at(at.max(self.clock.now()));
     }
 
     fn stop_running(&self, why: Stop) -> usize {
@@ -140,6 +156,7 @@ impl Pump {
             tally: Tally::default(),
             due: AtomicI64::new(Millis::MAX),
             due_moved: Notify::new(),
+            swept: AtomicI64::new(0),
             pulse: Pulse::new(clock.now()),
             running: Mutex::default(),
             holdings: Mutex::default(),

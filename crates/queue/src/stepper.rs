@@ -35,6 +35,8 @@ pub(crate) struct StepLoop {
     unsettled: usize,
     /// The last claim was full, or somebody said that there is work.
     may_have_work: bool,
+    /// Somebody said so, since the last claim.
+    rung: bool,
     /// When a limit key opens for jobs that wait under it.
     opens_at: Option<Millis>,
     failures: u32,
@@ -53,6 +55,7 @@ impl StepLoop {
             finished: Vec::new(),
             unsettled: 0,
             may_have_work: true,
+            rung: false,
             opens_at: None,
             failures: 0,
         }
@@ -91,7 +94,7 @@ impl StepLoop {
         let opens_in = self.opens_at.map_or(Millis::MAX, |at| at - shared.clock.now()).max(0);
         tokio::select! {
             Some(finished) = self.done.recv() => self.finished.push(finished),
-            () = shared.wakes[lane].notified(), if flows && !self.may_have_work => self.may_have_work = true,
+            () = shared.wakes[lane].notified(), if flows && !self.may_have_work => (self.may_have_work, self.rung) = (true, true),
             () = shared.lanes[lane].freed(), if flows && self.may_have_work => {}
             () = tokio::time::sleep(Duration::from_millis(opens_in.unsigned_abs())), if flows && self.opens_at.is_some() => {
                 // One loop comes for it, and passes on what it does not take. The others look whether it could.
@@ -106,7 +109,8 @@ impl StepLoop {
     async fn step(&mut self, want: usize) {
         let settles: Vec<Settle> = self.finished.iter().map(|finished| finished.settle.clone()).collect();
         let done_claims = self.claims_done_with(&settles);
-        match self.call(&settles, &done_claims, want).await {
+        let until = self.shared.until();
+        match self.call(&settles, &done_claims, want, until).await {
             Ok((held, claims)) => {
                 self.failures = 0;
                 self.shared.pulse.reached(self.shared.clock.now());
@@ -114,7 +118,7 @@ impl StepLoop {
                     self.shared.pulse.moved(self.shared.clock.now());
                 }
                 self.settled(&held);
-                self.claimed(claims, want);
+                self.claimed(claims, want, until);
             }
             Err(error) => {
                 self.slots().give_back(want);
@@ -134,6 +138,7 @@ impl StepLoop {
         settles: &[Settle],
         done_claims: &[i64],
         want: usize,
+        until: Millis,
     ) -> Result<(Vec<bool>, Claims), QueueError> {
         let shared = &self.shared;
         let (queue, now) = (shared.settings.queue, shared.clock.now());
@@ -147,7 +152,7 @@ impl StepLoop {
             lane: self.lane,
             want,
             session,
-            until: shared.until(),
+            until,
             now,
         };
         if settles.is_empty() {
@@ -188,10 +193,13 @@ impl StepLoop {
         }
     }
 
-    /// Hands out what has been claimed.
-    fn claimed(&mut self, claims: Claims, want: usize) {
+    /// Hands out what has been claimed under a lease that ends at `until`.
+    fn claimed(&mut self, claims: Claims, want: usize, until: Millis) {
         let got = claims.jobs.len();
         if want > 0 {
+            if std::mem::take(&mut self.rung) && got == 0 && !claims.more {
+                self.shared.rung_in_vain();
+            }
             self.may_have_work = claims.more || got == want;
             self.opens_at = claims.opens_at;
             // Somebody came for it in vain, as a clock that was set back does.
@@ -207,19 +215,25 @@ impl StepLoop {
         self.slots().give_back(want - got);
         let Some(first) = claims.jobs.first() else { return };
         self.unsettled += got;
-        let until = self.shared.until();
         self.shared
             .holdings()
             .insert(first.ticket.claim, Holding { left: got, until });
         let slots = Arc::clone(self.slots());
         let now = self.shared.clock.now();
+        let is_over = self.shared.is_over(until, now);
+        if is_over {
+            tracing::warn!(queue = %self.shared.settings.queue, jobs = got,
+                "The answer to a claim came when its lease was about to end; its jobs are given back.");
+        }
         let mut running = self.shared.running();
         for job in claims.jobs {
             let key = (job.id, job.ticket.claim);
             let held = Arc::new(Held::new(job, now, self.done_sender.clone(), Arc::clone(&slots)));
             running.insert(key, Arc::downgrade(&held));
-            // Nobody takes it only when the worker is gone; dropping it releases the job.
-            drop(self.shared.out.send(held));
+            // Dropping it releases the job. Nobody takes it only when the worker is gone.
+            if !is_over {
+                drop(self.shared.out.send(held));
+            }
         }
     }
 }

@@ -48,7 +48,8 @@ pub struct Counter {
     /// Of which kind of job.
     pub kind: String,
     /// What is counted: `added`, `duplicate`, `done`, `retried`, `snoozed`, `dead`, `parked`, `released`, `stale`, `crashed`,
-    /// `unheard`, `purged` (dead letters that were removed because of their age), and what a job itself counts.
+    /// `unheard`, `purged` (dead letters that were removed because of their age), `deleted` (those
+    /// that somebody removed, or that made room for a later one of the same job), and what a job itself counts.
     pub name: String,
 }
 

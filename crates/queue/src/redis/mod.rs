@@ -31,7 +31,7 @@
 //! | `dead:b:<group><tenant>` | sorted set | a bucket: letter that died of this and was this tenant's → when it died |
 //! | `dead:buckets`, `dead:in` | hash, hash | bucket → kind, reason, error; letter → its bucket |
 //! | `dead:loose` | hash | letter that is in no bucket yet → number |
-//! | `purged` | hash | kind → how many letters of it were removed because of their age |
+//! | `purged`, `deleted` | hash, hash | kind → how many letters of it were removed because of their age, or otherwise |
 //! | `seen:<day>`, `days` | set, set | ids that ended that day (also by dying); the days there are |
 //! | `paused` | text | nothing is claimed; who paused it and when |
 //! | `wake` | list | at most one token: there may be work |
@@ -164,6 +164,9 @@ impl RedisQueue {
         Ok(false)
     }
 }
+
+/// The counters that a queue keeps itself, of letters that are gone.
+const GONE: [&str; 2] = ["purged", "deleted"];
 
 #[async_trait]
 impl Backend for RedisQueue {
@@ -395,20 +398,13 @@ impl Backend for RedisQueue {
             .into_iter()
             .map(|(field, amount)| Some((read_counter(&field)?, amount)));
         let mut counters: Vec<_> = counters.collect::<Option<_>>().ok_or_else(misunderstood)?;
-        for queue in Queue::ALL {
+        for (queue, name) in Queue::ALL.into_iter().flat_map(|queue| GONE.map(|name| (queue, name))) {
             let mut command = redis::cmd("HGETALL");
-            command.arg(format!("{}:purged", self.tag(queue)));
-            let purged: HashMap<String, u64> = self.link.query(&command).await?;
-            let name = || "purged".to_owned();
-            counters.extend(purged.into_iter().map(|(kind, amount)| {
-                (
-                    Counter {
-                        queue,
-                        kind,
-                        name: name(),
-                    },
-                    amount,
-                )
+            command.arg(format!("{}:{name}", self.tag(queue)));
+            let gone: HashMap<String, u64> = self.link.query(&command).await?;
+            counters.extend(gone.into_iter().map(|(kind, amount)| {
+                let name = name.to_owned();
+                (Counter { queue, kind, name }, amount)
             }));
         }
         Ok(counters)

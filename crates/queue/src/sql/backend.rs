@@ -224,7 +224,10 @@ impl Backend for SqlQueue {
     async fn reconnect(&self) {
         match &self.store {
             Store::Postgres(store) => store.pool.clear(),
-            Store::Sqlite(store) => store.reader.clear(),
+            Store::Sqlite(store) => {
+                store.reader.clear();
+                store.writer.clear();
+            }
         }
     }
 

@@ -218,6 +218,19 @@ pub(crate) async fn old_dead_letters_are_purged_and_counted(fixture: &Fixture) {
     assert_eq!(fixture.queue.counters().await.unwrap(), [(purged, 2)]);
 }
 
+pub(crate) async fn a_letter_that_somebody_removes_is_counted(fixture: &Fixture) {
+    let (removed, kept) = (fixture.dead("removed").await, fixture.dead("kept").await);
+    assert!(fixture.queue.delete_dead(removed).await.unwrap());
+    assert!(!fixture.queue.delete_dead(removed).await.unwrap());
+    assert!(fixture.find(kept).await.is_some());
+    let deleted = Counter {
+        queue: queue::Queue::Default,
+        kind: "test".to_owned(),
+        name: "deleted".to_owned(),
+    };
+    assert_eq!(fixture.queue.counters().await.unwrap(), [(deleted, 1)]);
+}
+
 pub(crate) async fn a_purge_is_of_one_queue(fixture: &Fixture) {
     fixture.dead("a").await;
     fixture.advance(DAY_MS);

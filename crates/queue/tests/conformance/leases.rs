@@ -35,6 +35,19 @@ pub(crate) async fn renewing_moves_the_end(fixture: &Fixture) {
     assert_eq!(fixture.sweep().await.rescued, 3);
 }
 
+pub(crate) async fn a_renewal_that_comes_late_moves_no_end_back(fixture: &Fixture) {
+    let claimed = fixture.running("a").await;
+    let claims = [claimed.ticket.claim];
+    for until in [2 * LEASE_MS, LEASE_MS / 2].map(|left| fixture.now() + left) {
+        let lost = fixture.queue.renew(Queue::Default, &claims, until).await.unwrap();
+        assert!(lost.is_empty());
+    }
+    fixture.advance(2 * LEASE_MS - 1);
+    assert_eq!(fixture.sweep().await.rescued, 0);
+    fixture.advance(2);
+    assert_eq!(fixture.sweep().await.rescued, 1);
+}
+
 pub(crate) async fn renewing_one_claim_does_not_move_another(fixture: &Fixture) {
     let kept = fixture.running("kept").await;
     let left = fixture.running("left").await;

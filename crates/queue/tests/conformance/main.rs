@@ -147,6 +147,7 @@ promises! {
     leases {
         a_lease_holds_to_its_end,
         renewing_moves_the_end,
+        a_renewal_that_comes_late_moves_no_end_back,
         renewing_one_claim_does_not_move_another,
         a_lost_lease_is_named_and_the_others_are_moved,
         a_finished_claim_cannot_be_renewed,
@@ -230,6 +231,7 @@ promises! {
         a_retry_that_comes_twice_makes_one_job,
         a_retried_dead_letter_keeps_its_tenant_and_queue,
         old_dead_letters_are_purged_and_counted,
+        a_letter_that_somebody_removes_is_counted,
         a_purge_is_of_one_queue,
         a_purge_takes_thousands_in_bounded_steps,
     }

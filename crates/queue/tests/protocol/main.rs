@@ -20,9 +20,6 @@
 //!
 //! # Where the code promises less than this model
 //!
-//! - [`LeaseCountsFromTheAnswer`](rules::Flaw): `claimed` in `stepper.rs` counts the lease from the answer. A process that
-//!   was frozen in between renews too late.
-//! - [`LateRenewMovesBack`](rules::Flaw): `renew.lua` and `RENEW` set the end that they are told, also if it is earlier.
 //! - [`CancelGivesUp`](rules::Flaw): so does `cancel` on Postgres, after its job moved three times under its hands.
 //! - [`LettersOutliveTheirKeys`](rules::Flaw): so they do on Redis, as the page in front of `redis/mod.rs` says.
 //! - [`ClaimNumbersComeAgain`](rules::Flaw): Redis guards its counter; the sequences of a Postgres that fails over to a

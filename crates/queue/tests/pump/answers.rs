@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use queue::backend::{Added, NewJob, Reason, State};
 use queue::clock::Clock;
 use queue::{Client, Job as _, JobId, Origin, Queue, Registry};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::jobs::{ATTEMPTS, Act, Fresh, Mangled, Slow, TENANT, Task, stage};
 use crate::process::{GRACE, Plan, client, counted, keyring, until, until_dead, until_ended};
-use crate::support::fixture::Fixture;
+use crate::support::fixture::{FAILURE_LIMIT, Fixture};
 
 pub(crate) fn origin() -> Origin {
     Origin {
@@ -158,6 +159,28 @@ pub(crate) async fn a_snooze_costs_no_attempt(fixture: &Fixture) {
         [1; 7]
     );
     until_ended(fixture, id("a")).await;
+}
+
+/// Nothing else happens, so nothing but the word of it tells that a job will be due.
+pub(crate) async fn a_job_that_is_due_soon_starts_then_although_all_was_quiet(fixture: &Fixture) {
+    const AHEAD_MS: i64 = 60;
+    /// Half of the rhythm in which is looked without a word.
+    const LATE_MS: i64 = 500;
+    let keyring = keyring("k1");
+    let (stage, mut heard) = stage();
+    let process = Plan::new(&keyring).start(fixture.another_handle().await, &stage);
+    let client = client(fixture, &keyring).await;
+    let mut late = Vec::new();
+    for number in 0..6 {
+        let at = Clock::System.now() + AHEAD_MS;
+        let job = task(&number.to_string(), Act::Done);
+        client.add_at(&job, origin(), at).await.unwrap();
+        timeout(FAILURE_LIMIT, heard.recv()).await.expect("it runs").unwrap();
+        late.push(Clock::System.now() - at);
+    }
+    process.end(GRACE).await;
+    assert!(late.iter().all(|late| *late >= 0), "{late:?}");
+    assert!(late.iter().min().is_some_and(|late| *late < LATE_MS), "{late:?}");
 }
 
 pub(crate) async fn a_job_that_gives_up_is_dead_at_once(fixture: &Fixture) {

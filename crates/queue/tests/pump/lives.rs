@@ -1,19 +1,19 @@
 //! What becomes of jobs when processes stop, die, lose their leases, or are told to.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use queue::backend::{CRASH_BACKOFF, Cancelled, Counts, Reason, State};
 use queue::clock::{Clock, millis};
-use queue::{Job as _, Queue};
+use queue::{Client, Job as _, Queue};
 use tokio::time::timeout;
 
 use crate::answers::{id, origin, task};
 use crate::jobs::{Act, Task, stage};
-use crate::process::{Plan, client, counted, keyring, until, until_dead};
+use crate::process::{GRACE, Plan, client, counted, keyring, until, until_dead};
 use crate::support::fixture::{FAILURE_LIMIT, Fixture};
-
-const GRACE: Duration = Duration::from_secs(20);
+use crate::support::memory::Memory;
 
 pub(crate) async fn a_running_job_that_is_cancelled_is_stopped(fixture: &Fixture) {
     let keyring = keyring("k1");
@@ -112,6 +112,35 @@ pub(crate) async fn a_job_that_outlasts_its_lease_is_renewed(fixture: &Fixture) 
     assert_eq!(
         (counted(fixture, "done").await, counted(fixture, "stale").await),
         (1, 0)
+    );
+}
+
+/// As with a process that was frozen between its request and the answer.
+#[tokio::test]
+async fn what_is_heard_of_when_its_lease_is_over_does_not_begin() {
+    let memory = Memory::default();
+    let (keyring, (stage, mut heard)) = (keyring("k1"), stage());
+    let lease = Duration::from_secs(1);
+    let plan = Plan {
+        lease,
+        ..Plan::new(&keyring)
+    };
+    let process = plan.start(Arc::new(memory.another()), &stage);
+    let client = Client::new(Arc::new(memory.another()), keyring, Clock::System);
+    let silence = memory.silence().await;
+    client.add(&task("a", Act::Done), origin()).await.unwrap();
+    let crashes = async || client.backend().find(id("a")).await.unwrap().unwrap().crashes;
+    until("it was claimed, and taken back", async || crashes().await == 1).await;
+    drop(silence);
+    until("it has ended", async || {
+        client.backend().find(id("a")).await.unwrap().is_none()
+    })
+    .await;
+    process.end(GRACE).await;
+    heard.close();
+    assert!(
+        heard.recv().await.is_some() && heard.recv().await.is_none(),
+        "it ran once"
     );
 }
 

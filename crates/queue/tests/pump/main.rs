@@ -48,6 +48,7 @@ promises! {
         a_job_that_fails_at_first_is_run_again,
         being_told_when_costs_no_attempt,
         a_snooze_costs_no_attempt,
+        a_job_that_is_due_soon_starts_then_although_all_was_quiet,
         a_job_that_gives_up_is_dead_at_once,
         a_panic_is_a_failure_like_others,
         panics_use_up_the_attempts,

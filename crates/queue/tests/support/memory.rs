@@ -10,7 +10,7 @@ use queue::backend::{
     Finding, Kept, ListRequest, Mark, NewDead, NewJob, Page, Purged, Settle, State, StillReady, Sweep, Ticket, Worker,
 };
 use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Pause, Queue, QueueError, Scope};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock, RwLockWriteGuard};
 use uuid::Uuid;
 
 use super::model::{Entry, Model};
@@ -37,6 +37,7 @@ struct Shelf {
 pub(crate) struct Memory {
     shelf: Arc<Mutex<Shelf>>,
     wakes: Arc<[Arc<Notify>; 3]>,
+    answers: Arc<RwLock<()>>,
 }
 
 impl Memory {
@@ -45,11 +46,47 @@ impl Memory {
         Self {
             shelf: Arc::clone(&self.shelf),
             wakes: Arc::default(),
+            answers: Arc::clone(&self.answers),
         }
+    }
+
+    /// While somebody has it, no claim that found something is answered.
+    pub(crate) async fn silence(&self) -> RwLockWriteGuard<'_, ()> {
+        self.answers.write().await
     }
 
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().expect("no test panics while it holds the shelf")
+    }
+
+    fn claims(&self, request: &ClaimRequest) -> Claims {
+        let mut shelf = self.shelf();
+        if shelf.model.paused(request.queue) {
+            return Claims::default();
+        }
+        shelf.model.promote(request.queue, request.now);
+        shelf.claims += 1;
+        let claim = shelf.claims;
+        let mut jobs = Vec::new();
+        for id in shelf.pick(request) {
+            let starts_at = shelf.model.take(id, claim, request.session, request.until, request.now);
+            let entry = &shelf.model.jobs[&id];
+            jobs.push(Claimed {
+                id,
+                queue: entry.queue,
+                tenant: entry.tenant,
+                crashes: entry.crashes,
+                attempts: entry.attempts,
+                starts_at,
+                ticket: Ticket { claim, seq: 0 },
+                keys: entry.keys.clone(),
+                body: entry.body.clone(),
+            });
+        }
+        shelf.note_asks(request);
+        let more = !shelf.waiting(request).is_empty();
+        let opens_at = shelf.model.opens_at(request.queue, request.now);
+        Claims { jobs, more, opens_at }
     }
 
     fn wake(&self, queue: Queue) {
@@ -213,33 +250,11 @@ impl Backend for Memory {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
-        let mut shelf = self.shelf();
-        if shelf.model.paused(request.queue) {
-            return Ok(Claims::default());
+        let claims = self.claims(request);
+        if !claims.jobs.is_empty() {
+            drop(self.answers.read().await);
         }
-        shelf.model.promote(request.queue, request.now);
-        shelf.claims += 1;
-        let claim = shelf.claims;
-        let mut jobs = Vec::new();
-        for id in shelf.pick(request) {
-            let starts_at = shelf.model.take(id, claim, request.session, request.until, request.now);
-            let entry = &shelf.model.jobs[&id];
-            jobs.push(Claimed {
-                id,
-                queue: entry.queue,
-                tenant: entry.tenant,
-                crashes: entry.crashes,
-                attempts: entry.attempts,
-                starts_at,
-                ticket: Ticket { claim, seq: 0 },
-                keys: entry.keys.clone(),
-                body: entry.body.clone(),
-            });
-        }
-        shelf.note_asks(request);
-        let more = !shelf.waiting(request).is_empty();
-        let opens_at = shelf.model.opens_at(request.queue, request.now);
-        Ok(Claims { jobs, more, opens_at })
+        Ok(claims)
     }
 
     async fn settle(
@@ -402,7 +417,14 @@ impl Backend for Memory {
     }
 
     async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
-        Ok(self.shelf().model.delete_dead(id))
+        let mut shelf = self.shelf();
+        let gone = shelf.model.delete_dead(id);
+        let is_gone = gone.is_some();
+        if let Some((queue, kind)) = gone {
+            let name = "deleted".to_owned();
+            *shelf.counters.entry(Counter { queue, kind, name }).or_default() += 1;
+        }
+        Ok(is_gone)
     }
 
     async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {

@@ -262,7 +262,7 @@ impl Model {
                 } = &mut entry.state
                     && other == claim
                 {
-                    *end = until;
+                    *end = until.max(*end);
                     held = true;
                 }
             }

@@ -20,3 +20,17 @@ local function leave_buckets(ids)
   end
   call('HDEL', queue .. ':dead:in', unpack(ids))
 end
+
+-- The kind that a letter's envelope names: behind its length, in byte 34 of it.
+local function kind_of(letter)
+  local bytes = read_head(letter).bytes + 1
+  local envelope = bytes + string.byte(letter, bytes) + 1
+  local length = string.byte(letter, envelope) == 1 and string.byte(letter, envelope + 33)
+  local kind = length and string.sub(letter, envelope + 34, envelope + 33 + length) or ''
+  return string.match(kind, '^[%w_]+$') or ''
+end
+
+-- No letter goes without being counted: `purged` because of its age, or `deleted`.
+local function count_gone(how, letter)
+  call('HINCRBY', queue .. ':' .. how, kind_of(letter), 1)
+end

@@ -1,9 +1,11 @@
--- ARGV: lease end · claims. Answers the claims that are not held any more.
+-- ARGV: lease end · claims. Answers the claims that are not held any more. A renewal that comes late moves no
+-- end back.
 local lost = {}
 for index = 2, #ARGV do
-  if not call('ZSCORE', queue .. ':leases', ARGV[index]) then
+  local held = call('ZSCORE', queue .. ':leases', ARGV[index])
+  if not held then
     lost[#lost + 1] = ARGV[index]
-  else
+  elseif tonumber(held) < tonumber(ARGV[1]) then
     call('ZADD', queue .. ':leases', ARGV[1], ARGV[index])
   end
 end

@@ -81,7 +81,10 @@ local function bury(id, job, reason, now, day)
   end
   finish({id}, day)
   -- A letter of long ago with the same id is overwritten; one that held this very line would not have let it start.
-  if namesake and read_head(namesake).line ~= head.line then let_go({id, namesake}) end
+  if namesake then
+    count_gone('deleted', namesake)
+    if read_head(namesake).line ~= head.line then let_go({id, namesake}) end
+  end
   if head.line and not head.holds then follow({head.line, id}) end
 end
 

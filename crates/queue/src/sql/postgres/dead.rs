@@ -77,6 +77,7 @@ pub(super) async fn delete(connection: &mut PgConnection, id: JobId) -> Result<b
         WITH gone AS (DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, order_key, holds, bucket),
         failed AS (DELETE FROM queue_errors e USING gone WHERE e.id = gone.id)
         SELECT id, queue, tenant, CASE WHEN holds THEN order_key END AS order_key, bucket FROM gone";
+    letters::put_alone(connection).await?;
     let mut transaction = connection.begin().await?;
     let gone: Option<Removed> = sqlx::query_as(DELETE)
         .bind(id.0)
@@ -87,10 +88,33 @@ pub(super) async fn delete(connection: &mut PgConnection, id: JobId) -> Result<b
         let (queue, bucket) = (rows::queue(gone.queue)?, gone.bucket);
         let end: Vec<End> = gone.end().into_iter().collect();
         lines::end(&mut transaction, queue, &end).await?;
+        count(&mut transaction, queue, "deleted", &[bucket]).await?;
         letters::take(&mut transaction, std::iter::once(bucket)).await?;
     }
     transaction.commit().await?;
     Ok(found)
+}
+
+/// Counts letters that are gone by their kinds, which their buckets know.
+async fn count(
+    transaction: &mut PgConnection,
+    queue: Queue,
+    name: &str,
+    buckets: &[Option<i64>],
+) -> Result<(), sqlx::Error> {
+    const COUNT: &str = "
+        INSERT INTO queue_counters (queue, kind, name, value)
+        SELECT $1, COALESCE(b.kind, ''), $2, count(*)
+        FROM unnest($3::bigint[]) AS gone(bucket) LEFT JOIN queue_dead_buckets b ON b.id = gone.bucket
+        GROUP BY 2 ORDER BY 2
+        ON CONFLICT (queue, kind, name) DO UPDATE SET value = queue_counters.value + excluded.value";
+    sqlx::query(COUNT)
+        .bind(queue as i16)
+        .bind(name)
+        .bind(buckets)
+        .execute(transaction)
+        .await?;
+    Ok(())
 }
 
 /// Removes the oldest of those that died before, at most `most`, in the transaction that counts them; answers how many.
@@ -107,12 +131,6 @@ pub(super) async fn purge(
         failed AS (DELETE FROM queue_errors e USING old WHERE e.id = old.id)
         DELETE FROM queue_dead d USING old WHERE d.id = old.id
         RETURNING d.id, d.queue, d.tenant, CASE WHEN d.holds THEN d.order_key END AS order_key, d.bucket";
-    const COUNT: &str = "
-        INSERT INTO queue_counters (queue, kind, name, value)
-        SELECT $1, COALESCE(b.kind, ''), 'purged', count(*)
-        FROM unnest($2::bigint[]) AS gone(bucket) LEFT JOIN queue_dead_buckets b ON b.id = gone.bucket
-        GROUP BY 2 ORDER BY 2
-        ON CONFLICT (queue, kind, name) DO UPDATE SET value = queue_counters.value + excluded.value";
     const EMPTY: &str = "
         DELETE FROM queue_dead_buckets WHERE id IN (
             SELECT id FROM queue_dead_buckets WHERE letters = 0 FOR UPDATE SKIP LOCKED)";
@@ -127,11 +145,7 @@ pub(super) async fn purge(
     let buckets: Vec<Option<i64>> = gone.iter().map(|letter| letter.bucket).collect();
     let ends: Vec<End> = gone.into_iter().filter_map(Removed::end).collect();
     lines::end(&mut transaction, queue, &ends).await?;
-    sqlx::query(COUNT)
-        .bind(queue as i16)
-        .bind(&buckets)
-        .execute(&mut *transaction)
-        .await?;
+    count(&mut transaction, queue, "purged", &buckets).await?;
     letters::take(&mut transaction, buckets.iter().copied()).await?;
     sqlx::query(EMPTY).execute(&mut *transaction).await?;
     transaction.commit().await?;

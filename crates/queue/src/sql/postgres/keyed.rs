@@ -2,7 +2,8 @@
 //! open and lock what is kept about them; count what runs of those with a concurrency; take, as [`claim`](super::claim)
 //! does, no more of a key than it allows; write down what is left of each key.
 //!
-//! A key that another claim has locked is left out. Nothing here waits for a lock but the end of the transaction.
+//! A key that another claim has locked is left out, and looked at again a little later: who would come back at once, and at
+//! once again, would keep the other one from its end. Nothing here waits for a lock but the end of the transaction.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -218,9 +219,14 @@ struct Look {
     turns: Vec<Turn>,
     /// Each with its key.
     marks: BTreeSet<(String, i64)>,
-    /// There are more, or some that another claim has.
+    /// There are more.
     more: bool,
+    /// There are some that another claim has.
+    others_have: bool,
 }
+
+/// After so long a key that another claim had is looked at again.
+const LOOK_AGAIN_AFTER_MS: Millis = 10;
 
 pub(super) async fn claim(
     connection: &mut PgConnection,
@@ -236,16 +242,17 @@ pub(super) async fn claim(
     let (keyed, plain, opens_at) = leave(&mut transaction, request, &look).await?;
     transaction.commit().await?;
 
-    let (is_full, keyed) = (taking.jobs.len() >= request.want, keyed || look.more);
+    let (is_full, more) = (taking.jobs.len() >= request.want, keyed || look.more || plain);
+    let again_at = look.others_have.then_some(request.now + LOOK_AGAIN_AFTER_MS);
     let key = last_marked(&look.turns, is_full, request.now).map(str::to_owned);
     Ok(Outcome {
         claims: Claims {
             jobs: taking.jobs,
-            more: keyed || plain,
-            opens_at,
+            more,
+            opens_at: opens_at.into_iter().chain(again_at).min(),
         },
         visit: Visit {
-            keyed,
+            keyed: keyed || look.more || look.others_have,
             key,
             keys_served: look.turns.iter().filter(|turn| turn.taken > 0).count(),
             ..taking.visit
@@ -265,11 +272,11 @@ async fn look(connection: &mut PgConnection, request: &ClaimRequest, ring: &Ring
         .bind(later_lanes(request.queue, request.lane))
         .fetch_all(connection)
         .await?;
-    let (mut turns, mut marks, mut more) = (Vec::new(), BTreeSet::new(), rows.len() > ring.keys);
+    let (mut turns, mut marks, mut others_have) = (Vec::new(), BTreeSet::new(), false);
     for row in &rows {
         let kept = LimitRow::from_row(row)?;
         if row.try_get("known")? && !row.try_get::<bool, _>("held")? {
-            more = true;
+            others_have = true;
             continue;
         }
         let numbers: Option<Vec<i64>> = row.try_get("numbers")?;
@@ -278,7 +285,12 @@ async fn look(connection: &mut PgConnection, request: &ClaimRequest, ring: &Ring
         turns.push(Turn::new(kept, row.try_get("marked")?, row.try_get("asked_until")?));
     }
     let turns = each_once(turns.into_iter());
-    Ok(Look { turns, marks, more })
+    Ok(Look {
+        turns,
+        marks,
+        more: rows.len() > ring.keys,
+        others_have,
+    })
 }
 
 async fn count_running(

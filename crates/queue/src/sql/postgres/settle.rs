@@ -242,7 +242,7 @@ pub(super) async fn renew(
     // Locked in one order first: an update by itself takes rows as it finds them.
     const RENEW: &str = "
         WITH held AS MATERIALIZED (SELECT id FROM queue_leases WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE)
-        UPDATE queue_leases l SET until = $2 FROM held WHERE l.id = held.id RETURNING l.id";
+        UPDATE queue_leases l SET until = GREATEST(l.until, $2) FROM held WHERE l.id = held.id RETURNING l.id";
     let held: Vec<i64> = sqlx::query_scalar(RENEW)
         .bind(claims)
         .bind(until)

@@ -90,7 +90,11 @@ pub(super) async fn retry(
 
 /// The queue of which it was; `None` = no such dead letter.
 pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Queue>, sqlx::Error> {
-    const STEPS: [&str; 3] = [
+    const STEPS: [&str; 4] = [
+        "INSERT INTO queue_counters (queue, kind, name, value)
+            SELECT d.queue, COALESCE(b.kind, ''), 'deleted', 1
+            FROM queue_dead d LEFT JOIN queue_dead_buckets b ON b.id = d.bucket WHERE d.id = $1
+            ON CONFLICT (queue, kind, name) DO UPDATE SET value = value + excluded.value",
         LEAVE,
         "DELETE FROM queue_dead WHERE id = $1",
         "DELETE FROM queue_errors WHERE id = $1",
@@ -98,6 +102,7 @@ pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Resu
     let Some(letter) = letter(connection, id).await? else {
         return Ok(None);
     };
+    letters::put(connection).await?;
     for step in STEPS {
         sqlx::query(step).bind(id.0).execute(&mut *connection).await?;
     }

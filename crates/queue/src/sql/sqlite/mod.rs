@@ -48,7 +48,7 @@ const READERS: usize = 2;
 const RESCUE_ROUNDS: usize = 10;
 
 pub(super) struct SqliteQueue {
-    writer: Pool<SqliteConnection>,
+    pub(super) writer: Pool<SqliteConnection>,
     pub(super) reader: Pool<SqliteConnection>,
     rings: Rings,
     wakes: wake::Wakes,

@@ -234,7 +234,7 @@ pub(super) async fn renew(
     until: Millis,
 ) -> Result<Vec<i64>, sqlx::Error> {
     const RENEW: &str = "
-        UPDATE queue_leases SET until = $2 WHERE id IN (SELECT value FROM json_each($1)) RETURNING id";
+        UPDATE queue_leases SET until = max(until, $2) WHERE id IN (SELECT value FROM json_each($1)) RETURNING id";
     let held: Vec<i64> = sqlx::query_scalar(RENEW)
         .bind(json(claims)?)
         .bind(until)

@@ -89,14 +89,16 @@ impl Model {
         true
     }
 
-    pub(crate) fn delete_dead(&mut self, id: JobId) -> bool {
-        let dead = self.jobs.get(&id).is_some_and(Entry::is_dead);
-        if dead {
+    /// Answers the queue and the kind of the letter that went.
+    pub(crate) fn delete_dead(&mut self, id: JobId) -> Option<(Queue, String)> {
+        let dead = self.jobs.get(&id).filter(|entry| entry.is_dead());
+        let gone = dead.map(|entry| (entry.queue, kind_of(&entry.body).to_owned()));
+        if gone.is_some() {
             self.leave_line(id);
             self.jobs.remove(&id);
             self.removed.insert(id);
         }
-        dead
+        gone
     }
 
     /// Answers the kinds of the letters that went.
