@@ -20,7 +20,7 @@
 //!
 //! # Where the code promises less than this model
 //!
-//! - [`CancelGivesUp`](rules::Flaw): so does `cancel` on Postgres, after its job moved three times under its hands.
+//! - [`CancelGivesUp`](rules::Flaw): so does `cancel` on Postgres, after its job moved twenty times under its hands.
 //! - [`LettersOutliveTheirKeys`](rules::Flaw): so they do on Redis, as the page in front of `redis/mod.rs` says.
 //! - [`ClaimNumbersComeAgain`](rules::Flaw): Redis guards its counter; the sequences of a Postgres that fails over to a
 //!   copy which is behind have no such guard.

@@ -12,7 +12,7 @@ use crate::clock::{Millis, day};
 use crate::job::JobId;
 
 /// How often we look again for a job that moves while we reach for it.
-const TRIES: usize = 3;
+const TRIES: usize = 20;
 
 #[derive(sqlx::FromRow)]
 struct Place {
