@@ -105,7 +105,8 @@ impl Place {
     /// When its recipient got the message.
     pub(crate) fn left_at(&self, sending: &Sending) -> DateTime<Utc> {
         let to = sending.message.recipient.expose();
-        self.simulator.look(|ledger| ledger.effects_to(to).next().unwrap().accepted_at)
+        self.simulator
+            .look(|ledger| ledger.effects_to(to).next().unwrap().accepted_at)
     }
 
     /// A message by the first of `hops`: a mail or a text, whichever that carries.
