@@ -126,13 +126,9 @@ pub(super) async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kep
 
 async fn why(backend: &dyn Backend, id: JobId, settings: &Settings) -> anyhow::Result<Answer> {
     let mut facts = Facts::gather(backend, id, Clock::System.now()).await?;
-    let asked = async {
-        let store = connect::store(settings).await?;
-        facts.ask(&store, &settings.keyring).await?;
-        anyhow::Ok(())
-    };
-    if let Err(error) = asked.await {
-        tracing::warn!(%error, "The database cannot be asked about circuits and quiet hours; the rest is known.");
+    match connect::store(settings).await {
+        Ok(store) => facts.ask(&store, &settings.keyring).await,
+        Err(error) => tracing::warn!(%error, "The store cannot be reached; what the queue knows is told."),
     }
     let why = explain(&facts);
     let unknown = why == Why::Unknown;
