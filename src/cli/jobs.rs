@@ -38,6 +38,9 @@ pub(super) enum Command {
     Cancel {
         /// The job's id.
         id: JobId,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Say why a job is not running, or that it is. Exit status 1 if no such job is known.
     Why {
@@ -104,8 +107,8 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let kept = find(&*backend, id).await?;
             show_to(how, to_json(&kept), &kept, settings).await
         }
-        Command::Cancel { id } => {
-            let outcome = backend.cancel(id, Clock::System.now()).await?;
+        Command::Cancel { id, by } => {
+            let outcome = cancel(&*backend, id, by, settings).await?;
             let (name, words) = match outcome {
                 Cancelled::Removed => ("removed", "Cancelled: it will never start."),
                 Cancelled::Signalled => ("signalled", "It runs; its worker has been told to stop it."),
@@ -116,6 +119,23 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
         }
         Command::Why { id } => why(&*backend, id, settings).await,
     }
+}
+
+/// Cancels a job, if it lives, once it is written down who asked.
+async fn cancel(
+    backend: &dyn Backend,
+    id: JobId,
+    by: Option<String>,
+    settings: &Settings,
+) -> anyhow::Result<Cancelled> {
+    let log = Log::of(by, settings).await?;
+    let kept = backend.find(id).await?;
+    if kept.is_none_or(|kept| matches!(kept.state, State::Dead { .. })) {
+        return Ok(Cancelled::Unknown);
+    }
+    log.about_to(AuditAction::JobCancelled, Some(id.to_string()), None)
+        .await?;
+    Ok(backend.cancel(id, Clock::System.now()).await?)
 }
 
 /// The job or dead letter of that id.
