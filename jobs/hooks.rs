@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use providers::{BaseUrl, standard_webhooks};
+use providers::{Asked, BaseUrl, Excerpt, standard_webhooks};
 use queue::JobError;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, redirect};
@@ -31,6 +31,8 @@ use crate::guard::{Guard, usable};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The specification asks senders to wait for 15 to 30 seconds; a run has no more than the former.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// How much of an answer is read. Who is posted to may be anybody.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How many bytes the secret of a sender has (the Standard Webhooks specification, "Signature scheme").
 pub const SECRET_BYTES: RangeInclusive<usize> = 24..=64;
 
@@ -56,6 +58,21 @@ pub enum HookError {
     /// It was answered with this status, and is to be posted again so much later.
     #[error("the webhook was answered {0}")]
     Later(u16, Duration),
+}
+
+/// A webhook that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untaken {
+    /// Why.
+    pub error: HookError,
+    /// What may be kept of the call, if one was made: neither where it went nor what it is signed with.
+    pub call: Option<Box<Excerpt>>,
+}
+
+impl From<HookError> for Untaken {
+    fn from(error: HookError) -> Self {
+        Self { error, call: None }
+    }
 }
 
 impl HookError {
@@ -88,8 +105,8 @@ impl Hooks {
     /// Posts what `id` names to a tenant, once. Whatever is answered with a 2xx was taken.
     ///
     /// # Errors
-    /// [`HookError`] says why it was not taken, without the address and the answer's text.
-    pub async fn post(&self, hook: &HotLeadHook, id: &str, told: &Value, now: DateTime<Utc>) -> Result<(), HookError> {
+    /// [`Untaken`] says why it was not taken, without the address and whatever the answer repeats.
+    pub async fn post(&self, hook: &HotLeadHook, id: &str, told: &Value, now: DateTime<Utc>) -> Result<(), Untaken> {
         let url = usable(hook.url.expose_secret()).ok_or(HookError::Unusable)?;
         let url = match &self.stand_in {
             Some(base) => base.join(
@@ -129,7 +146,8 @@ impl OwnHook {
     /// # Errors
     /// [`HookError`] says why it was not taken, without the address and the answer's text.
     pub async fn post(&self, id: &str, told: &Value, now: DateTime<Utc>) -> Result<(), HookError> {
-        send(&self.http, self.url.clone(), &self.secret, id, told, now).await
+        let sent = send(&self.http, self.url.clone(), &self.secret, id, told, now).await;
+        sent.map_err(|untaken| untaken.error)
     }
 }
 
@@ -150,7 +168,7 @@ async fn send(
     id: &str,
     told: &Value,
     now: DateTime<Utc>,
-) -> Result<(), HookError> {
+) -> Result<(), Untaken> {
     let (timestamp, body) = (now.timestamp().to_string(), told.to_string());
     let signature = standard_webhooks::sign(secret, id, &timestamp, body.as_bytes());
     let request = http
@@ -160,13 +178,48 @@ async fn send(
         .header("webhook-timestamp", timestamp)
         .header("webhook-signature", signature.map_err(|_| HookError::Unusable)?)
         .body(body);
-    let answer = request.send().await.map_err(|_| HookError::Away)?;
-    match (answer.status(), wait(answer.headers())) {
-        (status, _) if status.is_success() => Ok(()),
+    let request = request.build().map_err(|_| HookError::Unusable)?;
+    let asked = asked(&request, secret);
+    let untaken = |error, call| Untaken {
+        error,
+        call: Some(Box::new(call)),
+    };
+    let answer = http.execute(request).await;
+    let mut answer = answer.map_err(|_| untaken(HookError::Away, asked.unanswered()))?;
+    let error = match (answer.status(), wait(answer.headers())) {
+        (status, _) if status.is_success() => return Ok(()),
         (status @ (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE), Some(wait)) => {
-            Err(HookError::Later(status.as_u16(), wait))
+            HookError::Later(status.as_u16(), wait)
         }
-        (status, _) => Err(HookError::Refused(status.as_u16())),
+        (status, _) => HookError::Refused(status.as_u16()),
+    };
+    let body = whole(&mut answer).await;
+    Err(untaken(error, asked.answered(answer.status(), answer.headers(), &body)))
+}
+
+/// What may be told of a call: the address is its owner's own, every part of it, and so is the secret.
+fn asked(request: &reqwest::Request, secret: &SecretString) -> Asked {
+    let url = request.url();
+    let parts = url
+        .host_str()
+        .into_iter()
+        .chain(url.path_segments().into_iter().flatten());
+    let secret = secret.expose_secret();
+    let signed = request.headers().get("webhook-signature");
+    let signed = signed.and_then(|signature| signature.to_str().ok());
+    let signed = signed.into_iter().chain([secret, secret.trim_start_matches("whsec_")]);
+    parts.chain(signed).fold(Asked::of(request, "{webhook}"), Asked::hiding)
+}
+
+/// What was answered; nothing if it did not come whole, or is longer than is read.
+async fn whole(answer: &mut reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
+            Ok(None) => return body,
+            Ok(Some(_)) | Err(_) => return Vec::new(),
+        }
     }
 }
 
@@ -244,7 +297,7 @@ mod tests {
                 secret: "whsec_YW4taW52ZW50ZWQtc2VjcmV0".into(),
             };
             let posted = hooks.post(&hook, "1", &Value::Null, DateTime::UNIX_EPOCH).await;
-            assert_eq!(posted, Err(HookError::Unusable), "{url}");
+            assert_eq!(posted, Err(HookError::Unusable.into()), "{url}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::Utc;
 use domain::{EndpointId, MessageId, Recipient, TenantId};
 use providers::Failure;
+use queue::backend::Counter;
 use queue::{Attempt, Backoff, Job, JobError, Origin, Policy, Queue};
 use serde::{Deserialize, Serialize};
 use store::Message;
@@ -12,13 +13,17 @@ use store::Message;
 use crate::sending::{Hop, from_store, span};
 use crate::{Ctx, RecordProviderEvents};
 
+/// What is counted of look-ups whose provider did not say: `relais_jobs_total{kind="look_up_message",event="unanswered"}`.
+const UNANSWERED: &str = "unanswered";
+
 /// Asks a provider how far a message came of which nobody heard for a while.
 ///
 /// The answer is recorded as the webhook would have been that was lost, by the same job and the same identity: if that
 /// webhook comes in after all, both count once.
 ///
 /// Twice is harmless for that reason. Late is harmless: a message that is not open any more is not asked about. A
-/// provider that does not answer is no failure: the message stays open, and is looked up again.
+/// provider that does not answer is no failure: the message stays open, and is looked up again. It is counted, as a dead
+/// letter of each tick would help nobody.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LookUpMessage {
     message: MessageId,
@@ -93,7 +98,7 @@ impl Job for LookUpMessage {
                     return Err(JobError::RetryAfter(span(until - now)));
                 }
                 tracing::warn!(%error, message.id = %self.message, "A provider did not say what became of a message.");
-                return Ok(());
+                return count_unanswered(ctx).await;
             }
         };
         let endpoint = account.endpoint.unwrap_or(EndpointId::stand_in(account.id.0));
@@ -106,4 +111,14 @@ impl Job for LookUpMessage {
         }
         Ok(())
     }
+}
+
+async fn count_unanswered(ctx: &Ctx) -> Result<(), JobError> {
+    let counter = Counter {
+        queue: LookUpMessage::POLICY.queue,
+        kind: LookUpMessage::KIND.to_owned(),
+        name: UNANSWERED.to_owned(),
+    };
+    ctx.queue.backend().count(&[(counter, 1)]).await?;
+    Ok(())
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use store::Crossing;
 
 use crate::Ctx;
-use crate::sending::from_store;
+use crate::sending::{from_store, note};
 
 /// Tells a tenant's own system that a lead has become hot, by webhook ([`hooks`](crate::hooks)). Who named no address
 /// is told nothing.
@@ -102,7 +102,10 @@ impl Job for TellHotLead {
         let Some(hook) = settings.hook else { return Ok(()) };
         let id = crossing.id.to_string();
         let posted = ctx.outside.hooks().post(&hook, &id, &told(&crossing), Utc::now()).await;
-        posted.map_err(|error| error.meaning())?;
+        if let Err(untaken) = posted {
+            note(attempt, untaken.call.as_deref());
+            return Err(untaken.error.meaning());
+        }
         tracing::info!(crossing = id, "A hot lead was told.");
         Ok(())
     }

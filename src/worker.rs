@@ -154,7 +154,7 @@ impl Crew {
         })
     }
 
-    /// Claims nothing more until somebody resumes it; what runs goes on. From the next announcement on it serves no queue.
+    /// Claims nothing more until somebody resumes it; what runs goes on. Its pause is written down within a second.
     pub fn quiet(&self) {
         self.quiet.ask();
         tracing::info!("Quiet: claiming nothing more, finishing what runs.");
@@ -226,13 +226,15 @@ async fn work(queue: Queue, source: Source, runner: Arc<Runner<jobs::Ctx>>) {
     }
 }
 
+/// Says again and again that this worker lives, and what it serves: no job at once while its store is away. That it is paused
+/// stands among the pauses.
 async fn announce(backend: Arc<dyn Backend>, clock: Clock, card: Worker, quiet: Quiet, believed: Duration) {
     let mut beat = tokio::time::interval(believed / 3);
     loop {
         beat.tick().await;
         let mut card = card.clone();
-        if quiet.claims_nothing() {
-            card.queues.clear();
+        if quiet.is_storeless() {
+            card.queues.iter_mut().for_each(|(_, slots)| *slots = 0);
         }
         if let Err(error) = backend.announce(&card, clock.now() + millis(believed)).await {
             tracing::debug!(%error, "This worker could not be announced.");

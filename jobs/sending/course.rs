@@ -208,7 +208,7 @@ impl Course<'_> {
                 Ok(End::Done)
             }
             Err(error) => {
-                note(self.attempt, &error);
+                note(self.attempt, error.excerpt.as_deref());
                 let meaning = answer::meaning(&error, self.sending.message.class, Utc::now());
                 self.end_attempt(number, &meaning.result).await?;
                 self.tell_circuit(account, pass, meaning.account).await;
@@ -367,11 +367,11 @@ impl Course<'_> {
 }
 
 /// Keeps what may be kept of a call, for the history of the job's attempts.
-pub(super) fn note(attempt: &queue::Attempt, error: &SendError) {
-    if let Some(excerpt) = error.excerpt.as_deref().cloned() {
+pub(crate) fn note(attempt: &queue::Attempt, call: Option<&providers::Excerpt>) {
+    if let Some(call) = call.cloned() {
         attempt.notes.note(Excerpt {
-            request: Some(excerpt.request),
-            response: excerpt.response,
+            request: Some(call.request),
+            response: call.response,
         });
     }
 }

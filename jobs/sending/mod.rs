@@ -38,7 +38,7 @@ use store::Credential;
 pub(crate) use answer::span;
 pub use compose::{Uncomposable, check_sender};
 pub use content::{AttachmentUrl, Content, EmailBody};
-pub(crate) use course::{from_store, run};
+pub(crate) use course::{from_store, note, run};
 pub use files::{FILES_MAX, Files};
 pub use otp::code_key;
 

@@ -69,7 +69,7 @@ async fn look_up(
     let found = match account.sender.look_up(outgoing, attempt.started_at, now).await {
         Ok(found) => found,
         Err(error) => {
-            note(course.attempt, &error);
+            note(course.attempt, error.excerpt.as_deref());
             return Err(match (error.failure, error.until) {
                 (Failure::Deferred, Some(until)) => JobError::Snooze(span(until - now)),
                 (Failure::RateLimited, Some(until)) => JobError::RetryAfter(span(until - now)),

@@ -4,12 +4,13 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use domain::AlertChange;
 use domain::alert::{AlertNews, QueueReading, Readings, Thresholds, WINDOW, Watch};
-use queue::backend::{Mark, Worker};
+use queue::backend::Mark;
 use queue::{Client, Queue, QueueError};
 use store::Store;
 
 use super::{tell, words};
 use crate::config::AlertSettings;
+use crate::ops::serving::Serving;
 
 /// Looks. Any number of them may.
 pub struct Watcher {
@@ -71,7 +72,7 @@ impl Watcher {
 
     async fn read_queues(&self, watch: &Watch, now: DateTime<Utc>) -> Result<Vec<QueueReading>, QueueError> {
         let backend = self.queue.backend();
-        let workers = backend.workers(now.timestamp_millis()).await?;
+        let (workers, pauses) = (backend.workers(now.timestamp_millis()).await?, backend.pauses().await?);
         let mut readings = Vec::new();
         for queue in Queue::ALL {
             let counts = backend.counts(queue).await?;
@@ -82,19 +83,13 @@ impl Watcher {
                 work: counts.ready + counts.running,
                 dead: counts.dead,
                 is_paused: counts.paused,
-                workers: serving(queue, &workers),
+                workers: Serving::of(queue, &workers, &pauses).claiming.len(),
                 still: ready.still.into_iter().map(|mark| mark.0).collect(),
                 fresh: ready.fresh.map(|mark| mark.0),
             });
         }
         Ok(readings)
     }
-}
-
-/// How many of the workers serve a queue.
-pub(crate) fn serving(queue: Queue, workers: &[Worker]) -> usize {
-    let serves = |worker: &&Worker| worker.queues.iter().any(|(name, _)| name == queue.name());
-    workers.iter().filter(serves).count()
 }
 
 fn told<T, E: std::fmt::Display>(read: Result<T, E>) -> Option<T> {

@@ -48,7 +48,7 @@ pub(super) async fn show(State(api): State<Api>, caller: Caller, Path(id): Path<
     let mut facts = Facts::gather(&**api.queue.backend(), id, api.queue.clock().now()).await?;
     let is_own = |kept: &&Kept| kept.tenant == caller.tenant.0;
     facts.kept().filter(is_own).ok_or_else(nothing)?;
-    facts.ask(&api.store, api.queue.keyring()).await?;
+    facts.ask(&api.store, api.queue.keyring()).await;
     let kept = facts.kept().ok_or_else(nothing)?;
     let envelope = Envelope::decode(&kept.body);
     Ok(Json(Job {

@@ -104,7 +104,7 @@ async fn export(store: &Store, which: &Which) -> anyhow::Result<Answer> {
     }
 }
 
-/// What somebody at the command line does with dead letters is written down through it.
+/// What somebody at the command line does with jobs and dead letters is written down through it.
 pub(super) struct Log {
     store: Store,
     author: Author,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::CircuitState;
-use queue::backend::{Backend, Counts, Finding, FindingLevel, Worker};
+use queue::backend::{Backend, Counts, Finding, FindingLevel};
 use queue::{Clock, Queue};
 use serde_json::json;
 use store::{Circuit, Store};
@@ -14,6 +14,7 @@ use super::answer::{Answer, table};
 use crate::alerts::words;
 use crate::config::{Settings, Values};
 use crate::connect;
+use crate::ops::serving::Serving;
 
 /// A clock that runs has looked within so long.
 const WATCHED_WITHIN: TimeDelta = TimeDelta::minutes(2);
@@ -188,10 +189,11 @@ async fn look_through(backend: Arc<dyn Backend>, findings: &mut Findings) -> Res
             .into_iter()
             .map(|finding| Looked { at: "queue", finding }),
     );
-    let workers = backend.workers(Clock::System.now()).await?;
+    let (workers, pauses) = (backend.workers(Clock::System.now()).await?, backend.pauses().await?);
     for queue in Queue::ALL {
         let counts = backend.counts(queue).await?;
-        let finding = served(queue, counts.ready, &workers);
+        let serving = Serving::of(queue, &workers, &pauses);
+        let finding = served(queue, counts.ready, &serving);
         findings.0.push(Looked { at: "workers", finding });
         stands_still(queue, &counts, findings);
     }
@@ -221,12 +223,8 @@ fn stands_still(queue: Queue, counts: &Counts, findings: &mut Findings) {
 }
 
 /// An idle queue that nobody serves is a risk; one where work waits is a fault.
-fn served(queue: Queue, ready: u64, workers: &[Worker]) -> Finding {
-    let serving = workers
-        .iter()
-        .filter(|worker| worker.queues.iter().any(|(name, _)| name == queue.name()))
-        .count();
-    let (level, text) = match (serving, ready) {
+fn served(queue: Queue, ready: u64, serving: &Serving<'_>) -> Finding {
+    let (level, text) = match (serving.claiming.len(), ready) {
         (0, 0) => (
             FindingLevel::Warning,
             format!("nobody serves {queue}; `relais worker` does"),
@@ -274,6 +272,8 @@ const fn name(level: FindingLevel) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use queue::backend::Worker;
+
     use super::*;
 
     #[test]
@@ -334,7 +334,10 @@ mod tests {
             kinds: Vec::new(),
             started_at: 0,
         };
-        let level = |queue, ready| served(queue, ready, std::slice::from_ref(&worker)).level;
+        let level = |queue, ready| {
+            let serving = Serving::of(queue, std::slice::from_ref(&worker), &[]);
+            served(queue, ready, &serving).level
+        };
         assert_eq!(level(Queue::Default, 9), FindingLevel::Good);
         assert_eq!(level(Queue::Bulk, 0), FindingLevel::Warning);
         assert_eq!(level(Queue::Bulk, 1), FindingLevel::Fault);

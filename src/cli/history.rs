@@ -8,29 +8,56 @@ use queue::backend::Kept;
 use queue::envelope::Envelope;
 use serde_json::{Value, json};
 use store::{Attempt, DeadLetterEdit, Store};
+use uuid::Uuid;
 
 use super::answer::{Answer, or_dash, table};
 use super::payload::{self, Change};
 use crate::config::Settings;
 use crate::connect;
 
-/// Keeps what is about to be changed.
-pub(super) async fn keep(
-    changes: &[Change],
-    tenant: TenantId,
-    id: JobId,
-    by: String,
-    settings: &Settings,
-) -> anyhow::Result<()> {
-    let changes: Value = changes.iter().map(Change::to_json).collect();
-    let edit = DeadLetterEdit {
-        by,
-        at: Utc::now(),
-        changes: PersonalText::new(changes.to_string()),
-    };
-    let store = connect::store(settings).await?;
-    let kept = store.record_dead_letter_edit(tenant, id.0, &edit).await;
-    kept.context("the change could not be written down, so nothing was changed")
+/// Under this name the changes of an edit are kept until it is known that they were made; from then on they are kept bare.
+const MEANT: &str = "meant";
+
+/// An edit that is written down as meant, and about to be made.
+pub(super) struct Meant {
+    store: Store,
+    id: Uuid,
+    changes: Value,
+}
+
+impl Meant {
+    /// Writes down what is about to be changed.
+    pub(super) async fn keep(
+        changes: &[Change],
+        tenant: TenantId,
+        letter: JobId,
+        by: String,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
+        let changes: Value = changes.iter().map(Change::to_json).collect();
+        let edit = DeadLetterEdit {
+            by,
+            at: Utc::now(),
+            changes: PersonalText::new(json!({ MEANT: changes }).to_string()),
+        };
+        let store = connect::store(settings).await?;
+        let kept = store.record_dead_letter_edit(tenant, letter.0, &edit).await;
+        let id = kept.context("the change could not be written down, so nothing was changed")?;
+        Ok(Self { store, id, changes })
+    }
+
+    /// Writes down whether it was made: what was not, was no edit. If that cannot be written, it stays as meant.
+    pub(super) async fn settle(self, was_made: bool) {
+        let settled = if was_made {
+            let changes = PersonalText::new(self.changes.to_string());
+            self.store.settle_edit(self.id, &changes).await
+        } else {
+            self.store.forget_edit(self.id).await
+        };
+        if let Err(error) = settled {
+            tracing::warn!(%error, was_made, "What became of an edit could not be written down; it is shown as cut short.");
+        }
+    }
 }
 
 /// Adds it to what is shown of a dead letter. While the store is away, the letter is shown without it.
@@ -99,21 +126,29 @@ fn with_edits(shown: Answer, edits: &[DeadLetterEdit], reveal: bool) -> Answer {
     let mut words = String::new();
     let mut json = Vec::new();
     for edit in edits {
-        let changes = changes(edit, reveal);
-        words += &format!("\nEdited by {} at {}\n", edit.by, time(edit.at));
+        let (changes, is_certain) = changes(edit, reveal);
+        let doubt = if is_certain {
+            ""
+        } else {
+            ", or not: the edit was cut short"
+        };
+        words += &format!("\nEdited by {} at {}{doubt}\n", edit.by, time(edit.at));
         words.extend(changes.iter().map(Change::words));
         let changes: Value = changes.iter().map(Change::to_json).collect();
-        json.push(json!({ "by": edit.by, "at": time(edit.at), "changes": changes }));
+        json.push(json!({ "by": edit.by, "at": time(edit.at), "changes": changes, "certain": is_certain }));
     }
     shown.and("edits", json.into(), &words)
 }
 
-fn changes(edit: &DeadLetterEdit, reveal: bool) -> Vec<Change> {
-    let kept: Vec<Value> = serde_json::from_str(edit.changes.expose()).unwrap_or_default();
-    let changes = kept.iter().filter_map(Change::read);
-    changes
-        .map(|change| if reveal { change } else { change.masked() })
-        .collect()
+/// What an edit changed, and whether it is certain that it was made.
+fn changes(edit: &DeadLetterEdit, reveal: bool) -> (Vec<Change>, bool) {
+    let kept: Value = serde_json::from_str(edit.changes.expose()).unwrap_or_default();
+    let meant = kept.get(MEANT);
+    let changes = meant.unwrap_or(&kept).as_array().into_iter().flatten();
+    let changes = changes
+        .filter_map(Change::read)
+        .map(|change| if reveal { change } else { change.masked() });
+    (changes.collect(), meant.is_none())
 }
 
 fn time(at: DateTime<Utc>) -> String {

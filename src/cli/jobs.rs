@@ -38,6 +38,9 @@ pub(super) enum Command {
     Cancel {
         /// The job's id.
         id: JobId,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
     /// Say why a job is not running, or that it is. Exit status 1 if no such job is known.
     Why {
@@ -104,8 +107,8 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             let kept = find(&*backend, id).await?;
             show_to(how, to_json(&kept), &kept, settings).await
         }
-        Command::Cancel { id } => {
-            let outcome = backend.cancel(id, Clock::System.now()).await?;
+        Command::Cancel { id, by } => {
+            let outcome = cancel(&*backend, id, by, settings).await?;
             let (name, words) = match outcome {
                 Cancelled::Removed => ("removed", "Cancelled: it will never start."),
                 Cancelled::Signalled => ("signalled", "It runs; its worker has been told to stop it."),
@@ -118,6 +121,23 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
     }
 }
 
+/// Cancels a job, if it lives, once it is written down who asked.
+async fn cancel(
+    backend: &dyn Backend,
+    id: JobId,
+    by: Option<String>,
+    settings: &Settings,
+) -> anyhow::Result<Cancelled> {
+    let log = Log::of(by, settings).await?;
+    let kept = backend.find(id).await?;
+    if kept.is_none_or(|kept| matches!(kept.state, State::Dead { .. })) {
+        return Ok(Cancelled::Unknown);
+    }
+    log.about_to(AuditAction::JobCancelled, Some(id.to_string()), None)
+        .await?;
+    Ok(backend.cancel(id, Clock::System.now()).await?)
+}
+
 /// The job or dead letter of that id.
 pub(super) async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kept> {
     let kept = backend.find(id).await?;
@@ -126,13 +146,9 @@ pub(super) async fn find(backend: &dyn Backend, id: JobId) -> anyhow::Result<Kep
 
 async fn why(backend: &dyn Backend, id: JobId, settings: &Settings) -> anyhow::Result<Answer> {
     let mut facts = Facts::gather(backend, id, Clock::System.now()).await?;
-    let asked = async {
-        let store = connect::store(settings).await?;
-        facts.ask(&store, &settings.keyring).await?;
-        anyhow::Ok(())
-    };
-    if let Err(error) = asked.await {
-        tracing::warn!(%error, "The database cannot be asked about circuits and quiet hours; the rest is known.");
+    match connect::store(settings).await {
+        Ok(store) => facts.ask(&store, &settings.keyring).await,
+        Err(error) => tracing::warn!(%error, "The store cannot be reached; what the queue knows is told."),
     }
     let why = explain(&facts);
     let unknown = why == Why::Unknown;

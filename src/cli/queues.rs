@@ -11,6 +11,7 @@ use super::answer::{Answer, table};
 use super::pause;
 use crate::config::Settings;
 use crate::connect;
+use crate::ops::serving::claimed_by;
 use crate::time::rfc3339;
 
 #[derive(Subcommand)]
@@ -97,7 +98,7 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker], pauses:
         .map(|worker| {
             [
                 worker.name.clone(),
-                worker.serves(),
+                claimed_by(worker, pauses),
                 rfc3339(worker.started_at),
                 worker.session.to_string(),
             ]
@@ -125,7 +126,7 @@ fn show(figures: &[(Queue, queue::backend::Counts)], workers: &[Worker], pauses:
         .iter()
         .map(|worker| {
             json!({
-                "session": worker.session, "name": worker.name, "queues": worker.serves(),
+                "session": worker.session, "name": worker.name, "queues": claimed_by(worker, pauses),
                 "started_at": rfc3339(worker.started_at),
             })
         })

@@ -13,7 +13,7 @@ use queue::{Backend, Clock, Queue, QueueError};
 use store::Store;
 use tokio::sync::Mutex;
 
-use crate::alerts::look::serving;
+use super::serving::Serving;
 
 /// Upper bounds, in seconds, of the times that requests are sorted into.
 const SECONDS: [f64; 12] = [
@@ -129,9 +129,10 @@ async fn tell_retention(store: &Store) -> Result<(), store::StoreError> {
     reason = "a gauge of jobs need not be exact beyond 2^53"
 )]
 async fn tell(backend: &dyn Backend) -> Result<(), QueueError> {
-    let workers = backend.workers(Clock::System.now()).await?;
+    let (workers, pauses) = (backend.workers(Clock::System.now()).await?, backend.pauses().await?);
     for queue in Queue::ALL {
-        gauge!("relais_queue_workers", "queue" => queue.name()).set(serving(queue, &workers) as f64);
+        let serving = Serving::of(queue, &workers, &pauses).claiming.len();
+        gauge!("relais_queue_workers", "queue" => queue.name()).set(serving as f64);
         let counts = backend.counts(queue).await?;
         let name = queue.name();
         let states = [

@@ -1,6 +1,7 @@
 //! What machines ask about the program itself: alive, ready, figures.
 
 pub mod metrics;
+pub(crate) mod serving;
 mod vitals;
 pub(crate) mod why;
 

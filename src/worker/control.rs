@@ -46,9 +46,14 @@ impl Quiet {
         self.is.load(Ordering::Relaxed)
     }
 
+    /// The store is away.
+    pub(super) fn is_storeless(&self) -> bool {
+        self.storeless.load(Ordering::Relaxed)
+    }
+
     /// Nothing is claimed, whatever the reason.
-    pub(super) fn claims_nothing(&self) -> bool {
-        self.is() || self.storeless.load(Ordering::Relaxed)
+    fn claims_nothing(&self) -> bool {
+        self.is() || self.is_storeless()
     }
 }
 

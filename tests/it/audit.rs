@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{Combination, TestApp, answer, on_every_combination};
+use crate::app::{Combination, Event, TestApp, answer, on_every_combination};
 use crate::dead_letters::{Garbled, add};
 
 fn garbled() -> Garbled {
@@ -20,6 +20,7 @@ fn own(app: &TestApp) -> Vec<Value> {
 
 on_every_combination!(whatever_an_operator_does_with_dead_letters_is_written_down_with_their_name);
 
+/// And with a job that waits.
 async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_name(combination: Combination) {
     let app = TestApp::on(combination).start().await;
     app.leaves(&["dead"]);
@@ -31,6 +32,9 @@ async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_
             .await
     };
     are_dead(2).await;
+    app.relais(&["queues", "pause", "default"]);
+    let waiting = app.post_event(&Event::new("ana", "m-1", "opened")).await;
+    let waiting = waiting.body["job"].as_str().unwrap().to_owned();
     let before = own(&app).len();
 
     let by_ann = |arguments: &[&str]| app.relais(&[arguments, &["--by", "ann"]].concat());
@@ -38,6 +42,12 @@ async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_
     assert_eq!(own(&app).len(), before, "what is masked is nobody's secret");
     by_ann(&["dead", "show", &id, "--reveal"]);
     by_ann(&["jobs", "show", &theirs, "--reveal"]);
+    by_ann(&["jobs", "cancel", &waiting]);
+    for nothing_to_cancel in [&waiting, &id] {
+        let cancelled = ["jobs", "cancel", nothing_to_cancel, "--by", "ann"];
+        assert_eq!(app.refused(&cancelled).0, Some(1), "it has ended, or is dead");
+    }
+    app.relais(&["queues", "resume", "default"]);
     let exported = app.relais_words(&["dead", "export", "--by", "ann"]);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), exported).unwrap();
@@ -60,7 +70,7 @@ async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_
             (entry["action"].as_str().unwrap(), entry["target"].as_str())
         })
         .collect();
-    let (id, theirs) = (Some(&*id), Some(&*theirs));
+    let (id, theirs, waiting) = (Some(&*id), Some(&*theirs), Some(&*waiting));
     assert_eq!(
         told,
         [
@@ -70,6 +80,7 @@ async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_
             ("dead_letter_edited", id),
             ("dead_letter_retried", id),
             ("dead_letters_exported", None),
+            ("job_cancelled", waiting),
             ("payload_shown", theirs),
             ("payload_shown", id),
         ]

@@ -78,11 +78,22 @@ impl Installation {
         String::from_utf8(self.run(arguments, "").stdout).unwrap()
     }
 
+    async fn db(&self) -> Db {
+        let options = ConnectOptions::default();
+        Db::connect(self.database.url(), &options).await.unwrap()
+    }
+
+    /// Does this to the database.
+    async fn execute(&self, statement: &'static str) {
+        let db = self.db().await;
+        let Db::Sqlite { writer, .. } = &db else { unreachable!() };
+        sqlx::raw_sql(statement).execute(writer).await.unwrap();
+        db.close().await;
+    }
+
     /// Makes a tenant of this id, as there is one where letters of it come from.
     async fn make_tenant(&self, id: Uuid) {
-        let db = Db::connect(self.database.url(), &ConnectOptions::default())
-            .await
-            .unwrap();
+        let db = self.db().await;
         let Db::Sqlite { writer, .. } = &db else { unreachable!() };
         sqlx::query("INSERT INTO tenants (id, name, address_key, created_at) VALUES ($1, $2, x'00', 0)")
             .bind(id)
@@ -424,12 +435,46 @@ async fn a_payload_is_replaced_only_by_one_that_its_kind_can_read() {
         "what was refused is no edit"
     );
     let change = json!({ "path": "endpoint", "before": 5, "after": event()["endpoint"] });
-    assert_eq!(edits[0]["changes"][0], change);
+    assert_eq!((&edits[0]["changes"][0], &edits[0]["certain"]), (&change, &true.into()));
     let masked = installation.json(&["dead", "show", &id])["edits"].to_string();
     assert!(
         masked.contains("endpoint") && !masked.contains("marie@example.com"),
         "{masked}"
     );
+}
+
+/// A dead letter that is edited while this happens to the database: how the command ends, and the edits shown of it.
+async fn edited_meanwhile(happens: &'static str) -> (i32, Vec<Value>) {
+    let installation = Installation::new();
+    let id = installation.add("a", Uuid::from_u128(5), &event()).await.to_string();
+    installation.kill_all().await;
+    installation.execute(happens).await;
+    let mut new = event();
+    new["event"]["subject"] = "Bonsoir".into();
+    let edited = installation.run(&["dead", "edit", &id, "--payload", "-"], &new.to_string());
+    let shown = installation.json(&["dead", "show", &id, "--reveal"]);
+    let edits = shown["edits"].as_array().unwrap().clone();
+    (edited.status.code().unwrap(), edits)
+}
+
+#[tokio::test]
+async fn an_edit_that_is_refused_leaves_none_and_one_that_is_cut_short_is_told_apart() {
+    // Somebody else rewrites the letter in the same moment.
+    let overtaken = "CREATE TRIGGER meanwhile AFTER INSERT ON dead_letter_edits
+                     BEGIN UPDATE queue_dead SET body = body || x'00'; END";
+    assert_eq!(edited_meanwhile(overtaken).await, (1, Vec::new()));
+
+    // The end comes before the letter is rewritten, or after that and before it is known.
+    let change = json!([{ "path": "event.subject", "before": "Bonjour", "after": "Bonsoir" }]);
+    let before = "CREATE TRIGGER meanwhile BEFORE UPDATE OF body ON queue_dead
+                  BEGIN SELECT RAISE(ABORT, 'the end'); END";
+    let after = "CREATE TRIGGER meanwhile BEFORE UPDATE ON dead_letter_edits
+                 BEGIN SELECT RAISE(ABORT, 'the end'); END";
+    for (happens, status) in [(before, 1), (after, 0)] {
+        let (ended, edits) = edited_meanwhile(happens).await;
+        assert_eq!((ended, edits.len()), (status, 1), "{happens}");
+        assert_eq!((&edits[0]["changes"], &edits[0]["certain"]), (&change, &false.into()));
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ on_every_combination!(
     a_paused_kind_is_set_aside_and_flows_when_it_is_resumed,
     a_quiet_worker_claims_nothing_until_it_is_resumed,
     a_tenant_asks_why_its_job_waits,
+    a_job_that_nobody_would_run_says_so_before_a_worker_meets_it,
 );
 
 async fn accepted(app: &TestApp, external_id: &str) -> String {
@@ -56,15 +57,42 @@ async fn a_quiet_worker_claims_nothing_until_it_is_resumed(combination: Combinat
     app.wait_until("it serves nothing", async || workers()[0]["queues"] == "")
         .await;
     let job = accepted(&app, "m-1").await;
-    assert_eq!(why(&app, &job)["reason"], "no_worker");
     let session = workers()[0]["session"].as_str().unwrap().to_owned();
-    app.wait_until("its pause is shown", async || {
-        app.relais(&["queues"])["pauses"][0]["by"] == "SIGUSR1"
-    })
-    .await;
+    let pause = app.relais(&["queues"])["pauses"][0].clone();
+    assert_eq!(
+        (&pause["worker"], &pause["by"]),
+        (&session.as_str().into(), &"SIGUSR1".into())
+    );
+    let reason = why(&app, &job);
+    for field in ["worker", "by", "since"] {
+        assert_eq!(reason[field], pause[field], "{field}: {reason}");
+    }
+    assert_eq!(
+        (&reason["reason"], &reason["queue"]),
+        (&"paused".into(), &"default".into())
+    );
     app.relais(&["resume", "worker", &session]);
     app.wait_until("it claims again", async || why(&app, &job)["reason"] == "ended")
         .await;
+}
+
+/// The worker serves another queue, so that none meets the job and sets it aside.
+async fn a_job_that_nobody_would_run_says_so_before_a_worker_meets_it(combination: Combination) {
+    let app = TestApp::on(combination).with("RELAIS_QUEUES", "urgent=1").start().await;
+    let job = accepted(&app, "m-1").await;
+    assert_eq!(why(&app, &job)["reason"], "no_worker");
+    for (what, name) in [("kind", "record_email_event"), ("tenant", app.tenant.as_str())] {
+        app.relais(&["pause", what, name, "--by", "ann"]);
+        let reason = why(&app, &job);
+        assert_eq!(
+            (&reason["reason"], &reason[what], &reason["by"]),
+            (&"paused".into(), &name.into(), &"ann".into()),
+            "{reason}"
+        );
+        app.relais(&["resume", what, name]);
+        assert_eq!(why(&app, &job)["reason"], "no_worker");
+    }
+    app.leaves(&["ready"]);
 }
 
 async fn a_tenant_asks_why_its_job_waits(combination: Combination) {

@@ -92,8 +92,14 @@ async fn a_provider_that_does_not_say_is_asked_again_and_nothing_is_left_behind(
     }
     sending.tick_an_hour_later(1).await;
     assert_eq!(sending.message(&id).await["status"], "accepted");
+    let counted = async || sending.app.counted("unanswered").await;
+    sending
+        .app
+        .wait_until("it is counted", async || counted().await == 1)
+        .await;
     sending.tick_an_hour_later(2).await;
     assert_eq!(sending.message(&id).await["status"], "delivered");
+    assert_eq!(counted().await, 1, "who asks to be asked later has answered");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use domain::{
 use jobs::{DecayScores, FindHotLeads};
 use providers::Request;
 use providers::standard_webhooks::StandardVerifier;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -48,6 +48,7 @@ struct Crm {
 
 async fn hear(State(crm): State<Crm>, headers: HeaderMap, body: Bytes) -> Response {
     drop(crm.door.acquire().await.unwrap());
+    let said = repeated(&headers, &body);
     crm.told.lock().unwrap().push(Told { headers, body });
     let retry_after = crm.retry_after.map(|wait| [(RETRY_AFTER, wait)]);
     let mut answers = crm.answers.lock().unwrap();
@@ -56,7 +57,16 @@ async fn hear(State(crm): State<Crm>, headers: HeaderMap, body: Bytes) -> Respon
     } else {
         answers[0]
     };
-    (StatusCode::from_u16(answer).unwrap(), retry_after, ()).into_response()
+    (StatusCode::from_u16(answer).unwrap(), retry_after, said).into_response()
+}
+
+/// What a system may say that was never meant to be seen: all that it was told, and whom to ask.
+fn repeated(headers: &HeaderMap, body: &Bytes) -> String {
+    let (signature, body) = (
+        headers["webhook-signature"].to_str().unwrap(),
+        String::from_utf8_lossy(body),
+    );
+    format!("Cannot POST https://crm.example.com/leads: {signature} of {body}; ask ana@example.com or +1 202-555-0143")
 }
 
 impl Crm {
@@ -156,7 +166,7 @@ async fn a_hot_lead_is_told_signed_until_it_is_taken_and_under_one_name(combinat
 
 async fn a_hot_lead_whose_address_is_gone_is_a_dead_letter_and_can_be_told_again(combination: Combination) {
     let (crm, url) = Crm::start(&[410, 200]).await;
-    let (app, _) = told_by(combination, &url).await;
+    let (app, secret) = told_by(combination, &url).await;
     app.post_event(&Event::new("ana", "m-1", "clicked")).await;
     app.wait_until_idle().await;
     find(&app, 60).await;
@@ -168,10 +178,35 @@ async fn a_hot_lead_whose_address_is_gone_is_a_dead_letter_and_can_be_told_again
         (&letter["kind"], &letter["reason"]),
         (&json!("tell_hot_lead"), &json!("refused"))
     );
+    let shown = app.relais(&["dead", "show", letter["id"].as_str().unwrap()]);
+    tells_nothing_of_where_it_went(&shown["errors"][0], &crm.told()[0], &secret);
     app.relais(&["dead", "retry", letter["id"].as_str().unwrap()]);
     app.wait_until("it was told", async || crm.told().len() == 2).await;
     app.wait_until_idle().await;
     assert_eq!(app.queues().dead, 0);
+}
+
+/// What is kept of a call that was refused says how, and repeats nothing.
+fn tells_nothing_of_where_it_went(failure: &Value, told: &Told, secret: &SecretString) {
+    assert_eq!(failure["request"], "POST {webhook} (data, timestamp, type)");
+    let response = failure["response"].as_str().unwrap();
+    assert!(response.starts_with("410 Gone\n"), "{response}");
+    assert!(response.contains("Cannot POST"), "{response}");
+    let body: Value = serde_json::from_slice(&told.body).unwrap();
+    let signature = told.headers["webhook-signature"].to_str().unwrap();
+    let contact = body["data"]["contact_id"].as_str().unwrap();
+    let repeated = [
+        "crm",
+        "leads",
+        "ana",
+        "202-555-0143",
+        signature,
+        contact,
+        secret.expose_secret(),
+    ];
+    for part in repeated {
+        assert!(!response.contains(part), "{part}: {response}");
+    }
 }
 
 async fn an_address_that_wants_to_be_asked_again_at_once_is_asked_after_the_back_off_and_uses_up_attempts(

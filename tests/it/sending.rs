@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use simulator::{Fault, Misbehaviour, Provider, Selector};
+use store::Db;
 
 use crate::app::{Combination, on_every_combination};
 use crate::outside::{ANA, OURS, Sending, only, sms};
@@ -373,6 +374,17 @@ async fn a_thousand_messages_come_in_at_once_and_each_is_answered(combination: C
 
 on_every_combination!(nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait);
 
+/// Of the store's tables one cannot be asked any more.
+async fn forget_circuits(sending: &Sending) {
+    let store = sending.app.store().await;
+    let statement = "ALTER TABLE circuits RENAME TO circuits_elsewhere";
+    match store.db() {
+        Db::Postgres(pool) => drop(sqlx::query(statement).execute(pool).await.unwrap()),
+        Db::Sqlite { writer, .. } => drop(sqlx::query(statement).execute(writer).await.unwrap()),
+    }
+    store.db().close().await;
+}
+
 async fn nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait(combination: Combination) {
     let sending = Sending::by_twilio(combination).await;
     let now = Utc::now();
@@ -397,6 +409,10 @@ async fn nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait(combination:
     assert_eq!(only(&sending.simulator.ledger()).text.expose(), "The house is on fire");
     let why = sending.app.relais(&["jobs", "why", job]);
     assert_eq!(why["reason"], "quiet_hours", "{why}");
+    assert_eq!(sending.app.ask(&format!("/v1/jobs/{job}")).await["why"], why);
+    // What the store does not answer takes nothing from what is known.
+    forget_circuits(&sending).await;
+    assert_eq!(sending.app.relais(&["jobs", "why", job]), why);
     assert_eq!(sending.app.ask(&format!("/v1/jobs/{job}")).await["why"], why);
     // Somebody may end the quiet hours.
     let again_at: DateTime<Utc> = why["again_at"].as_str().unwrap().parse().unwrap();

@@ -55,6 +55,8 @@ async fn without_the_store(take_away: impl Fn(&TestApp)) {
         app.relais(&["jobs", "why", &last])["reason"] == "no_worker"
     })
     .await;
+    let why = app.relais(&["jobs", "why", &last]);
+    assert_eq!(why["workers_storeless"], 1, "{why}");
 
     app.wire().restore();
     app.wait_until("every job has its effect", async || {

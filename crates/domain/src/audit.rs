@@ -35,6 +35,8 @@ stored! {
         CredentialOpened = "credential_opened",
         /// What a job or dead letter is about was shown in clear.
         PayloadShown = "payload_shown",
+        /// A job was cancelled.
+        JobCancelled = "job_cancelled",
         /// The payload of a dead letter was changed.
         DeadLetterEdited = "dead_letter_edited",
         /// A dead letter was run again.

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::Masker;
 use http::{HeaderMap, StatusCode, header};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::form_urlencoded;
 
@@ -50,23 +51,34 @@ pub struct Excerpt {
 }
 
 /// A request over HTTP. What its excerpt needs is read of it only when one is needed.
-pub(crate) struct Asked {
+pub struct Asked {
     /// `None` if its body cannot be read twice.
     request: Option<reqwest::Request>,
     route: String,
+    hidden: Vec<SecretString>,
 }
 
 impl Asked {
     /// `route` is the path with names in place of whatever is of one account.
-    pub(crate) fn of(request: &reqwest::Request, route: &str) -> Self {
+    #[must_use]
+    pub fn of(request: &reqwest::Request, route: &str) -> Self {
         Self {
             request: request.try_clone(),
             route: route.to_owned(),
+            hidden: Vec::new(),
         }
     }
 
+    /// This is hidden too where it is repeated, beside what the request itself tells.
+    #[must_use]
+    pub fn hiding(mut self, text: &str) -> Self {
+        self.hidden.push(text.into());
+        self
+    }
+
     /// Of a call that was not answered.
-    pub(crate) fn unanswered(&self) -> Excerpt {
+    #[must_use]
+    pub fn unanswered(&self) -> Excerpt {
         let (request, _) = self.read();
         Excerpt {
             request,
@@ -75,7 +87,8 @@ impl Asked {
     }
 
     /// Of a call that was answered. The body of an answer that is no refusal is somebody's message, and is not kept.
-    pub(crate) fn answered(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Excerpt {
+    #[must_use]
+    pub fn answered(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Excerpt {
         let (request, masker) = self.read();
         let mut response = status.to_string();
         for name in HEADERS {
@@ -104,6 +117,7 @@ impl Asked {
     /// What is shown of the request, and what hides everything that it told.
     fn read(&self) -> (String, Masker) {
         let mut masker = Masker::default();
+        self.hidden.iter().for_each(|text| masker.tell(text.expose_secret()));
         let Some(request) = &self.request else {
             return (self.route.clone(), masker);
         };

@@ -32,7 +32,7 @@ mod wait;
 pub use base_url::{BaseUrl, UnusableBaseUrl};
 pub use credentials::{Credentials, UnusableCredentials};
 pub use event::{Event, News, Provider};
-pub use excerpt::{BODY_CHARS_MAX, Excerpt};
+pub use excerpt::{Asked, BODY_CHARS_MAX, Excerpt};
 pub use http_client::{CALL_TIMEOUT, CONNECT_TIMEOUT, HttpClient, HttpUnavailable};
 pub use key::UnusableKey;
 pub use outgoing::Outgoing;

@@ -21,9 +21,9 @@ pub struct DeadLetterEdit {
 }
 
 impl Store {
-    /// Keeps what is about to be changed in the payload of a dead letter. It is written first: an edit that is cut short
-    /// in between leaves a record of what was meant, never a change without one. The installation's own letters are of no
-    /// tenant that there is.
+    /// Keeps what is about to be changed in the payload of a dead letter; answers the edit's id. It is written first: an edit
+    /// that is cut short in between leaves a record of what was meant, never a change without one. The installation's own
+    /// letters are of no tenant that there is.
     ///
     /// # Errors
     /// Only those of the database.
@@ -32,11 +32,9 @@ impl Store {
         tenant: TenantId,
         job: Uuid,
         edit: &DeadLetterEdit,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Uuid, StoreError> {
         let id = new_id(edit.at);
-        let changes = self
-            .keyring
-            .seal(&context(COLUMN, id), edit.changes.expose().as_bytes());
+        let changes = self.sealed(id, &edit.changes);
         on!(self.db.writer(), pool =>
             sqlx::query(
                 "INSERT INTO dead_letter_edits (id, job_id, edited_by, edited_at, changes, tenant_id)
@@ -50,7 +48,27 @@ impl Store {
                 .execute(pool)
                 .await
                 .map(|_| ()))?;
+        Ok(id)
+    }
+
+    /// Writes anew what an edit changed, once it is known. One that was forgotten meanwhile stays so.
+    ///
+    /// # Errors
+    /// Only those of the database.
+    pub async fn settle_edit(&self, id: Uuid, changes: &PersonalText) -> Result<(), StoreError> {
+        let changes = self.sealed(id, changes);
+        on!(self.db.writer(), pool =>
+            sqlx::query("UPDATE dead_letter_edits SET changes = $1 WHERE id = $2")
+                .bind(changes)
+                .bind(id)
+                .execute(pool)
+                .await
+                .map(|_| ()))?;
         Ok(())
+    }
+
+    fn sealed(&self, id: Uuid, changes: &PersonalText) -> Vec<u8> {
+        self.keyring.seal(&context(COLUMN, id), changes.expose().as_bytes())
     }
 
     /// The edits of a dead letter, oldest first.

@@ -10,11 +10,20 @@ use serde_json::{Value, json};
 
 use crate::cli::answer::Answer;
 use crate::cli::audit::Log;
-use crate::cli::history;
+use crate::cli::history::Meant;
 use crate::cli::payload::{self, Change};
 use crate::config::Settings;
 
 /// Replaces the payload of a dead letter.
+///
+/// The letter lies in the queue and what was changed in the store, so no transaction spans both. What is to be changed is
+/// written down first, as *meant*; then the letter is rewritten; then the same is written down as made, or, if the letter
+/// was not rewritten because it is another one by now, taken away again. What is cut short:
+///
+/// - *Before the letter was rewritten*: an edit stays that never was.
+/// - *After that, or while nobody knows (the queue did not answer)*: an edit stays that was made, or may have been.
+///
+/// Both stay as meant, which `dead show` tells apart from what is certain. An edit that was made is never without its record.
 pub(super) async fn edit(
     backend: &dyn Backend,
     id: JobId,
@@ -26,19 +35,23 @@ pub(super) async fn edit(
     let kept = super::find(backend, id).await?;
     let envelope = Envelope::decode(&kept.body).context("its stored form is not one this program ever wrote")?;
     let (body, changes) = replaced(&envelope, id, new, &settings.keyring)?;
+    let mut meant = None;
     if !changes.is_empty() {
         let log = Log::of(Some(by.clone()), settings).await?;
         let paths: Vec<_> = changes.iter().map(Change::path).collect();
         let what = json!({ "changed": paths });
         log.about_to(AuditAction::DeadLetterEdited, Some(id.to_string()), Some(what))
             .await?;
-        history::keep(&changes, TenantId(kept.tenant), id, by, settings).await?;
+        meant = Some(Meant::keep(&changes, TenantId(kept.tenant), id, by, settings).await?);
     }
     let changes: Vec<_> = changes
         .into_iter()
         .map(|change| if reveal { change } else { change.masked() })
         .collect();
     let edited = backend.rewrite(id, &kept.body, &body).await?;
+    if let Some(meant) = meant {
+        meant.settle(edited).await;
+    }
     ensure!(
         edited,
         "dead letter {id} was edited, retried or deleted in the same moment: look at it again"

@@ -22,8 +22,15 @@ pub(super) struct Held {
 }
 
 impl Facts {
-    /// Asks the store, too, about a job that sends a message.
-    pub(crate) async fn ask(&mut self, store: &Store, keyring: &Keyring) -> Result<(), StoreError> {
+    /// Asks the store, too, about a job that sends a message. What it does not answer stays unknown: what the queue knows is
+    /// worth telling all the same.
+    pub(crate) async fn ask(&mut self, store: &Store, keyring: &Keyring) {
+        if let Err(error) = self.try_to_ask(store, keyring).await {
+            tracing::warn!(%error, "The store cannot be asked about circuits and quiet hours; the rest is known.");
+        }
+    }
+
+    async fn try_to_ask(&mut self, store: &Store, keyring: &Keyring) -> Result<(), StoreError> {
         let Some((tenant, sending)) = self.kept.as_ref().and_then(|kept| {
             let sending = sending(kept, keyring)?;
             Some((TenantId(kept.tenant), sending))

@@ -76,6 +76,36 @@ fn unserved(facts: Facts) -> Facts {
     Facts { workers, ..facts }
 }
 
+/// The same job, of a kind that can be read.
+fn of_kind(mut facts: Facts, kind: &str) -> Facts {
+    let envelope = Envelope {
+        created_at: 1,
+        expires_at: None,
+        correlation: Uuid::nil(),
+        kind,
+        sealed: b"sealed",
+    };
+    if let Some(kept) = &mut facts.kept {
+        kept.body = envelope.encode();
+    }
+    facts
+}
+
+/// The workers of the queue know this kind.
+fn known(facts: Facts, kind: &str) -> Facts {
+    let kinds = vec![kind.to_owned()];
+    let workers = vec![Worker {
+        kinds,
+        ..worker("default")
+    }];
+    Facts { workers, ..facts }
+}
+
+fn pause(scope: Scope, by: &str, at: Millis) -> Pause {
+    let by = by.to_owned();
+    Pause { scope, by, at }
+}
+
 fn check(facts: &Facts, expected: &str) -> String {
     let why = explain(facts);
     assert_eq!(why.name(), expected, "{:?}: {}", facts.kept, why.words());
@@ -136,6 +166,118 @@ fn a_pause_says_who_since_when_and_how_it_ends() {
     );
     let words = check(&parked(), "paused");
     assert!(words.contains("flows again in a moment"), "{words}");
+    check(&unserved(parked()), "no_worker");
+}
+
+#[test]
+fn a_ready_job_that_a_worker_would_only_set_aside_says_why_before_one_meets_it() {
+    let ready = || known(of_kind(facts(State::Ready), "send_sms"), "send_sms");
+    check(&ready(), "waiting");
+    let since = "by ann since 1970-01-01T00:16:39.999Z";
+    for scope in [Scope::Kind("send_sms".into()), Scope::Tenant(Uuid::nil())] {
+        let pauses = vec![pause(scope.clone(), "ann", NOW - 1)];
+        let words = check(&Facts { pauses, ..ready() }, "paused");
+        assert!(words.contains(since), "{scope:?}: {words}");
+    }
+    for scope in [Scope::Kind("send_otp".into()), Scope::Tenant(Uuid::from_u128(7))] {
+        let pauses = vec![pause(scope, "ann", NOW - 1)];
+        check(&Facts { pauses, ..ready() }, "waiting");
+    }
+    let words = check(&known(ready(), "send_otp"), "parked");
+    assert!(words.contains("knows the kind `send_sms`"), "{words}");
+}
+
+#[test]
+fn whoever_could_claim_and_is_paused_is_named_with_who_paused_it() {
+    let worker = |session, slots| Worker {
+        session: Uuid::from_u128(session),
+        queues: vec![("default".into(), slots)],
+        ..worker("default")
+    };
+    let with = |slots: [usize; 2], pauses: &[Pause]| Facts {
+        workers: vec![worker(1, slots[0]), worker(2, slots[1])],
+        pauses: pauses.to_vec(),
+        ..facts(State::Ready)
+    };
+    let by = |session, who, at| pause(Scope::Worker(Uuid::from_u128(session)), who, at);
+    let (ann, bob) = (by(1, "ann", NOW - 1), by(2, "bob", NOW - 2));
+    check(&with([8, 8], std::slice::from_ref(&ann)), "waiting");
+    let both = with([8, 8], &[ann.clone(), bob.clone()]);
+    let words = check(&both, "paused");
+    let session = Uuid::from_u128(2);
+    assert_eq!(
+        words,
+        format!(
+            "Nobody claims from the queue default: worker {session} is paused by bob since 1970-01-01T00:16:39.998Z; \
+             `relais resume worker {session}` lets it claim. It is one of 2 that are."
+        )
+    );
+    let json = explain(&both).to_json("x");
+    assert_eq!(
+        (&json["worker"], &json["by"], &json["workers_paused"]),
+        (&session.to_string().into(), &"bob".into(), &2.into())
+    );
+    // Of a worker whose store is away nobody says that somebody should start one.
+    let storeless = with([0, 0], &[]);
+    let words = check(&storeless, "no_worker");
+    assert!(
+        words.contains("the store does not answer its living workers (2)"),
+        "{words}"
+    );
+    assert_eq!(explain(&storeless).to_json("x")["workers_storeless"], 2);
+    check(&with([0, 0], &[bob]), "paused");
+    check(&with([8, 0], &[ann]), "paused");
+    check(&with([0, 8], &[]), "waiting");
+}
+
+#[test]
+fn what_was_set_aside_and_is_free_says_what_comes_next() {
+    let parked = || {
+        facts(State::Parked {
+            gate: "kind:send_sms".into(),
+        })
+    };
+    check(&parked(), "parked");
+    let words = check(&known(parked(), "send_sms"), "parked");
+    assert!(words.contains("is open by now"), "{words}");
+    let queue = Scope::Queue(Queue::Default);
+    check(&paused(known(parked(), "send_sms"), queue), "paused");
+    check(&unserved(parked()), "parked");
+}
+
+#[test]
+fn a_ready_job_names_the_slots_only_if_all_of_them_are_surely_taken() {
+    let with = |ready, running, pauses: Vec<Pause>, further: Option<Worker>| Facts {
+        counts: Counts {
+            ready,
+            running,
+            ..Counts::default()
+        },
+        workers: std::iter::once(worker("default")).chain(further).collect(),
+        pauses,
+        ..facts(State::Ready)
+    };
+    let says = |facts: &Facts, expected: &str| assert_eq!(check(facts, "waiting"), expected);
+    says(&with(1, 7, Vec::new(), None), "It is ready and starts in a moment.");
+    let full = "It starts when a slot is free: 8 of 8 of its queue's workers are busy.";
+    says(&with(1, 8, Vec::new(), None), full);
+    let many = " 5 jobs of its queue are ready, and tenants take turns.";
+    says(&with(5, 9, Vec::new(), None), &format!("{full}{many}"));
+    let turn = format!("It waits its turn for one of 8 slots of its queue's workers.{many}");
+    says(&with(5, 3, Vec::new(), None), &turn);
+    // What a paused worker began still runs there.
+    let session = Uuid::from_u128(2);
+    let further = Worker {
+        session,
+        ..worker("default")
+    };
+    let pauses = vec![pause(Scope::Worker(session), "ann", 1)];
+    says(&with(5, 9, pauses, Some(further)), &turn);
+    let json = explain(&with(5, 3, Vec::new(), None)).to_json("x");
+    assert_eq!(
+        (&json["ready"], &json["running"], &json["slots"]),
+        (&5.into(), &3.into(), &8.into())
+    );
 }
 
 #[test]
@@ -196,6 +338,7 @@ fn a_job_that_killed_a_worker_says_so() {
     }
     let words = check(&suspect, "suspect");
     assert!(words.contains("died under it 1 time,"), "{words}");
+    assert!(words.contains("at most 8 such at once"), "{words}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Each reason in a sentence or two, with what to do about it if anything.
 
-use queue::Scope;
 use queue::backend::{Failure, Reason};
+use queue::{Pause, Queue, Scope};
 
-use super::Why;
+use super::{Turn, Why};
 use crate::time::rfc3339;
 
 impl Why {
@@ -17,12 +17,17 @@ impl Why {
                 format!("It died at {at}: {why}.{cause} `relais dead retry ID` runs it again.")
             }
             Self::UnknownKind { kind } => {
-                format!("No worker that met it knows the kind `{kind}`. Start one of a version that does.")
+                format!(
+                    "No worker that claims from its queue knows the kind `{kind}`. Start one of a version that does."
+                )
             }
             Self::UnknownKey { key } => {
                 format!("It is sealed under the key `{key}`. Start a worker that has this key in RELAIS_KEYS.")
             }
             Self::Parked { gate } => format!("It waits behind the gate `{gate}`."),
+            Self::Freed { gate } => {
+                format!("It was set aside behind the gate `{gate}`, which is open by now; it flows again in a moment.")
+            }
             Self::Scheduled {
                 until,
                 attempts,
@@ -57,10 +62,18 @@ impl Why {
                 format!("Worker {by} gave no sign of life until {at}; another takes the job back in a moment.")
             }
             Self::Paused { scope, by } => paused(scope, by.as_ref()),
+            Self::WorkersPaused { queue, first, workers } => workers_paused(*queue, first, *workers),
             Self::Behind { line, head } => {
                 format!("Job {head} of its line `{line}` goes first; `relais jobs why {head}` says why that one waits.")
             }
-            Self::NoWorker { queue } => {
+            Self::NoWorker {
+                queue,
+                storeless: storeless @ 1..,
+            } => format!(
+                "Nobody claims from the queue {queue}: the store does not answer its living workers ({storeless}). They go on \
+                 by themselves when it does."
+            ),
+            Self::NoWorker { queue, .. } => {
                 format!("No living worker serves the queue {queue}; `relais worker --queues {queue}=16` starts one.")
             }
             Self::Cooled { key, until } => {
@@ -79,14 +92,33 @@ impl Why {
             Self::Concurrency { key, running, most } => {
                 format!("{running} of {most} jobs of the limit key `{key}` run; it starts when one of them has ended.")
             }
-            Self::Suspect { crashes } => {
+            Self::Suspect { crashes, slots } => {
                 let times = plural((*crashes).into(), "time");
-                format!("A worker died under it {crashes} {times}, so it is ready but runs with few others at a time.")
+                format!(
+                    "A worker died under it {crashes} {times}, so it is ready but a worker runs at most {slots} such at once."
+                )
             }
-            Self::Waiting { ready: 0 | 1 } => "It is ready and starts in a moment.".into(),
-            Self::Waiting { ready } => {
-                format!("It is ready and waits its turn among {ready} of its queue; tenants take turns.")
+            Self::Waiting(turn) => turn.words(),
+        }
+    }
+}
+
+impl Turn {
+    /// All slots are taken, or others go first, or nothing is in its way.
+    fn words(self) -> String {
+        let Self {
+            ready, slots, is_full, ..
+        } = self;
+        let among = match ready {
+            0 | 1 => String::new(),
+            ready => format!(" {ready} jobs of its queue are ready, and tenants take turns."),
+        };
+        match (is_full, among.is_empty()) {
+            (true, _) => {
+                format!("It starts when a slot is free: {slots} of {slots} of its queue's workers are busy.{among}")
             }
+            (false, true) => "It is ready and starts in a moment.".to_owned(),
+            (false, false) => format!("It waits its turn for one of {slots} slots of its queue's workers.{among}"),
         }
     }
 }
@@ -125,6 +157,20 @@ fn paused(of: &Scope, by: Option<&(String, queue::Millis)>) -> String {
     format!(
         "The {what} {name} is paused by {who} since {}; `{resume}` lets it flow.",
         rfc3339(*at)
+    )
+}
+
+/// To resume one of them is enough, so one is named.
+fn workers_paused(queue: Queue, first: &Pause, workers: usize) -> String {
+    let (_, session) = scope(&first.scope);
+    let (by, since) = (&first.by, rfc3339(first.at));
+    let all = match workers {
+        1 => String::new(),
+        workers => format!(" It is one of {workers} that are."),
+    };
+    format!(
+        "Nobody claims from the queue {queue}: worker {session} is paused by {by} since {since}; `relais resume worker \
+         {session}` lets it claim.{all}"
     )
 }
 

@@ -210,13 +210,21 @@ async fn edits_of_a_dead_letter_are_kept_sealed_until_they_are_forgotten(fresh: 
         at: now() + TimeDelta::seconds(seconds),
         changes: PersonalText::new(r#"[{"path":"to","before":"marie@example.com","after":"eve@example.com"}]"#),
     };
-    for (by, seconds) in [("bob", 5), ("ann", 0)] {
-        fresh
-            .store
-            .record_dead_letter_edit(fresh.tenant, job, &edit(by, seconds))
-            .await
-            .unwrap();
-    }
+    let keep = async |edit: &DeadLetterEdit| {
+        let kept = fresh.store.record_dead_letter_edit(fresh.tenant, job, edit).await;
+        kept.unwrap()
+    };
+    let meant = DeadLetterEdit {
+        changes: PersonalText::new("what was meant"),
+        ..edit("bob", 5)
+    };
+    let id = keep(&meant).await;
+    keep(&edit("ann", 0)).await;
+    assert_eq!(
+        fresh.store.dead_letter_edits(job).await.unwrap(),
+        [edit("ann", 0), meant]
+    );
+    fresh.store.settle_edit(id, &edit("bob", 5).changes).await.unwrap();
     assert_eq!(
         fresh.store.dead_letter_edits(job).await.unwrap(),
         [edit("ann", 0), edit("bob", 5)]
