@@ -54,10 +54,10 @@ async fn when_everything_has_ended_only_the_known_keys_and_the_claim_counter_sta
     left.sort();
     assert_eq!(
         left,
-        ["days", &format!("seen:{day}"), "seq", "wake"].map(|name| format!("{tag}:{name}"))
+        ["days", "deleted", &format!("seen:{day}"), "seq", "wake"].map(|name| format!("{tag}:{name}"))
     );
     queue.purge(Queue::Default, NOW + 30 * DAY_MS, NOW).await.unwrap();
-    assert_eq!(keys(&redis).len(), 2, "known keys are forgotten");
+    assert_eq!(keys(&redis).len(), 3, "known keys are forgotten");
 }
 
 #[tokio::test]

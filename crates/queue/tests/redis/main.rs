@@ -197,7 +197,11 @@ pub(crate) async fn live_a_life(queue: &RedisQueue) {
     for (claimed, outcome) in claimed.iter().zip(every_outcome()) {
         assert_eq!(settle(queue, std::slice::from_ref(claimed), outcome).await, [true]);
     }
-    let claim_number = claim(queue, 1).await[0].ticket.claim;
+    let soon_over = ClaimRequest {
+        until: NOW,
+        ..request(0, 1, NOW)
+    };
+    let claim_number = queue.claim(&soon_over).await.unwrap().jobs[0].ticket.claim;
     assert!(
         queue
             .renew(Queue::Default, &[claim_number], NOW + 1)
