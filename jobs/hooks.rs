@@ -17,7 +17,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use providers::{Asked, BaseUrl, Excerpt, standard_webhooks};
+use providers::{Asked, BaseUrl, Excerpt, standard_webhooks, whole_body};
 use queue::JobError;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{StatusCode, redirect};
@@ -193,7 +193,7 @@ async fn send(
         }
         (status, _) => HookError::Refused(status.as_u16()),
     };
-    let body = whole(&mut answer).await;
+    let body = whole_body(&mut answer, ANSWER_BYTES_MAX).await;
     Err(untaken(error, asked.answered(answer.status(), answer.headers(), &body)))
 }
 
@@ -209,18 +209,6 @@ fn asked(request: &reqwest::Request, secret: &SecretString) -> Asked {
     let signed = signed.and_then(|signature| signature.to_str().ok());
     let signed = signed.into_iter().chain([secret, secret.trim_start_matches("whsec_")]);
     parts.chain(signed).fold(Asked::of(request, "{webhook}"), Asked::hiding)
-}
-
-/// What was answered; nothing if it did not come whole, or is longer than is read.
-async fn whole(answer: &mut reqwest::Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    loop {
-        match answer.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
-            Ok(None) => return body,
-            Ok(Some(_)) | Err(_) => return Vec::new(),
-        }
-    }
 }
 
 /// Whether webhooks may be posted to this address, as far as can be told without resolving its name.

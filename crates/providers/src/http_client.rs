@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
-use reqwest::{Method, RequestBuilder, redirect, retry};
+use reqwest::{Method, RequestBuilder, Response, redirect, retry};
 use url::Url;
 
 use crate::excerpt::Asked;
@@ -86,22 +86,22 @@ pub(crate) async fn call(request: RequestBuilder, route: &str) -> Result<Answer,
     let asked = Asked::of(&request, route);
     let sent = client.execute(request).await;
     let mut response = sent.map_err(|error| lost(&error).about(asked.unanswered()))?;
-    let mut answer = Answer {
+    Ok(Answer {
         asked,
         status: response.status(),
         headers: std::mem::take(response.headers_mut()),
-        body: Vec::new(),
-    };
+        body: whole_body(&mut response, ANSWER_BYTES_MAX).await,
+    })
+}
+
+/// What was answered; nothing if it did not come whole, or is longer than so many bytes.
+pub async fn whole_body(response: &mut Response, bytes_max: usize) -> Vec<u8> {
+    let mut body = Vec::new();
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if answer.body.len() + chunk.len() <= ANSWER_BYTES_MAX => {
-                answer.body.extend_from_slice(&chunk);
-            }
-            Ok(None) => return Ok(answer),
-            Ok(Some(_)) | Err(_) => {
-                answer.body.clear();
-                return Ok(answer);
-            }
+            Ok(Some(chunk)) if body.len() + chunk.len() <= bytes_max => body.extend_from_slice(&chunk),
+            Ok(None) => return body,
+            Ok(Some(_)) | Err(_) => return Vec::new(),
         }
     }
 }

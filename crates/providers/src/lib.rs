@@ -33,7 +33,7 @@ pub use base_url::{BaseUrl, UnusableBaseUrl};
 pub use credentials::{Credentials, UnusableCredentials};
 pub use event::{Event, News, Provider};
 pub use excerpt::{Asked, BODY_CHARS_MAX, Excerpt};
-pub use http_client::{CALL_TIMEOUT, CONNECT_TIMEOUT, HttpClient, HttpUnavailable};
+pub use http_client::{CALL_TIMEOUT, CONNECT_TIMEOUT, HttpClient, HttpUnavailable, whole_body};
 pub use key::UnusableKey;
 pub use outgoing::Outgoing;
 pub use refusal::{Refusal, Stale, Unreadable};

@@ -269,21 +269,25 @@ mod tests {
         starts
     }
 
+    /// The most starts within any span of so many milliseconds.
+    fn most_within(starts: &[i64], span_ms: i64) -> usize {
+        let mut first = 0;
+        let within = starts.iter().enumerate().map(|(last, start)| {
+            while starts[first] + span_ms <= *start {
+                first += 1;
+            }
+            last - first + 1
+        });
+        within.max().unwrap_or_default()
+    }
+
     proptest! {
         #[test]
         fn what_is_reserved_may_leave_at_once(count in 20u32..5000, late in 0i64..200) {
             let rate = Rate::new(count, Duration::from_secs(1)).expect("a rate");
             let starts = starts(rate, |n| if n % 3 == 0 { late } else { 0 }, 4_000);
-            let span = 1_000 + AHEAD_US / 1_000;
-            let most = count + count / 20;
-            let mut first = 0;
-            for (last, start) in starts.iter().enumerate() {
-                while starts[first] + span <= *start {
-                    first += 1;
-                }
-                let within = last - first + 1;
-                prop_assert!(within <= most as usize, "{within} of {count}");
-            }
+            let within = most_within(&starts, 1_000 + AHEAD_US / 1_000);
+            prop_assert!(within <= (count + count / 20) as usize, "{within} of {count}");
         }
 
         #[test]
@@ -293,15 +297,8 @@ mod tests {
             let rate = Rate::new(count, Duration::from_millis(per_ms)).expect("a rate");
             let per = i64::try_from(per_ms).expect("small");
             let starts = starts(rate, |n| if n % 3 == 0 { late } else { 0 }, per * 4);
-            let most = count as usize;
-            let mut first = 0;
-            for (last, start) in starts.iter().enumerate() {
-                while starts[first] + per <= *start {
-                    first += 1;
-                }
-                let within = last - first + 1;
-                prop_assert!(within <= most, "{within} of {count} in {per_ms} ms");
-            }
+            let within = most_within(&starts, per);
+            prop_assert!(within <= count as usize, "{within} of {count} in {per_ms} ms");
         }
 
         #[test]
