@@ -164,6 +164,16 @@ pub trait Backend: Send + Sync + 'static {
     /// Sets what a limit key of a queue allows from now on; `None` removes its limit and what it has reserved or cooled.
     async fn set_limit(&self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) -> Result<(), QueueError>;
 
+    /// The start that was reserved for `starts_at`, by the rate of a limit key, was missed: answers when it may be instead,
+    /// behind all that are reserved ([`Gcra::again`](crate::flow::Gcra::again)). At once if the key has no rate any more.
+    async fn reserve_again(
+        &self,
+        queue: Queue,
+        key: &Key,
+        starts_at: Millis,
+        now: Millis,
+    ) -> Result<Millis, QueueError>;
+
     /// The limit keys of a queue that have a limit, are cooled or are in use, in the order of their names.
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError>;
 

@@ -122,13 +122,17 @@ const RATE_SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// of those that follow it.
 const SLACK_US: i64 = 20_000;
 
-/// A start is reserved at most so long before. Should everything stand still, all that is reserved leaves at once: it is so short
-/// that even then no second sees a twentieth more than its rate. Meanwhile the job has a slot of its worker.
-pub(crate) const AHEAD_US: i64 = 50_000;
+/// A start is reserved at most so long before: time for its claim and for what goes before the call. Meanwhile the job has a
+/// slot of its worker.
+pub(crate) const AHEAD_US: i64 = 100_000;
 
 /// A closed key opens so long before the next start that is not reserved: so late may a claim come, and lose nothing. The rest
 /// of what may be reserved is what a key opens for at once.
-pub(crate) const LEAD_US: i64 = 40_000;
+pub(crate) const LEAD_US: i64 = 80_000;
+
+/// Who comes later than that for the start that was reserved has missed it, and reserves another. So that however much stands
+/// still at once, no second sees a twentieth more than its rate.
+pub(crate) const LATE: Duration = Duration::from_millis(25);
 
 impl Rate {
     /// `None` if `count` is 0, or `per` is not between a millisecond and a day, or there would be more than one start per
@@ -202,6 +206,16 @@ impl Gcra {
         arrival_us
             .max(now.saturating_mul(1000))
             .saturating_add(self.interval_us.saturating_mul(claimed))
+    }
+
+    /// What was reserved for `starts_at` was missed: when it may start instead, and the arrival time then. It goes behind
+    /// what was reserved after it; if nothing was, it moves, and counts once.
+    #[must_use]
+    pub fn again(self, arrival_us: i64, starts_at: Millis, now: Millis) -> (Millis, i64) {
+        let last_us = arrival_us - self.interval_us;
+        let is_last = ceil_ms(last_us) <= starts_at;
+        let arrival_us = if is_last { last_us } else { arrival_us };
+        (self.starts_at(arrival_us, now), self.after(arrival_us, 1, now))
     }
 
     /// When a key that is closed opens: there is something to claim again.
@@ -283,11 +297,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_reserved_may_leave_at_once(count in 20u32..5000, late in 0i64..200) {
+        fn who_does_not_miss_a_start_may_come_late(count in 20u32..5000, late in 0i64..200) {
             let rate = Rate::new(count, Duration::from_secs(1)).expect("a rate");
             let starts = starts(rate, |n| if n % 3 == 0 { late } else { 0 }, 4_000);
-            let within = most_within(&starts, 1_000 + AHEAD_US / 1_000);
+            // The first as late as it may be, the others in time; and as long again on the way.
+            let within = most_within(&starts, 1_000 + 2 * i64::try_from(LATE.as_millis()).expect("small"));
             prop_assert!(within <= (count + count / 20) as usize, "{within} of {count}");
+        }
+
+        #[test]
+        fn a_start_that_was_missed_keeps_its_distance(
+            count in 1u32..1000, reserved in 1u64..20, missed in 0u64..20, late in 26i64..3_000
+        ) {
+            let gcra = Gcra::from(Rate::new(count, Duration::from_secs(1)).expect("a rate"));
+            let (began, missed) = (1_000_000, missed % reserved);
+            let starts_at = gcra.starts_at(gcra.after(0, missed, began), began);
+            let (last, arrival) = (gcra.after(0, reserved - 1, began), gcra.after(0, reserved, began));
+            let (instead, after) = gcra.again(arrival, starts_at, starts_at + late);
+            prop_assert!(instead >= starts_at + late);
+            let others = if missed + 1 == reserved { last - gcra.interval_us } else { last };
+            prop_assert!(instead * 1000 >= others + gcra.interval_us, "too close to those before");
+            prop_assert!(after >= instead * 1000 - 999 + gcra.interval_us, "too close to those that follow");
         }
 
         #[test]

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::backend::{Claimed, Outcome, Reason, Settle};
-use crate::clock::{Millis, day};
+use crate::clock::day;
 use crate::envelope::Envelope;
 use crate::run::Ended;
 use crate::slots::Slots;
@@ -50,9 +50,14 @@ pub struct Held {
 
 impl Held {
     /// A job that was claimed just now.
-    pub(crate) fn new(claimed: Claimed, now: Millis, done: mpsc::UnboundedSender<Finished>, slots: Arc<Slots>) -> Self {
+    pub(crate) fn new(
+        claimed: Claimed,
+        starts_at: StartsAt,
+        done: mpsc::UnboundedSender<Finished>,
+        slots: Arc<Slots>,
+    ) -> Self {
         Self {
-            starts_at: StartsAt::new(claimed.starts_at, now),
+            starts_at,
             claimed,
             finished: AtomicBool::new(false),
             stop: AtomicU8::new(0),
@@ -70,8 +75,8 @@ impl Held {
     }
 
     /// When it may start.
-    pub(crate) const fn starts_at(&self) -> StartsAt {
-        self.starts_at
+    pub(crate) const fn starts_at(&self) -> &StartsAt {
+        &self.starts_at
     }
 
     /// Remembers how to stop the task that runs it.

@@ -24,13 +24,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
-use crate::backend::{BATCH_MAX, Backend, CRASHES_MAX, LANE_SLOTS};
+use crate::backend::{BATCH_MAX, Backend, CRASHES_MAX, Claimed, LANE_SLOTS};
 use crate::clock::{Clock, Millis, millis};
 use crate::health::{Health, Pulse};
 use crate::held::{Held, Stop};
 use crate::job::{JobId, Queue};
 use crate::keeper;
 use crate::slots::Slots;
+use crate::starts_at::{Books, StartsAt};
 use crate::stepper::StepLoop;
 use crate::tally::Tally;
 
@@ -107,6 +108,20 @@ impl Shared {
     /// Whether a lease that ends at `until` is too short to begin anything under it: it may end before it is renewed.
     pub(crate) fn is_over(&self, until: Millis, now: Millis) -> bool {
         until - now < millis(self.settings.lease / 10)
+    }
+
+    /// When a job that was claimed just now may start.
+    pub(crate) fn starts_at(&self, claimed: &Claimed) -> StartsAt {
+        let Some(key) = claimed.keys.limit.clone().filter(|_| claimed.starts_at > 0) else {
+            return StartsAt::default();
+        };
+        let books = Books {
+            backend: Arc::clone(&self.backend),
+            clock: self.clock.clone(),
+            queue: claimed.queue,
+            key,
+        };
+        StartsAt::reserved(claimed.starts_at, books)
     }
 
     /// Tells the keeper that a job is due at `at`.

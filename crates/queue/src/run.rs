@@ -56,7 +56,7 @@ struct Started {
 impl<C: Send + Sync + 'static> Runner<C> {
     /// Runs a claimed job to its end, when it may start. Never panics for what a handler does only if it is spawned: a handler's panic is the
     /// panic of this future.
-    pub async fn run(&self, claimed: &Claimed, starts_at: StartsAt) -> Ended {
+    pub async fn run(&self, claimed: &Claimed, starts_at: &StartsAt) -> Ended {
         let Started {
             run,
             notes,
@@ -92,7 +92,7 @@ impl<C: Send + Sync + 'static> Runner<C> {
         }
     }
 
-    fn start(&self, claimed: &Claimed, starts_at: StartsAt) -> Result<Started, Outcome> {
+    fn start(&self, claimed: &Claimed, starts_at: &StartsAt) -> Result<Started, Outcome> {
         let Some(envelope) = Envelope::decode(&claimed.body) else {
             return Err(dead(
                 Reason::Unreadable,
@@ -136,13 +136,13 @@ impl<C: Send + Sync + 'static> Runner<C> {
     }
 }
 
-fn attempt(claimed: &Claimed, envelope: &Envelope<'_>, starts_at: StartsAt) -> Attempt {
+fn attempt(claimed: &Claimed, envelope: &Envelope<'_>, starts_at: &StartsAt) -> Attempt {
     Attempt {
         job: claimed.id,
         tenant: claimed.tenant,
         number: claimed.attempts.saturating_add(1),
         correlation: envelope.correlation,
-        starts_at,
+        starts_at: starts_at.clone(),
         notes: Notes::default(),
     }
 }

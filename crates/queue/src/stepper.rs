@@ -228,7 +228,8 @@ impl StepLoop {
         let mut running = self.shared.running();
         for job in claims.jobs {
             let key = (job.id, job.ticket.claim);
-            let held = Arc::new(Held::new(job, now, self.done_sender.clone(), Arc::clone(&slots)));
+            let starts_at = self.shared.starts_at(&job);
+            let held = Arc::new(Held::new(job, starts_at, self.done_sender.clone(), Arc::clone(&slots)));
             running.insert(key, Arc::downgrade(&held));
             // Dropping it releases the job. Nobody takes it only when the worker is gone.
             if !is_over {

@@ -39,7 +39,7 @@ pub struct Claimed {
     pub crashes: u8,
     /// Attempts used up before this run.
     pub attempts: u16,
-    /// Its start is reserved for then, by the rate of its limit key: it must not start before. In the past = at once.
+    /// Its start is reserved for then, by the rate of its limit key: it must not start before. 0 = there is no rate.
     pub starts_at: Millis,
     /// What to show when it is settled.
     pub ticket: Ticket,

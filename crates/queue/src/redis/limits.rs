@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::RedisQueue;
 use super::link::misunderstood;
-use super::script::{GATES, LIMITS_OF, SET_LIMIT};
+use super::script::{GATES, LIMITS_OF, RESERVE_AGAIN, SET_LIMIT};
 use super::stored::time;
 use crate::backend::{BATCH_MAX, QueueError};
 use crate::clock::Millis;
@@ -30,6 +30,19 @@ impl RedisQueue {
             .arg(limit.map_or_else(String::new, write))
             .arg(u8::from(limit.is_none()));
         self.link.run(&SET_LIMIT, &command).await
+    }
+
+    /// Reserves another start of a key for one that was missed.
+    pub(super) async fn reserve_again_in(
+        &self,
+        queue: Queue,
+        key: &Key,
+        starts_at: Millis,
+        now: Millis,
+    ) -> Result<Millis, QueueError> {
+        let mut command = RESERVE_AGAIN.on(self.tag(queue));
+        command.arg(key.as_str()).arg(starts_at).arg(now);
+        self.link.run(&RESERVE_AGAIN, &command).await
     }
 
     /// All keys that are limited, cooled or in use, by name.

@@ -233,6 +233,16 @@ impl Backend for RedisQueue {
         self.set_limit_in(queue, key, limit, now).await
     }
 
+    async fn reserve_again(
+        &self,
+        queue: Queue,
+        key: &Key,
+        starts_at: Millis,
+        now: Millis,
+    ) -> Result<Millis, QueueError> {
+        self.reserve_again_in(queue, key, starts_at, now).await
+    }
+
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {
         self.limits_in(queue, now).await
     }

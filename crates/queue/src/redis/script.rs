@@ -99,6 +99,7 @@ scripts! {
     UNPARK: Frees, LINES, WRITE, include_str!("lua/unpark.lua");
     GATES: Reads, include_str!("lua/gates.lua");
     SET_LIMIT: Frees, LINES, LIMITS, include_str!("lua/set_limit.lua");
+    RESERVE_AGAIN: Frees, LINES, LIMITS, include_str!("lua/reserve_again.lua");
     LIMITS_OF: Reads, include_str!("lua/limits_of.lua");
     PAUSE: Frees, LINES, include_str!("lua/pause.lua");
     CANCEL: Frees, STATE, LINES, WRITE, LIMITS, include_str!("lua/cancel.lua");

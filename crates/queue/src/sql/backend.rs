@@ -122,6 +122,16 @@ impl Backend for SqlQueue {
         each!(self, store => store.set_limit(queue, key, limit, now).await)
     }
 
+    async fn reserve_again(
+        &self,
+        queue: Queue,
+        key: &Key,
+        starts_at: Millis,
+        now: Millis,
+    ) -> Result<Millis, QueueError> {
+        each!(self, store => store.reserve_again(queue, key, starts_at, now).await)
+    }
+
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {
         look!(self, connection => inspect::limits(connection, queue, now))
     }

@@ -26,6 +26,22 @@ const ASKS_ENDLESSLY: Millis = Millis::MAX;
 /// Closed because the room that there is was asked for by a later lane: the end of a job may open it.
 const LEAVES_ROOM: Millis = -1;
 
+macro_rules! limit_row {
+    () => {
+        "SELECT limit_key, concurrency, rate_count, rate_per_us, arrival_us, cool_until
+            FROM queue_limits WHERE queue = $1 AND limit_key = $2"
+    };
+}
+
+/// The [`LimitRow`] of queue `$1` and key `$2`.
+pub(super) const LIMIT: &str = limit_row!();
+
+/// The same under a lock, on Postgres.
+pub(super) const LIMIT_LOCKED: &str = concat!(limit_row!(), " FOR UPDATE");
+
+/// Where the rate of a limit key goes on: `$1` queue, `$2` the key, `$3` its arrival time.
+pub(super) const GOES_ON: &str = "UPDATE queue_limits SET arrival_us = $3 WHERE queue = $1 AND limit_key = $2";
+
 /// What is kept about a limit key that has a limit or was cooled.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct LimitRow {
@@ -69,6 +85,12 @@ impl LimitRow {
 
     fn gcra(&self) -> Option<Gcra> {
         self.limit().rate.map(Gcra::from)
+    }
+
+    /// When what was reserved for `starts_at` and missed may start instead, and where the rate goes on then; `None` if there is no
+    /// rate.
+    pub(super) fn again(&self, starts_at: Millis, now: Millis) -> Option<(Millis, i64)> {
+        Some(self.gcra()?.again(self.arrival_us, starts_at, now))
     }
 
     fn rate_opens_at(&self, arrival_us: i64, now: Millis) -> Option<Millis> {
@@ -168,11 +190,11 @@ impl Turn {
         rate.min(self.room() - self.left_to_later(now))
     }
 
-    /// Takes one more; answers when it may start.
+    /// Takes one more; answers when it may start, 0 if there is no rate.
     fn take(&mut self, now: Millis) -> Millis {
         let starts_at = self.row.gcra().map(|gcra| gcra.starts_at(self.arrival_us(now), now));
         self.taken += 1;
-        starts_at.unwrap_or(now)
+        starts_at.unwrap_or(0)
     }
 
     /// Where the rate goes on after what was taken; `None` if nothing was, or there is no rate.

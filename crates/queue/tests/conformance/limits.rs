@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use queue::backend::{CRASH_BACKOFF, Claimed, NewJob, Outcome, Reason, State};
 use queue::clock::millis;
-use queue::{JobId, Keys, Limit, LimitState, Millis, Queue, Rate};
+use queue::{JobId, Key, Keys, Limit, LimitState, Millis, Queue, Rate};
 use uuid::Uuid;
 
 use crate::support::fixture::{Fixture, LEASE_MS, OTHER_TENANT, TENANT, a_second, at_once, failed, settle};
@@ -303,6 +303,38 @@ pub(crate) async fn a_rate_is_kept_by_all_processes_together(fixture: &Fixture) 
     let every: Vec<_> = (0..starts.len() as i64).map(|start| 102 * start).collect();
     assert_eq!(starts, every);
     assert!((20..=21).contains(&starts.len()), "{} for two seconds", starts.len());
+}
+
+pub(crate) async fn a_start_that_was_missed_goes_behind_those_that_are_reserved(fixture: &Fixture) {
+    fixture.set_limit("rate", a_second(20)).await;
+    fixture.add(&limited_jobs(fixture, 6, "rate")).await;
+    let began = fixture.now();
+    let starts: Vec<_> = fixture.claim(5).await.iter().map(|job| job.starts_at - began).collect();
+    assert_eq!(starts, [0, 51]);
+    fixture.advance(60);
+    let again = |key, starts_at| {
+        let key = Key::new(key).unwrap();
+        async move {
+            let again = fixture
+                .queue
+                .reserve_again(Queue::Default, &key, starts_at, fixture.now());
+            again.await.unwrap() - began
+        }
+    };
+    assert_eq!(again("rate", began).await, 102, "behind the other one");
+    let next: Vec<_> = fixture.claim(5).await.iter().map(|job| job.starts_at - began).collect();
+    assert_eq!(next, [153], "and before those that are claimed later");
+    fixture.advance(300);
+    assert_eq!(
+        again("rate", began + 153).await,
+        360,
+        "nothing comes after it: it moves"
+    );
+    let after: Vec<_> = fixture.claim(5).await.iter().map(|job| job.starts_at - began).collect();
+    assert_eq!(after, [411]);
+    fixture.set_limit("rate", at_once(5)).await;
+    assert_eq!(again("rate", began + 411).await, 360, "there is no rate any more");
+    assert_eq!(again("another", began).await, 360);
 }
 
 pub(crate) async fn rate_and_concurrency_of_a_key_both_hold(fixture: &Fixture) {

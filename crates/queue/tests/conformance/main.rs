@@ -298,6 +298,7 @@ promises! {
         a_rate_is_used_up_and_never_exceeded,
         a_slow_rate_lets_one_start_at_a_time,
         a_rate_is_kept_by_all_processes_together,
+        a_start_that_was_missed_goes_behind_those_that_are_reserved,
         rate_and_concurrency_of_a_key_both_hold,
         a_provider_that_says_when_closes_its_whole_key,
         a_key_is_cooled_for_the_longest_time_that_was_said,

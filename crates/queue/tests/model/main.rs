@@ -28,9 +28,10 @@ use support::fixture::Fixture;
 use world::World;
 
 /// What must come about in the sequences together, or they show less than they should.
-const SCENES: [&str; 15] = [
+const SCENES: [&str; 16] = [
     "a key closed for a time",
     "a line that holds",
+    "a start was missed",
     "attempts",
     "behind another",
     "cancelled while it ran",

@@ -67,6 +67,10 @@ pub(crate) enum Operation {
     Limit {
         limit: Option<Limit>,
     },
+    /// One that was claimed under the limit key comes too late for its start.
+    Miss {
+        pick: usize,
+    },
     Unpark,
     RetryDead {
         key: u8,
@@ -125,6 +129,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => prop::bool::weighted(0.2).prop_map(|paused| Operation::Pause { paused }),
         1 => key().prop_map(|key| Operation::Cancel { key }),
         2 => limit().prop_map(|limit| Operation::Limit { limit }),
+        1 => (0usize..32).prop_map(|pick| Operation::Miss { pick }),
         1 => Just(Operation::Unpark),
         1 => key().prop_map(|key| Operation::RetryDead { key }),
         1 => key().prop_map(|key| Operation::DeleteDead { key }),

@@ -111,9 +111,9 @@ impl Theatre {
     pub(crate) async fn run(&self, claimed: &Claimed, answer: Answer) -> Outcome {
         *self.script.0.lock().unwrap() = Some(answer);
         match answer {
-            Answer::UnknownKind => self.ignorant.run(claimed, StartsAt::default()).await.outcome,
+            Answer::UnknownKind => self.ignorant.run(claimed, &StartsAt::default()).await.outcome,
             Answer::Leave => Outcome::Release,
-            _ => self.runner.run(claimed, StartsAt::default()).await.outcome,
+            _ => self.runner.run(claimed, &StartsAt::default()).await.outcome,
         }
     }
 

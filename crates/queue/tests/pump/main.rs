@@ -75,5 +75,6 @@ promises! {
     rated {
         a_job_starts_when_its_rate_says_and_not_when_it_is_claimed,
         a_job_that_waits_itself_begins_before_it_may_start,
+        those_that_were_held_up_do_not_start_together,
     }
 }

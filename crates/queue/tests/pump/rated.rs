@@ -46,13 +46,45 @@ impl<const WAITS_ITSELF: bool> Job for Rated<WAITS_ITSELF> {
     async fn run(self, stage: &Stage, attempt: &Attempt) -> Result<(), JobError> {
         let began = Clock::System.now();
         attempt.starts_at.reached().await;
-        let started = Clock::System.now();
-        stage
-            .rated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Ran { began, started });
+        stage.ran(began);
         Ok(())
+    }
+}
+
+/// What goes before its start lasts until the test says so.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct HeldUp(i64);
+
+impl Job for HeldUp {
+    type Ctx = Stage;
+    const KIND: &'static str = "held_up";
+    const POLICY: Policy = POLICY;
+    const WAITS_ITSELF: bool = true;
+
+    fn unique(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn limit_key(&self) -> Option<String> {
+        Some(KEY.to_owned())
+    }
+
+    async fn run(self, stage: &Stage, attempt: &Attempt) -> Result<(), JobError> {
+        let began = Clock::System.now();
+        stage.began.send((attempt.job, attempt.clone()))?;
+        stage.curtain.acquire().await?.forget();
+        attempt.starts_at.reached().await;
+        stage.ran(began);
+        Ok(())
+    }
+}
+
+impl Stage {
+    /// One that began then starts now.
+    fn ran(&self, began: Millis) {
+        let started = Clock::System.now();
+        let mut rated = self.rated.lock().unwrap_or_else(PoisonError::into_inner);
+        rated.push(Ran { began, started });
     }
 }
 
@@ -66,18 +98,58 @@ pub(crate) async fn a_job_that_waits_itself_begins_before_it_may_start(fixture: 
     assert!(early.count() > 0, "{ran:?}");
 }
 
-/// When each run began, and when it had waited for its start; none did so before its time.
-async fn run_all<const WAITS_ITSELF: bool>(fixture: &Fixture, start: fn(&Ran) -> Millis) -> Vec<Ran> {
+pub(crate) async fn those_that_were_held_up_do_not_start_together(fixture: &Fixture) {
+    /// At fifty a second.
+    const APART_MS: Millis = 20;
+    /// Longer than a start is reserved before, and may be late.
+    const LONG_MS: Millis = 200;
+    /// How late a start may be that was not missed.
+    const LATE_MS: Millis = 25;
     let keyring = keyring("k1");
-    let (stage, _heard) = stage();
+    let (stage, mut heard) = stage();
+    allow(fixture, 50).await;
+    let client = client(fixture, &keyring).await;
+    let jobs: Vec<_> = (0..JOBS).map(HeldUp).collect();
+    try_join_all(jobs.iter().map(|job| client.add(job, origin())))
+        .await
+        .unwrap();
+    let process = Plan::new(&keyring).start(fixture.another_handle().await, &stage);
+    for _ in &jobs {
+        heard.recv().await.expect("it begins");
+    }
+    let all_began = Clock::System.now();
+    until("all have missed their starts", async || {
+        Clock::System.now() > all_began + LONG_MS
+    })
+    .await;
+    let opened = Clock::System.now();
+    stage.curtain.add_permits(jobs.len());
+    until("all have ended", async || fixture.counts().await == Counts::default()).await;
+    process.end(GRACE).await;
+    let ran = std::mem::take(&mut *stage.rated.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut starts: Vec<_> = ran.iter().map(|ran| ran.started - opened).collect();
+    starts.sort_unstable();
+    let early = (0..).zip(&starts).filter(|(turn, at)| **at < turn * APART_MS - LATE_MS);
+    assert_eq!((early.count(), starts.len()), (0, jobs.len()), "{starts:?}");
+}
+
+/// So many starts of the key in a second.
+async fn allow(fixture: &Fixture, count: u32) {
     let key = Key::new(KEY).unwrap();
     let limit = Limit {
-        rate: Rate::new(5, Duration::from_secs(1)),
+        rate: Rate::new(count, Duration::from_secs(1)),
         ..Limit::default()
     };
     let now = Clock::System.now();
     let set = fixture.queue.set_limit(Queue::Default, &key, Some(limit), now);
     set.await.unwrap();
+}
+
+/// When each run began, and when it had waited for its start; none did so before its time.
+async fn run_all<const WAITS_ITSELF: bool>(fixture: &Fixture, start: fn(&Ran) -> Millis) -> Vec<Ran> {
+    let keyring = keyring("k1");
+    let (stage, _heard) = stage();
+    allow(fixture, 5).await;
     let client = client(fixture, &keyring).await;
     let jobs: Vec<_> = (0..JOBS).map(Rated::<WAITS_ITSELF>).collect();
     try_join_all(jobs.iter().map(|job| client.add(job, origin())))

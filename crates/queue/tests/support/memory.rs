@@ -138,9 +138,10 @@ impl Shelf {
     /// Whether a later lane asks for the next room of a key.
     fn is_asked(&self, request: &ClaimRequest, key: &Key) -> bool {
         let asks = |lane| self.asks.get(&(request.queue, lane, key.clone()));
-        (request.lane + 1..CRASHES_MAX)
-            .filter_map(asks)
-            .any(|until| *until > request.now)
+        self.model.room(request.queue, key).is_some()
+            && (request.lane + 1..CRASHES_MAX)
+                .filter_map(asks)
+                .any(|until| *until > request.now)
     }
 
     /// After a claim: who finds a key full asks for its next room, and who leaves room to a later lane does so for a time.
@@ -298,6 +299,16 @@ impl Backend for Memory {
         self.shelf().model.set_limit(queue, key, limit, now);
         self.wake(queue);
         Ok(())
+    }
+
+    async fn reserve_again(
+        &self,
+        queue: Queue,
+        key: &Key,
+        starts_at: Millis,
+        now: Millis,
+    ) -> Result<Millis, QueueError> {
+        Ok(self.shelf().model.reserve_again(queue, key, starts_at, now))
     }
 
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {

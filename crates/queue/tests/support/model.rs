@@ -109,7 +109,7 @@ impl Model {
         self.ended.get(&id).is_some_and(|at| day(now) - day(*at) <= KNOWN_DAYS)
     }
 
-    /// Puts a job under a lease; answers when it may start.
+    /// Puts a job under a lease; answers when it may start, 0 if it has no rate.
     pub(crate) fn take(&mut self, id: JobId, claim: i64, session: Uuid, until: Millis, now: Millis) -> Millis {
         if matches!(self.jobs[&id].state, State::Scheduled { .. }) {
             self.make_ready(id);
@@ -125,7 +125,7 @@ impl Model {
             gate.arrival_us = gcra.after(gate.arrival_us, 1, now);
             return starts_at;
         }
-        now
+        0
     }
 
     /// Jobs per gate, by name.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::super::limits::{arrival_under, columns};
+use super::super::limits::{GOES_ON, LIMIT_LOCKED, LimitRow, arrival_under, columns};
 use super::super::ring::lanes;
 use super::wake;
 use crate::clock::Millis;
@@ -64,6 +64,32 @@ async fn forget(connection: &mut PgConnection, queue: Queue, key: &Key) -> Resul
         .execute(connection)
         .await?;
     Ok(())
+}
+
+pub(super) async fn reserve_again(
+    connection: &mut PgConnection,
+    queue: Queue,
+    key: &Key,
+    starts_at: Millis,
+    now: Millis,
+) -> Result<Millis, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let row: Option<LimitRow> = sqlx::query_as(LIMIT_LOCKED)
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .fetch_optional(&mut *transaction)
+        .await?;
+    let Some((instead, arrival_us)) = row.and_then(|row| row.again(starts_at, now)) else {
+        return Ok(now);
+    };
+    sqlx::query(GOES_ON)
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .bind(arrival_us)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(instead)
 }
 
 /// Closes keys until a time, each for the longest that was said.

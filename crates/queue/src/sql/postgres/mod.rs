@@ -162,6 +162,16 @@ impl PostgresQueue {
         call!(self.pool, connection => limits::set(connection, queue, key, limit, now))
     }
 
+    pub(super) async fn reserve_again(
+        &self,
+        queue: Queue,
+        key: &Key,
+        starts_at: Millis,
+        now: Millis,
+    ) -> Result<Millis, QueueError> {
+        call!(self.pool, connection => limits::reserve_again(connection, queue, key, starts_at, now))
+    }
+
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
         call!(self.pool, connection => inspect::pause(inspect::Connection::Postgres(connection), pause))
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::super::limits::{arrival_under, columns};
+use super::super::limits::{GOES_ON, LIMIT, LimitRow, arrival_under, columns};
 use super::super::ring::lanes;
 use super::json;
 use crate::clock::Millis;
@@ -49,6 +49,30 @@ pub(super) async fn set(
             .await?;
     }
     look_again(connection, queue, &[key.as_str()], false).await
+}
+
+pub(super) async fn reserve_again(
+    connection: &mut SqliteConnection,
+    queue: Queue,
+    key: &Key,
+    starts_at: Millis,
+    now: Millis,
+) -> Result<Millis, sqlx::Error> {
+    let row: Option<LimitRow> = sqlx::query_as(LIMIT)
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some((instead, arrival_us)) = row.and_then(|row| row.again(starts_at, now)) else {
+        return Ok(now);
+    };
+    sqlx::query(GOES_ON)
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .bind(arrival_us)
+        .execute(connection)
+        .await?;
+    Ok(instead)
 }
 
 /// Closes keys until a time, each for the longest that was said.

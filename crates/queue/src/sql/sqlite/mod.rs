@@ -230,6 +230,16 @@ impl SqliteQueue {
         Ok(())
     }
 
+    pub(super) async fn reserve_again(
+        &self,
+        queue: Queue,
+        key: &Key,
+        starts_at: Millis,
+        now: Millis,
+    ) -> Result<Millis, QueueError> {
+        write!(self, connection => limits::reserve_again(connection, queue, key, starts_at, now))
+    }
+
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
         write!(self, connection => inspect::pause(inspect::Connection::Sqlite(connection), pause))
     }

@@ -102,6 +102,16 @@ impl Model {
         }
     }
 
+    pub(crate) fn reserve_again(&mut self, queue: Queue, key: &Key, starts_at: Millis, now: Millis) -> Millis {
+        let gate = self.gates.get_mut(&(queue, key.clone()));
+        let Some((gate, gcra)) = gate.and_then(|gate| gate.gcra().map(|gcra| (gate, gcra))) else {
+            return now;
+        };
+        let (instead, arrival_us) = gcra.again(gate.arrival_us, starts_at, now);
+        gate.arrival_us = arrival_us;
+        instead
+    }
+
     pub(crate) fn limits(&self, queue: Queue, now: Millis) -> Vec<LimitState> {
         let used = self
             .jobs
