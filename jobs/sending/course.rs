@@ -30,6 +30,9 @@ const QUIET_LOOK_AGAIN: Duration = Duration::from_secs(30 * 60);
 const CREDENTIALS_GONE: &str =
     "it is not known whether the provider sent it, and the credentials are gone that it was sent with";
 
+/// The code of an attempt that was prepared, came too late for the start that the account's rate allowed, and made no call.
+const START_MISSED: &str = "start_missed";
+
 /// What all steps of a run share.
 pub(super) struct Course<'a> {
     pub(super) ctx: &'a Ctx,
@@ -197,7 +200,11 @@ impl Course<'_> {
         outgoing: &Outgoing,
         number: u32,
     ) -> Result<End, JobError> {
-        self.attempt.starts_at.reached().await;
+        if let Err(not_now) = self.attempt.starts_at.reached().await {
+            let code = START_MISSED.to_owned();
+            self.end_attempt(number, &AttemptResult::NotSent { code }).await?;
+            return Err(not_now);
+        }
         let answered = account.sender.send(outgoing, Utc::now()).await;
         let provider = account.sender.provider().as_str();
         match answered {

@@ -39,7 +39,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::clock::Millis;
-use crate::flow::{Key, Keys, Limit, LimitState};
+use crate::flow::{Key, Keys, Limit, LimitState, Missed};
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
@@ -164,15 +164,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Sets what a limit key of a queue allows from now on; `None` removes its limit and what it has reserved or cooled.
     async fn set_limit(&self, queue: Queue, key: &Key, limit: Option<Limit>, now: Millis) -> Result<(), QueueError>;
 
-    /// The start that was reserved for `starts_at`, by the rate of a limit key, was missed: answers when it may be instead,
-    /// behind all that are reserved ([`Gcra::again`](crate::flow::Gcra::again)). At once if the key has no rate any more.
-    async fn reserve_again(
-        &self,
-        queue: Queue,
-        key: &Key,
-        starts_at: Millis,
-        now: Millis,
-    ) -> Result<Millis, QueueError>;
+    /// A start that was reserved by the rate of a limit key was missed: answers when it may be instead, behind all that are
+    /// reserved and not while the key is cooled. It is reserved for then unless that is after [`Missed::latest`]. At once if the key has no
+    /// rate any more.
+    async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError>;
 
     /// The limit keys of a queue that have a limit, are cooled or are in use, in the order of their names.
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError>;

@@ -130,9 +130,9 @@ pub(crate) const AHEAD_US: i64 = 100_000;
 /// of what may be reserved is what a key opens for at once.
 pub(crate) const LEAD_US: i64 = 80_000;
 
-/// Who comes later than that for the start that was reserved has missed it, and reserves another. So that however much stands
-/// still at once, no second sees a twentieth more than its rate.
-pub(crate) const LATE: Duration = Duration::from_millis(25);
+/// Who comes so many milliseconds later than usual for the start that was reserved has missed it, and reserves another: so that
+/// however much stands still at once, no second sees a twentieth more than its rate.
+pub(crate) const LATE_MS: Millis = 15;
 
 impl Rate {
     /// `None` if `count` is 0, or `per` is not between a millisecond and a day, or there would be more than one start per
@@ -208,14 +208,16 @@ impl Gcra {
             .saturating_add(self.interval_us.saturating_mul(claimed))
     }
 
-    /// What was reserved for `starts_at` was missed: when it may start instead, and the arrival time then. It goes behind
-    /// what was reserved after it; if nothing was, it moves, and counts once.
+    /// When what was missed may start instead, and the arrival time then; `None` if that is too late to be reserved now. It
+    /// goes behind what was reserved after it; if nothing was, it moves, and counts once.
     #[must_use]
-    pub fn again(self, arrival_us: i64, starts_at: Millis, now: Millis) -> (Millis, i64) {
+    pub fn again(self, arrival_us: i64, missed: Missed) -> (Millis, Option<i64>) {
+        let Missed { starts_at, now, latest } = missed;
         let last_us = arrival_us - self.interval_us;
         let is_last = ceil_ms(last_us) <= starts_at;
         let arrival_us = if is_last { last_us } else { arrival_us };
-        (self.starts_at(arrival_us, now), self.after(arrival_us, 1, now))
+        let instead = self.starts_at(arrival_us, now);
+        (instead, (instead <= latest).then(|| self.after(arrival_us, 1, now)))
     }
 
     /// When a key that is closed opens: there is something to claim again.
@@ -229,6 +231,26 @@ impl Gcra {
     #[must_use]
     pub fn instead(self, arrival_us: i64, now: Millis) -> i64 {
         arrival_us.min(now.saturating_mul(1000) + AHEAD_US + self.interval_us)
+    }
+}
+
+/// A start that was reserved, and for which somebody came too late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// When it should have been.
+    pub starts_at: Millis,
+    /// The time now.
+    pub now: Millis,
+    /// Another is reserved no later than that.
+    pub latest: Millis,
+}
+
+impl Missed {
+    /// Of a key that is cooled until then.
+    #[must_use]
+    pub fn cooled(self, until: Millis) -> Self {
+        let now = self.now.max(until);
+        Self { now, ..self }
     }
 }
 
@@ -297,27 +319,31 @@ mod tests {
 
     proptest! {
         #[test]
-        fn who_does_not_miss_a_start_may_come_late(count in 20u32..5000, late in 0i64..200) {
+        fn who_does_not_miss_a_start_may_come_late(count in 1u32..5000, late in 0i64..200) {
             let rate = Rate::new(count, Duration::from_secs(1)).expect("a rate");
             let starts = starts(rate, |n| if n % 3 == 0 { late } else { 0 }, 4_000);
-            // The first as late as it may be, the others in time; and as long again on the way.
-            let within = most_within(&starts, 1_000 + 2 * i64::try_from(LATE.as_millis()).expect("small"));
+            // The first as late as it may be, the others in time.
+            let within = most_within(&starts, 1_000 + LATE_MS);
             prop_assert!(within <= (count + count / 20) as usize, "{within} of {count}");
         }
 
         #[test]
         fn a_start_that_was_missed_keeps_its_distance(
-            count in 1u32..1000, reserved in 1u64..20, missed in 0u64..20, late in 26i64..3_000
+            count in 1u32..1000, reserved in 1u64..20, missed in 0u64..20, late in 16i64..3_000
         ) {
             let gcra = Gcra::from(Rate::new(count, Duration::from_secs(1)).expect("a rate"));
             let (began, missed) = (1_000_000, missed % reserved);
             let starts_at = gcra.starts_at(gcra.after(0, missed, began), began);
             let (last, arrival) = (gcra.after(0, reserved - 1, began), gcra.after(0, reserved, began));
-            let (instead, after) = gcra.again(arrival, starts_at, starts_at + late);
-            prop_assert!(instead >= starts_at + late);
+            let now = starts_at + late;
+            let (instead, after) = gcra.again(arrival, Missed { starts_at, now, latest: Millis::MAX });
+            prop_assert!(instead >= now);
             let others = if missed + 1 == reserved { last - gcra.interval_us } else { last };
             prop_assert!(instead * 1000 >= others + gcra.interval_us, "too close to those before");
+            let after = after.expect("it is never too late");
             prop_assert!(after >= instead * 1000 - 999 + gcra.interval_us, "too close to those that follow");
+            let too_late = Missed { starts_at, now, latest: instead - 1 };
+            prop_assert_eq!(gcra.again(arrival, too_late), (instead, None));
         }
 
         #[test]

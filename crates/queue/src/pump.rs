@@ -24,14 +24,14 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
-use crate::backend::{BATCH_MAX, Backend, CRASHES_MAX, Claimed, LANE_SLOTS};
+use crate::backend::{BATCH_MAX, Backend, CRASHES_MAX, LANE_SLOTS};
 use crate::clock::{Clock, Millis, millis};
 use crate::health::{Health, Pulse};
 use crate::held::{Held, Stop};
 use crate::job::{JobId, Queue};
 use crate::keeper;
 use crate::slots::Slots;
-use crate::starts_at::{Books, StartsAt};
+use crate::starts_at::Paces;
 use crate::stepper::StepLoop;
 use crate::tally::Tally;
 
@@ -80,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) openings: [AtomicI64; CRASHES_MAX as usize],
     pub(crate) out: mpsc::UnboundedSender<Arc<Held>>,
     pub(crate) tally: Tally,
+    pub(crate) paces: Paces,
     /// When the keeper should sweep next because a job of this process is due then.
     pub(crate) due: AtomicI64,
     pub(crate) due_moved: Notify,
@@ -108,20 +109,6 @@ impl Shared {
     /// Whether a lease that ends at `until` is too short to begin anything under it: it may end before it is renewed.
     pub(crate) fn is_over(&self, until: Millis, now: Millis) -> bool {
         until - now < millis(self.settings.lease / 10)
-    }
-
-    /// When a job that was claimed just now may start.
-    pub(crate) fn starts_at(&self, claimed: &Claimed) -> StartsAt {
-        let Some(key) = claimed.keys.limit.clone().filter(|_| claimed.starts_at > 0) else {
-            return StartsAt::default();
-        };
-        let books = Books {
-            backend: Arc::clone(&self.backend),
-            clock: self.clock.clone(),
-            queue: claimed.queue,
-            key,
-        };
-        StartsAt::reserved(claimed.starts_at, books)
     }
 
     /// Tells the keeper that a job is due at `at`.
@@ -169,6 +156,7 @@ impl Pump {
             openings: Default::default(),
             out,
             tally: Tally::default(),
+            paces: Paces::default(),
             due: AtomicI64::new(Millis::MAX),
             due_moved: Notify::new(),
             swept: AtomicI64::new(0),

@@ -67,8 +67,15 @@ impl<C: Send + Sync + 'static> Runner<C> {
             Ok(started) => started,
             Err(outcome) => return outcome.into(),
         };
-        if !waits_itself {
-            starts_at.reached().await;
+        if !waits_itself && let Err(not_now) = starts_at.reached().await {
+            return decide(
+                Err(not_now),
+                &policy,
+                claimed.attempts,
+                self.clock.now(),
+                rand::random(),
+            )
+            .into();
         }
         let answer = tokio::time::timeout(policy.timeout, run.instrument(span)).await;
         let answer = answer.unwrap_or_else(|_| Err(JobError::Retry(timed_out(policy.timeout).into())));
@@ -117,6 +124,11 @@ impl<C: Send + Sync + 'static> Runner<C> {
             OpenError::UnknownKey(id) => Outcome::Park { gate: key_gate(&id) },
             other => dead(Reason::Unreadable, &other.to_string()),
         })?;
+        let starts_at = if kind.waits_itself {
+            starts_at.clone()
+        } else {
+            StartsAt::default()
+        };
         let attempt = attempt(claimed, &envelope, starts_at);
         let span = tracing::error_span!(
             "job",
@@ -136,13 +148,13 @@ impl<C: Send + Sync + 'static> Runner<C> {
     }
 }
 
-fn attempt(claimed: &Claimed, envelope: &Envelope<'_>, starts_at: &StartsAt) -> Attempt {
+fn attempt(claimed: &Claimed, envelope: &Envelope<'_>, starts_at: StartsAt) -> Attempt {
     Attempt {
         job: claimed.id,
         tenant: claimed.tenant,
         number: claimed.attempts.saturating_add(1),
         correlation: envelope.correlation,
-        starts_at: starts_at.clone(),
+        starts_at,
         notes: Notes::default(),
     }
 }

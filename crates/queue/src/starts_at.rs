@@ -1,120 +1,236 @@
 //! When a claimed job may start.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Claimed};
 use crate::clock::{Clock, Millis};
-use crate::flow::{AHEAD_US, Key, LATE};
-use crate::job::Queue;
+use crate::flow::{AHEAD_US, Key, LATE_MS, Missed};
+use crate::job::{JobError, Queue};
 
 /// How often a start that was missed is reserved again. Who misses all of them starts all the same: a machine that is so slow
 /// goes on rather than stand still.
 const AGAIN_MAX: usize = 5;
 
-/// A start that was reserved again is waited for at most so long.
-const WAIT_MAX: Duration = Duration::from_secs(10);
+/// For another start a run waits at most so long, as its time-out goes on. What has to wait longer goes back to the queue.
+const WAIT_MAX_MS: Millis = 2_000;
+
+/// Starts are moved by that at most because all of them come late.
+const MOVED_MAX_US: i64 = 500_000;
+
+/// So slowly does that become less, of the time that passes: starts come closer together meanwhile.
+const BACK_US_PER_MS: i64 = 10;
 
 /// When a claimed job may start: at once, unless its start was reserved under a rate.
 ///
-/// Whoever comes more than a moment too late for it (what went before stood still, or the whole process did) must not start
-/// together with those whose turn it is: the start is *missed*, and reserved again.
+/// Whoever comes too late for it, because what went before stood still or the whole process did, must not start together
+/// with those whose turn it is: the start is *missed*, and another is reserved.
 #[derive(Clone, Debug, Default)]
-pub struct StartsAt(Option<Reserved>);
+pub struct StartsAt(When);
 
-#[derive(Clone, Debug)]
-struct Reserved {
-    at: Instant,
-    by: Option<Arc<Books>>,
-}
-
-/// Where a start was reserved.
-pub(crate) struct Books {
-    pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) clock: Clock,
-    pub(crate) queue: Queue,
-    pub(crate) key: Key,
-}
-
-impl fmt::Debug for Books {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.queue, self.key)
-    }
+#[derive(Clone, Debug, Default)]
+enum When {
+    #[default]
+    AtOnce,
+    At(Instant),
+    Reserved(Arc<Reservation>),
 }
 
 impl StartsAt {
     /// At that instant, or whenever later.
     #[must_use]
     pub const fn at(instant: Instant) -> Self {
-        Self(Some(Reserved { at: instant, by: None }))
-    }
-
-    /// At that instant of the queue's clock.
-    pub(crate) fn reserved(starts_at: Millis, by: Books) -> Self {
-        // No longer than it can be by the same clock.
-        let at = instant(
-            starts_at,
-            by.clock.now(),
-            Duration::from_micros(AHEAD_US.unsigned_abs()),
-        );
-        Self(Some(Reserved {
-            at,
-            by: Some(Arc::new(by)),
-        }))
+        Self(When::At(instant))
     }
 
     /// Returns when it has come, and was not missed.
-    pub async fn reached(&self) {
-        let Some(reserved) = &self.0 else { return };
-        let mut at = reserved.at;
+    ///
+    /// # Errors
+    /// [`JobError::Snooze`] if it was missed and the next one is not soon: nothing may be begun now.
+    pub async fn reached(&self) -> Result<(), JobError> {
+        match &self.0 {
+            When::AtOnce => Ok(()),
+            When::At(instant) => {
+                sleep_until(*instant).await;
+                Ok(())
+            }
+            When::Reserved(reservation) => reservation.reached().await,
+        }
+    }
+}
+
+/// A start that was reserved, and where.
+struct Reservation {
+    starts_at: Millis,
+    /// By how much the starts are moved that were reserved together with it.
+    moved: Millis,
+    backend: Arc<dyn Backend>,
+    clock: Clock,
+    queue: Queue,
+    key: Key,
+    pace: Arc<Pace>,
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} at {}", self.queue, self.key, self.starts_at)
+    }
+}
+
+impl Reservation {
+    async fn reached(&self) -> Result<(), JobError> {
+        let mut starts_at = self.starts_at;
+        let latest = self.clock.now() + WAIT_MAX_MS;
         for _ in 0..AGAIN_MAX {
-            tokio::time::sleep_until(at).await;
-            let Some(books) = reserved.by.as_ref().filter(|_| at.elapsed() > LATE) else {
-                return;
-            };
-            match books.again(at).await {
-                Some(instead) => at = instead,
-                None => return,
+            if self.came_in_time(starts_at).await {
+                return Ok(());
+            }
+            let now = self.clock.now();
+            let missed = Missed { starts_at, now, latest };
+            match self.backend.reserve_again(self.queue, &self.key, missed).await {
+                Ok(instead) if instead > latest => return Err(JobError::Snooze(span(instead - now))),
+                Ok(instead) => starts_at = instead,
+                Err(error) => {
+                    tracing::debug!(%error, "A start was missed, and another could not be reserved.");
+                    sleep(span(LATE_MS).mul_f64(rand::random_range(1.0..5.0))).await;
+                }
             }
         }
-        tokio::time::sleep_until(at).await;
+        sleep(span(starts_at - self.clock.now())).await;
+        Ok(())
     }
-}
 
-impl Books {
-    /// Reserves another start for one that was missed; `None` if nobody answers, and so nobody else reserves any either.
-    async fn again(&self, missed: Instant) -> Option<Instant> {
+    /// Waits for the start, unless it was missed, or is while this waits.
+    async fn came_in_time(&self, starts_at: Millis) -> bool {
         let now = self.clock.now();
-        let late = Millis::try_from(missed.elapsed().as_millis()).unwrap_or(Millis::MAX);
-        let again = self
-            .backend
-            .reserve_again(self.queue, &self.key, now.saturating_sub(late), now);
-        match again.await {
-            Ok(starts_at) => {
-                tracing::debug!(
-                    late_ms = late,
-                    wait_ms = starts_at - now,
-                    "A start was missed and reserved again."
-                );
-                Some(instant(starts_at, self.clock.now(), WAIT_MAX))
-            }
-            Err(error) => {
-                tracing::warn!(%error, late_ms = late, "A start was missed, and could not be reserved again.");
-                None
-            }
+        self.pace.came(now - starts_at, now);
+        let late = |now| now - (starts_at + self.moved);
+        if late(now) > LATE_MS {
+            return false;
         }
+        sleep(span(-late(now))).await;
+        late(self.clock.now()) <= LATE_MS
     }
 }
 
-/// That instant of the queue's clock, at most so far ahead.
-fn instant(starts_at: Millis, now: Millis, ahead_max: Duration) -> Instant {
-    let distance = Duration::from_millis(starts_at.abs_diff(now));
-    if starts_at >= now {
-        Instant::now() + distance.min(ahead_max)
-    } else {
-        Instant::now().checked_sub(distance).unwrap_or_else(Instant::now)
+/// How late the starts of a key come in this process. What goes before a call may take longer than a start is reserved ahead, each
+/// time: then all starts are moved by that, and keep their distances, rather than be missed one after the other.
+#[derive(Debug, Default)]
+struct Pace(Mutex<Moved>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Moved {
+    by_us: i64,
+    last: Millis,
+}
+
+impl Pace {
+    /// By how much the starts are moved that are reserved now: all of them alike, or those that are held up would come together.
+    fn moved(&self) -> Millis {
+        self.lock().by_us / 1000
+    }
+
+    /// One came so late for its start, or early.
+    fn came(&self, late: Millis, now: Millis) {
+        let mut moved = self.lock();
+        let late_us = late.max(0).saturating_mul(1000);
+        let passed = (now - moved.last).clamp(0, 1_000);
+        let by_us = if late_us > moved.by_us {
+            (moved.by_us + (late_us - moved.by_us) / 2).min(MOVED_MAX_US)
+        } else {
+            late_us.max(moved.by_us - passed * BACK_US_PER_MS)
+        };
+        *moved = Moved { by_us, last: now };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Moved> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The paces of the keys that have reserved starts now.
+#[derive(Debug, Default)]
+pub(crate) struct Paces(Mutex<HashMap<Key, Arc<Pace>>>);
+
+/// So many keys are remembered after their last start.
+const PACES_MAX: usize = 1_000;
+
+impl Paces {
+    /// When a job may start that was claimed just now.
+    pub(crate) fn start_of(&self, claimed: &Claimed, backend: &Arc<dyn Backend>, clock: &Clock) -> StartsAt {
+        let Some(key) = claimed.keys.limit.clone().filter(|_| claimed.starts_at > 0) else {
+            return StartsAt::default();
+        };
+        let pace = self.of(&key);
+        StartsAt(When::Reserved(Arc::new(Reservation {
+            // No later than it can be by the same clock.
+            starts_at: claimed.starts_at.min(clock.now() + AHEAD_US / 1000),
+            backend: Arc::clone(backend),
+            clock: clock.clone(),
+            queue: claimed.queue,
+            key,
+            moved: pace.moved(),
+            pace,
+        })))
+    }
+
+    fn of(&self, key: &Key) -> Arc<Pace> {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pace) = paces.get(key) {
+            return Arc::clone(pace);
+        }
+        if paces.len() >= PACES_MAX {
+            paces.retain(|_, pace| Arc::strong_count(pace) > 1);
+        }
+        Arc::clone(paces.entry(key.clone()).or_default())
+    }
+}
+
+/// That long, if it is in the future.
+fn span(wait: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(wait).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of so many starts are missed that come `late(n)` for theirs, 30 ms after each other.
+    fn missed(starts: i64, late: impl Fn(i64) -> Millis) -> usize {
+        let pace = Pace::default();
+        let is_missed = |n: &i64| {
+            let moved = pace.moved();
+            pace.came(late(*n), 30 * n + late(*n));
+            late(*n) > moved + LATE_MS
+        };
+        (0..starts).filter(is_missed).count()
+    }
+
+    #[test]
+    fn what_always_takes_long_moves_all_starts_and_what_takes_long_once_misses_its_own() {
+        assert_eq!(missed(100, |_| 12), 0);
+        assert!(missed(100, |_| 300) <= 5);
+        assert!(missed(100, |n| 300 + n % 10) <= 5);
+        assert_eq!(missed(100, |n| if n == 50 { 300 } else { -20 }), 1);
+    }
+
+    #[test]
+    fn starts_come_back_slowly_when_nothing_takes_long_any_more() {
+        let pace = Pace::default();
+        pace.came(200, 0);
+        let moved = (0..=11).map(|second| {
+            pace.came(-50, second * 1_000);
+            pace.moved()
+        });
+        let moved: Vec<_> = moved.collect();
+        assert!(
+            moved.windows(2).all(|two| (0..=10).contains(&(two[0] - two[1]))),
+            "{moved:?}"
+        );
+        assert_eq!((moved[0], moved[11]), (100, 0));
     }
 }

@@ -228,7 +228,10 @@ impl StepLoop {
         let mut running = self.shared.running();
         for job in claims.jobs {
             let key = (job.id, job.ticket.claim);
-            let starts_at = self.shared.starts_at(&job);
+            let starts_at = self
+                .shared
+                .paces
+                .start_of(&job, &self.shared.backend, &self.shared.clock);
             let held = Arc::new(Held::new(job, starts_at, self.done_sender.clone(), Arc::clone(&slots)));
             running.insert(key, Arc::downgrade(&held));
             // Dropping it releases the job. Nobody takes it only when the worker is gone.

@@ -9,7 +9,7 @@ use super::script::{GATES, LIMITS_OF, RESERVE_AGAIN, SET_LIMIT};
 use super::stored::time;
 use crate::backend::{BATCH_MAX, QueueError};
 use crate::clock::Millis;
-use crate::flow::{Gcra, Key, Limit, LimitState, Rate};
+use crate::flow::{Gcra, Key, Limit, LimitState, Missed, Rate};
 use crate::job::Queue;
 
 /// What Redis knows of a key: its limit, its arrival time, until when it is cooled, and how many of its jobs run.
@@ -33,15 +33,10 @@ impl RedisQueue {
     }
 
     /// Reserves another start of a key for one that was missed.
-    pub(super) async fn reserve_again_in(
-        &self,
-        queue: Queue,
-        key: &Key,
-        starts_at: Millis,
-        now: Millis,
-    ) -> Result<Millis, QueueError> {
+    pub(super) async fn reserve_again_in(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
         let mut command = RESERVE_AGAIN.on(self.tag(queue));
-        command.arg(key.as_str()).arg(starts_at).arg(now);
+        let Missed { starts_at, now, latest } = missed;
+        command.arg(key.as_str()).arg(starts_at).arg(now).arg(latest);
         self.link.run(&RESERVE_AGAIN, &command).await
     }
 

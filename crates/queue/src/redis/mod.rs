@@ -107,7 +107,7 @@ use crate::backend::{
     ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, Settle, StillReady, Sweep, Worker,
 };
 use crate::clock::{DAY_MS, Millis, day};
-use crate::flow::{Key, Limit, LimitState};
+use crate::flow::{Key, Limit, LimitState, Missed};
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
@@ -233,14 +233,8 @@ impl Backend for RedisQueue {
         self.set_limit_in(queue, key, limit, now).await
     }
 
-    async fn reserve_again(
-        &self,
-        queue: Queue,
-        key: &Key,
-        starts_at: Millis,
-        now: Millis,
-    ) -> Result<Millis, QueueError> {
-        self.reserve_again_in(queue, key, starts_at, now).await
+    async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
+        self.reserve_again_in(queue, key, missed).await
     }
 
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {

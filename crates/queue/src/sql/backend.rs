@@ -15,7 +15,7 @@ use crate::backend::{
     ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, Settle, StillReady, Sweep, Worker,
 };
 use crate::clock::Millis;
-use crate::flow::{Key, Limit, LimitState};
+use crate::flow::{Key, Limit, LimitState, Missed};
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
@@ -122,14 +122,8 @@ impl Backend for SqlQueue {
         each!(self, store => store.set_limit(queue, key, limit, now).await)
     }
 
-    async fn reserve_again(
-        &self,
-        queue: Queue,
-        key: &Key,
-        starts_at: Millis,
-        now: Millis,
-    ) -> Result<Millis, QueueError> {
-        each!(self, store => store.reserve_again(queue, key, starts_at, now).await)
+    async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
+        each!(self, store => store.reserve_again(queue, key, missed).await)
     }
 
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ring::{Rings, lane};
 use crate::backend::{ClaimRequest, Claimed};
 use crate::clock::Millis;
-use crate::flow::{Gcra, Key, Limit, LimitState, Rate};
+use crate::flow::{Gcra, Key, Limit, LimitState, Missed, Rate};
 
 /// A key that is full is looked at again after this long although nobody said that one of its jobs has ended: the one
 /// who said so may not have seen that jobs wait, as those were being added at that moment.
@@ -87,10 +87,11 @@ impl LimitRow {
         self.limit().rate.map(Gcra::from)
     }
 
-    /// When what was reserved for `starts_at` and missed may start instead, and where the rate goes on then; `None` if there is no
-    /// rate.
-    pub(super) fn again(&self, starts_at: Millis, now: Millis) -> Option<(Millis, i64)> {
-        Some(self.gcra()?.again(self.arrival_us, starts_at, now))
+    /// When what was missed may start instead, and where the rate goes on if it is reserved.
+    pub(super) fn again(&self, missed: Missed) -> (Millis, Option<i64>) {
+        let missed = missed.cooled(self.cool_until);
+        self.gcra()
+            .map_or((missed.now, None), |gcra| gcra.again(self.arrival_us, missed))
     }
 
     fn rate_opens_at(&self, arrival_us: i64, now: Millis) -> Option<Millis> {

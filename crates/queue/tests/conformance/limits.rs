@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use queue::backend::{CRASH_BACKOFF, Claimed, NewJob, Outcome, Reason, State};
 use queue::clock::millis;
+use queue::flow::Missed;
 use queue::{JobId, Key, Keys, Limit, LimitState, Millis, Queue, Rate};
 use uuid::Uuid;
 
@@ -313,27 +314,33 @@ pub(crate) async fn a_start_that_was_missed_goes_behind_those_that_are_reserved(
     assert_eq!(starts, [0, 51]);
     fixture.advance(60);
     let again = |key, starts_at| {
-        let key = Key::new(key).unwrap();
-        async move {
-            let again = fixture
-                .queue
-                .reserve_again(Queue::Default, &key, starts_at, fixture.now());
-            again.await.unwrap() - began
-        }
+        let (key, now) = (Key::new(key).unwrap(), fixture.now());
+        let missed = Missed {
+            starts_at,
+            now,
+            latest: now + 100,
+        };
+        async move { fixture.queue.reserve_again(Queue::Default, &key, missed).await.unwrap() - began }
     };
     assert_eq!(again("rate", began).await, 102, "behind the other one");
-    let next: Vec<_> = fixture.claim(5).await.iter().map(|job| job.starts_at - began).collect();
-    assert_eq!(next, [153], "and before those that are claimed later");
-    fixture.advance(300);
+    assert_eq!(again("rate", began).await, 153, "and behind that");
+    assert_eq!(again("rate", began).await, 204, "which is too late to be reserved");
     assert_eq!(
-        again("rate", began + 153).await,
-        360,
-        "nothing comes after it: it moves"
+        fixture.claim(5).await.len(),
+        0,
+        "they come before what is claimed later"
     );
-    let after: Vec<_> = fixture.claim(5).await.iter().map(|job| job.starts_at - began).collect();
-    assert_eq!(after, [411]);
+    fixture.advance(300);
+    let moved = again("rate", began + 153).await;
+    assert_eq!(moved, 360, "nothing comes after it");
+    let next = fixture.claim(5).await;
+    let starts: Vec<_> = next.iter().map(|job| job.starts_at - began).collect();
+    assert_eq!(starts, [411]);
+    let in_a_while = fixture.now() + 30_000;
+    assert!(fixture.settle_part(&next[0], cooled(in_a_while)).await);
+    assert_eq!(again("rate", began + 360).await, 30_360, "not while it is cooled");
     fixture.set_limit("rate", at_once(5)).await;
-    assert_eq!(again("rate", began + 411).await, 360, "there is no rate any more");
+    assert_eq!(again("rate", began + 411).await, 30_360, "there is no rate any more");
     assert_eq!(again("another", began).await, 360);
 }
 

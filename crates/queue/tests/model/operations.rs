@@ -70,6 +70,8 @@ pub(crate) enum Operation {
     /// One that was claimed under the limit key comes too late for its start.
     Miss {
         pick: usize,
+        /// How long another one is waited for.
+        patience: Millis,
     },
     Unpark,
     RetryDead {
@@ -129,7 +131,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => prop::bool::weighted(0.2).prop_map(|paused| Operation::Pause { paused }),
         1 => key().prop_map(|key| Operation::Cancel { key }),
         2 => limit().prop_map(|limit| Operation::Limit { limit }),
-        1 => (0usize..32).prop_map(|pick| Operation::Miss { pick }),
+        1 => (0usize..32, 0i64..2000).prop_map(|(pick, patience)| Operation::Miss { pick, patience }),
         1 => Just(Operation::Unpark),
         1 => key().prop_map(|key| Operation::RetryDead { key }),
         1 => key().prop_map(|key| Operation::DeleteDead { key }),

@@ -9,6 +9,7 @@ use queue::backend::{
     State,
 };
 use queue::clock::DAY_MS;
+use queue::flow::Missed;
 use queue::grouping::GroupId;
 use queue::{AfterDeath, Backend, JobId, Key, Keys, Order, Queue};
 use uuid::Uuid;
@@ -137,7 +138,7 @@ impl World {
                 self.model.set_limit(Queue::Default, &cap(), limit, now);
                 self.missed = false;
             }
-            Operation::Miss { pick } => self.miss(*pick).await,
+            Operation::Miss { pick, patience } => self.miss(*pick, *patience).await,
             Operation::Unpark => self.unpark().await,
             Operation::RetryDead { key } => {
                 let real = self
@@ -300,9 +301,10 @@ impl World {
             let room = self.model.room(Queue::Default, &cap);
             let closed = self.model.allows(Queue::Default, &cap, now) == 0 || (lane < self.asked && room == Some(1));
             assert!(closed || under_cap.is_empty(), "a claim came back short of an open key");
-            if room == Some(0) && !under_cap.is_empty() {
-                self.asked = self.asked.max(lane);
-            }
+        }
+        let waits = |entry: &Entry| entry.may_start(Queue::Default, lane, now) && entry.keys.limit.is_some();
+        if self.model.room(Queue::Default, &cap) == Some(0) && self.model.jobs.values().any(waits) {
+            self.asked = self.asked.max(lane);
         }
         self.held[worker].extend(claims.jobs);
     }
@@ -344,18 +346,20 @@ impl World {
             .extend(real.iter().map(|held| if *held { "finish" } else { "refused finish" }));
     }
 
-    async fn miss(&mut self, pick: usize) {
+    async fn miss(&mut self, pick: usize, patience: i64) {
         let now = self.fixture.now();
         let rated: Vec<_> = self.held.iter().flatten().filter(|job| job.starts_at > 0).collect();
         let Some(job) = rated.get(pick % rated.len().max(1)) else {
             return;
         };
         let key = job.keys.limit.clone().expect("it has a rate");
-        let real = self
-            .fixture
-            .queue
-            .reserve_again(Queue::Default, &key, job.starts_at, now);
-        let listed = self.model.reserve_again(Queue::Default, &key, job.starts_at, now);
+        let missed = Missed {
+            starts_at: job.starts_at,
+            now,
+            latest: now + patience,
+        };
+        let real = self.fixture.queue.reserve_again(Queue::Default, &key, missed);
+        let listed = self.model.reserve_again(Queue::Default, &key, missed);
         assert_eq!(real.await.unwrap(), listed);
         self.missed = true;
         self.seen.insert("a start was missed");

@@ -9,6 +9,7 @@ use queue::backend::{
     Added, BATCH_MAX, CRASHES_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, DeadFilter, DeadGroup,
     Finding, Kept, ListRequest, Mark, NewDead, NewJob, Page, Purged, Settle, State, StillReady, Sweep, Ticket, Worker,
 };
+use queue::flow::Missed;
 use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Pause, Queue, QueueError, Scope};
 use tokio::sync::{Notify, RwLock, RwLockWriteGuard};
 use uuid::Uuid;
@@ -301,14 +302,8 @@ impl Backend for Memory {
         Ok(())
     }
 
-    async fn reserve_again(
-        &self,
-        queue: Queue,
-        key: &Key,
-        starts_at: Millis,
-        now: Millis,
-    ) -> Result<Millis, QueueError> {
-        Ok(self.shelf().model.reserve_again(queue, key, starts_at, now))
+    async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
+        Ok(self.shelf().model.reserve_again(queue, key, missed))
     }
 
     async fn limits(&self, queue: Queue, now: Millis) -> Result<Vec<LimitState>, QueueError> {

@@ -8,7 +8,7 @@ use super::super::limits::{GOES_ON, LIMIT_LOCKED, LimitRow, arrival_under, colum
 use super::super::ring::lanes;
 use super::wake;
 use crate::clock::Millis;
-use crate::flow::{Key, Limit};
+use crate::flow::{Key, Limit, Missed};
 use crate::job::Queue;
 
 pub(super) async fn set(
@@ -70,8 +70,7 @@ pub(super) async fn reserve_again(
     connection: &mut PgConnection,
     queue: Queue,
     key: &Key,
-    starts_at: Millis,
-    now: Millis,
+    missed: Missed,
 ) -> Result<Millis, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let row: Option<LimitRow> = sqlx::query_as(LIMIT_LOCKED)
@@ -79,8 +78,10 @@ pub(super) async fn reserve_again(
         .bind(key.as_str())
         .fetch_optional(&mut *transaction)
         .await?;
-    let Some((instead, arrival_us)) = row.and_then(|row| row.again(starts_at, now)) else {
-        return Ok(now);
+    let (instead, arrival_us) = row.map_or((missed.now, None), |row| row.again(missed));
+    let Some(arrival_us) = arrival_us else {
+        transaction.rollback().await?;
+        return Ok(instead);
     };
     sqlx::query(GOES_ON)
         .bind(queue as i16)

@@ -30,7 +30,7 @@ use super::{SqlOptions, inspect};
 use crate::backend::{Added, Cancelled, Claims, Counter, Counts, Finding, NewJob, QueueError, Settle, Sweep, Worker};
 use crate::backend::{ClaimRequest, NewDead, Purged};
 use crate::clock::Millis;
-use crate::flow::{Key, Limit};
+use crate::flow::{Key, Limit, Missed};
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
@@ -162,14 +162,8 @@ impl PostgresQueue {
         call!(self.pool, connection => limits::set(connection, queue, key, limit, now))
     }
 
-    pub(super) async fn reserve_again(
-        &self,
-        queue: Queue,
-        key: &Key,
-        starts_at: Millis,
-        now: Millis,
-    ) -> Result<Millis, QueueError> {
-        call!(self.pool, connection => limits::reserve_again(connection, queue, key, starts_at, now))
+    pub(super) async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
+        call!(self.pool, connection => limits::reserve_again(connection, queue, key, missed))
     }
 
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {

@@ -8,7 +8,7 @@ use super::super::limits::{GOES_ON, LIMIT, LimitRow, arrival_under, columns};
 use super::super::ring::lanes;
 use super::json;
 use crate::clock::Millis;
-use crate::flow::{Key, Limit};
+use crate::flow::{Key, Limit, Missed};
 use crate::job::Queue;
 
 pub(super) async fn set(
@@ -55,16 +55,16 @@ pub(super) async fn reserve_again(
     connection: &mut SqliteConnection,
     queue: Queue,
     key: &Key,
-    starts_at: Millis,
-    now: Millis,
+    missed: Missed,
 ) -> Result<Millis, sqlx::Error> {
     let row: Option<LimitRow> = sqlx::query_as(LIMIT)
         .bind(queue as i16)
         .bind(key.as_str())
         .fetch_optional(&mut *connection)
         .await?;
-    let Some((instead, arrival_us)) = row.and_then(|row| row.again(starts_at, now)) else {
-        return Ok(now);
+    let (instead, arrival_us) = row.map_or((missed.now, None), |row| row.again(missed));
+    let Some(arrival_us) = arrival_us else {
+        return Ok(instead);
     };
     sqlx::query(GOES_ON)
         .bind(queue as i16)

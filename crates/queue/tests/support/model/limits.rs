@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use queue::backend::State;
-use queue::flow::Gcra;
+use queue::flow::{Gcra, Missed};
 use queue::{Key, Limit, LimitState, Millis, Queue};
 
 use super::Model;
@@ -102,13 +102,14 @@ impl Model {
         }
     }
 
-    pub(crate) fn reserve_again(&mut self, queue: Queue, key: &Key, starts_at: Millis, now: Millis) -> Millis {
-        let gate = self.gates.get_mut(&(queue, key.clone()));
-        let Some((gate, gcra)) = gate.and_then(|gate| gate.gcra().map(|gcra| (gate, gcra))) else {
-            return now;
+    pub(crate) fn reserve_again(&mut self, queue: Queue, key: &Key, missed: Missed) -> Millis {
+        let Some(gate) = self.gates.get_mut(&(queue, key.clone())) else {
+            return missed.now;
         };
-        let (instead, arrival_us) = gcra.again(gate.arrival_us, starts_at, now);
-        gate.arrival_us = arrival_us;
+        let missed = missed.cooled(gate.cooled_until);
+        let Some(gcra) = gate.gcra() else { return missed.now };
+        let (instead, arrival_us) = gcra.again(gate.arrival_us, missed);
+        gate.arrival_us = arrival_us.unwrap_or(gate.arrival_us);
         instead
     }
 
