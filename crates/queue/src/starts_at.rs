@@ -37,6 +37,7 @@ enum When {
     #[default]
     AtOnce,
     At(Instant),
+    Missed(Duration),
     Reserved(Arc<Reservation>),
 }
 
@@ -45,6 +46,12 @@ impl StartsAt {
     #[must_use]
     pub const fn at(instant: Instant) -> Self {
         Self(When::At(instant))
+    }
+
+    /// It was missed, and the next one is so far away.
+    #[must_use]
+    pub const fn missed(wait: Duration) -> Self {
+        Self(When::Missed(wait))
     }
 
     /// Returns when it has come, and was not missed.
@@ -58,6 +65,7 @@ impl StartsAt {
                 sleep_until(*instant).await;
                 Ok(())
             }
+            When::Missed(wait) => Err(JobError::Snooze(*wait)),
             When::Reserved(reservation) => reservation.reached().await,
         }
     }

@@ -135,6 +135,18 @@ async fn a_message_leaves_when_the_rate_of_its_account_says(place: Place) {
     );
 }
 
+/// By a provider that cannot say whether it has a message.
+async fn who_misses_a_start_makes_no_call_and_leaves_no_doubt(place: Place) {
+    const WAIT: Duration = Duration::from_secs(60);
+    let sendgrid = place.account(Provider::SendGrid).await;
+    let sending = place.message(0, Transactional, &[sendgrid]);
+    let survivor = Survivor::start(&place).await;
+    assert_eq!(survivor.run_too_late(&sending, WAIT).await, WAIT);
+    assert_eq!(place.got(&sending), 0);
+    assert_eq!(survivor.run_to_the_end(&sending).await, Ended::Done);
+    assert_eq!(place.got(&sending), 1);
+}
+
 macro_rules! on {
     ($database:ident: $($promise:ident),+ $(,)?) => {
         mod $database {
@@ -155,6 +167,7 @@ on!(
     where_nobody_can_tell_a_code_is_sent_again,
     on_the_way_to_the_next_account_nothing_is_lost_or_doubled,
     a_message_leaves_when_the_rate_of_its_account_says,
+    who_misses_a_start_makes_no_call_and_leaves_no_doubt,
 );
 
 // The crossings to providers are the same; those to the database are all in these two.

@@ -99,6 +99,15 @@ impl Survivor {
         attempts.await.unwrap()[0].started_at
     }
 
+    /// Runs the job, which comes too late for its start; for how long it is put off.
+    pub(crate) async fn run_too_late(&self, sending: &Sending, next_start_in: Duration) -> Duration {
+        let starts_at = StartsAt::missed(next_start_in);
+        match run(&self.ctx, self.tenant, sending.clone(), starts_at).await {
+            Err(JobError::Snooze(wait)) => wait,
+            other => panic!("it is not put off: {other:?}"),
+        }
+    }
+
     async fn run_until_it_ends(&self, sending: &Sending) -> Ended {
         for _ in 0..RUNS_MAX {
             a_lease_passes(&self.ctx.store).await;
