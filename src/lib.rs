@@ -21,6 +21,7 @@ pub mod correlation;
 pub mod dev;
 pub mod intake;
 pub mod ops;
+mod path;
 pub mod problem;
 pub mod signals;
 pub mod telemetry;

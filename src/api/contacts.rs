@@ -4,7 +4,7 @@ use std::io;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use crate::correlation;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// So many pieces of a document wait at most for whoever reads it.

@@ -1,7 +1,7 @@
 //! `GET /v1/messages/{id}/events`: what happened to a message.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::{EventId, MessageId};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use super::auth::Caller;
 use super::cursor::{Parameters, cursor, limit, next};
 use super::messages::{message_id, unknown};
 use super::send::{Known, find};
+use crate::path::Path;
 use crate::problem::Problem;
 
 /// The first thing that happens to a message of ours; the store has it as the message itself.

@@ -1,7 +1,7 @@
 //! `/v1/invitations…`: asking people to become members.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use domain::{EmailAddress, InvitationId, Language, Role};
@@ -19,6 +19,7 @@ use super::body::Body;
 use super::cursor::{List, Parameters, next};
 use super::send::refused;
 use crate::correlation;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// The list's name in its cursors.

@@ -1,7 +1,7 @@
 //! `GET /v1/jobs/{id}`: what became of what a 202 promised.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use queue::JobId;
 use queue::backend::Kept;
 use queue::envelope::Envelope;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use crate::ops::why::{Facts, explain};
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 use crate::time::rfc3339;
 

@@ -1,7 +1,7 @@
 //! `/v1/keys…`: API keys.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::api_key::{OVERLAP_USUAL, check_end, check_name, check_overlap};
@@ -18,6 +18,7 @@ use super::body::Body;
 use super::cursor::{List, Parameters, next};
 use super::moment::Moment;
 use super::send::refused;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// The list's name in its cursors.

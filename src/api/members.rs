@@ -1,7 +1,7 @@
 //! `/v1/members…`: who works for the tenant.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use domain::{Act, EmailAddress, Language, MemberRefusal, Notify, PersonalText, Role, UserId, member};
@@ -15,6 +15,7 @@ use super::auth::Caller;
 use super::body::Body;
 use super::cursor::{List, Parameters, next};
 use super::send::refused;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// The list's name in its cursors.

@@ -1,7 +1,7 @@
 //! `GET /v1/messages…`: what became of what was sent.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::outgoing::AttemptState;
 use domain::{Channel, ContactId, MessageId, Status, UnknownWord};
@@ -14,6 +14,7 @@ use super::Api;
 use super::auth::Caller;
 use super::cursor::{Parameters, cursor, limit, next};
 use super::send::{Known, Waiting, find};
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// The list's name in its cursors.

@@ -7,7 +7,7 @@
 //! challenge, so that however often it is added one message goes out.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -27,6 +27,7 @@ use super::auth::Caller;
 use super::body::Body;
 use super::send::{Door, idempotency_key, refused};
 use crate::correlation;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// Who is to prove that they read what is sent there.

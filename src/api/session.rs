@@ -1,7 +1,7 @@
 //! `/v1/session…`: what somebody has who signed in.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::Utc;
 use domain::UserId;
@@ -9,6 +9,7 @@ use domain::UserId;
 use super::Api;
 use super::auth::{Caller, session_token};
 use super::sign_in::{SignedIn, signed_in};
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// The next token of the session, good for an hour. The one before stays good for a minute, for requests under way; a

@@ -1,7 +1,7 @@
 //! `/v1/templates…`: what messages are written with.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use domain::Language;
@@ -15,6 +15,7 @@ use super::body::Body;
 use super::cursor::{List, Parameters, next};
 use super::render::{self, Form, Variables};
 use super::send::{length, refused};
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 const NAME_BYTES_MAX: usize = 100;

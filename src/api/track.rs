@@ -4,7 +4,7 @@
 //! goes to the queue beside the answer; one that is lost with the queue costs a count and nothing else. A click leads only to
 //! an address that stands in a genuine token, so this is no open redirect.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
@@ -14,6 +14,7 @@ use queue::Origin;
 
 use super::Api;
 use crate::correlation;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// A transparent picture of one pixel (GIF89a).

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
@@ -29,6 +29,7 @@ use queue::{Client, Receipt};
 use uuid::Uuid;
 
 use crate::correlation;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 use answer::Answer;
 use body::Types;

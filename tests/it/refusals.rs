@@ -162,6 +162,13 @@ async fn a_refused_webhook_says_why_and_leaves_no_job_and_no_row(combination: Co
             "",
         ),
         ("nowhere", app.ask_with(Method::GET, "/nowhere"), 404, "not_found", ""),
+        (
+            "no text in the path",
+            app.ask_with(Method::POST, "/webhooks/sendgrid/%ff"),
+            404,
+            "not_found",
+            "UTF-8",
+        ),
     ];
     for (name, request, status, code, detail) in cases {
         check(name, &answer(request).await, status, code, detail);

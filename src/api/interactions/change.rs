@@ -1,6 +1,6 @@
 //! Changing and removing one interaction.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::IF_MATCH;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -17,6 +17,7 @@ use crate::api::auth::Caller;
 use crate::api::body::Body;
 use crate::api::moment::Moment;
 use crate::api::send::refused;
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// Where it stands from now on.

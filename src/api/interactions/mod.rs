@@ -6,7 +6,7 @@ pub(super) mod change;
 pub(super) mod create;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::cursor::{Parameters, cursor, limit, next};
+use crate::path::Path;
 use crate::problem::{Code, Problem};
 
 /// How many characters a question may have.

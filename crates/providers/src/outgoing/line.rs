@@ -23,7 +23,7 @@ impl Line {
         let words: Vec<_> = text.split(is_break).filter(|word| !word.is_empty()).collect();
         let line = words.join(" ");
         let line = match line.char_indices().nth(LINE_CHARS_MAX) {
-            Some((end, _)) => line[..end].to_owned(),
+            Some((end, _)) => line[..end].trim_end().to_owned(),
             None => line,
         };
         Self(PersonalText::new(line))
@@ -68,6 +68,8 @@ mod tests {
     #[test]
     fn a_line_is_cut_between_characters() {
         assert_eq!(Line::new(&"é".repeat(2000)).expose(), "é".repeat(LINE_CHARS_MAX));
+        let word = "é".repeat(LINE_CHARS_MAX - 1);
+        assert_eq!(Line::new(&format!("{word} next")).expose(), word);
     }
 
     proptest! {

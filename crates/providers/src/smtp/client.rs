@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use domain::Masker;
 use lettre::transport::smtp::authentication::Credentials as LettreCredentials;
 use lettre::transport::smtp::client::TlsParameters;
 use lettre::transport::smtp::extension::ClientId;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::session::{Envelope, Server, Session};
@@ -42,6 +44,8 @@ struct Inner {
     server: Server,
     dkim: Option<Dkim>,
     preview: String,
+    /// Name and password, and the forms in which they go over the wire.
+    hidden: Vec<SecretString>,
     connect_timeout: Duration,
     send_timeout: Duration,
     idle: Mutex<Vec<Idle>>,
@@ -72,6 +76,7 @@ impl SmtpClient {
             server: server(credentials)?,
             dkim: credentials.dkim.clone(),
             preview: credentials.preview(),
+            hidden: hidden(credentials),
             connect_timeout: connect,
             send_timeout: send,
             idle: Mutex::new(Vec::new()),
@@ -94,10 +99,11 @@ impl SmtpClient {
         };
         let by = Instant::now() + self.0.send_timeout;
         // Whoever gives up waiting drops the session with this future, so no half-told mail is ever continued.
-        let mut session = self.session(by).await?;
+        let session = self.session(by).await;
+        let mut session = session.map_err(|error| self.masked(error, email))?;
         let outcome = session.hand_over(envelope, by).await;
         self.park(session);
-        outcome.map_err(|error| masked(error, email))?;
+        outcome.map_err(|error| self.masked(error, email))?;
         Ok(Sent {
             external_id: email.message_id(),
             status: DeliveryStatus::Sent,
@@ -114,6 +120,23 @@ impl SmtpClient {
             self.idle().clear();
         }
         Session::open(&self.0.server, Instant::now() + self.0.connect_timeout, by).await
+    }
+
+    /// The error without what the server repeats of the mail or the login.
+    fn masked(&self, error: SendError, email: &OutgoingEmail) -> SendError {
+        let Some(excerpt) = error.excerpt.as_deref().cloned() else {
+            return error;
+        };
+        let mut masker = Masker::default();
+        email.told().into_iter().for_each(|value| masker.tell(value));
+        self.0
+            .hidden
+            .iter()
+            .for_each(|secret| masker.tell(secret.expose_secret()));
+        error.about(Excerpt {
+            response: excerpt.response.map(|response| masker.mask(&response)),
+            ..excerpt
+        })
     }
 
     fn take(&self) -> Option<Session> {
@@ -140,17 +163,21 @@ impl SmtpClient {
     }
 }
 
-/// The error without what the server repeats of the mail.
-fn masked(error: SendError, email: &OutgoingEmail) -> SendError {
-    let Some(excerpt) = error.excerpt.as_deref().cloned() else {
-        return error;
+/// Name and password as they are, and as `AUTH PLAIN` (RFC 4616) and `AUTH LOGIN` tell them.
+fn hidden(credentials: &SmtpCredentials) -> Vec<SecretString> {
+    let Some((user, password)) = &credentials.login else {
+        return Vec::new();
     };
-    let mut masker = Masker::default();
-    email.told().into_iter().for_each(|value| masker.tell(value));
-    error.about(Excerpt {
-        response: excerpt.response.map(|response| masker.mask(&response)),
-        ..excerpt
-    })
+    let password = password.expose_secret();
+    let plain = STANDARD.encode(format!("\0{user}\0{password}"));
+    let forms = [
+        user.clone(),
+        password.to_owned(),
+        STANDARD.encode(user),
+        STANDARD.encode(password),
+        plain,
+    ];
+    forms.into_iter().map(SecretString::from).collect()
 }
 
 fn server(credentials: &SmtpCredentials) -> Result<Server, UnusableCredentials> {

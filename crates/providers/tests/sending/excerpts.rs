@@ -1,9 +1,10 @@
 //! What is kept of a call that went wrong.
 
+use providers::smtp::SmtpClient;
 use providers::{Excerpt, Outgoing, Provider};
 
 use crate::http_server::{Answer, Api, answer};
-use crate::smtp::client;
+use crate::smtp::{client, credentials, with_login};
 use crate::smtp_server::{GOOD, Script, SmtpServer, Turn};
 use crate::{PERSONAL, at, full_mail, now, sender, text, whatsapp};
 
@@ -114,4 +115,18 @@ async fn a_reply_of_a_mail_server_is_kept_without_what_it_repeats() {
     assert_eq!(excerpt.request, "RCPT TO");
     let response = excerpt.response.unwrap();
     assert!(response.starts_with("550 5.1.1 <<address>>:"), "{response}");
+}
+
+#[tokio::test]
+async fn a_mail_server_that_repeats_the_login_is_not_quoted_with_it() {
+    let auth = Turn::Say("535 5.7.8 AUTH PLAIN AGRlc2sAZml4dHVyZS1wYXNzd29yZA==: desk, fixture-password");
+    let server = SmtpServer::start(Script { auth, ..GOOD }).await;
+    let client = SmtpClient::new(&with_login(credentials(&server))).unwrap();
+    let error = client.send(&full_mail(), now()).await.unwrap_err();
+    let excerpt = shows_nothing_personal(*error.excerpt.unwrap());
+    assert_eq!(excerpt.request, "AUTH");
+    let response = excerpt.response.unwrap();
+    let shown =
+        ["AGRlc2sAZml4dHVyZS1wYXNzd29yZA==", "desk", "fixture-password"].map(|secret| response.contains(secret));
+    assert!(response.starts_with("535 5.7.8") && shown == [false; 3], "{response}");
 }
