@@ -2,13 +2,11 @@
 
 #![no_main]
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use domain::{ApiKeyId, ChallengeId, ContactId, EndpointId, EventId, InteractionId, MessageId, TenantId};
 use libfuzzer_sys::fuzz_target;
 use providers::BaseUrl;
 use queue::JobId;
+use relais_fuzz::same;
 use store::Cursor;
 
 fuzz_target!(|data: &[u8]| {
@@ -25,11 +23,3 @@ fuzz_target!(|data: &[u8]| {
     same::<Cursor>(text);
     drop(BaseUrl::parse(text));
 });
-
-/// What is read is the same when it is written and read again.
-fn same<T: FromStr + Display + PartialEq>(text: &str) {
-    if let Ok(read) = text.parse::<T>() {
-        let again = read.to_string().parse::<T>();
-        assert!(again.is_ok_and(|again| again == read), "another when it is read again");
-    }
-}

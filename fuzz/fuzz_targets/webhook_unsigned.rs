@@ -2,11 +2,10 @@
 
 #![no_main]
 
-use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use providers::email::{EmailVerifier, EmailWebhookError};
 use providers::{Provider, Request};
-use relais_fuzz::{SECRET, Signed, assert_unproven, now};
+use relais_fuzz::{SECRET, Signed, assert_unproven, head_and_body, headers_in, now};
 
 const PROVIDERS: [Provider; 6] = [
     Provider::SendGrid,
@@ -18,21 +17,8 @@ const PROVIDERS: [Provider; 6] = [
 ];
 
 fuzz_target!(|data: &[u8]| {
-    let (head, body) = match data.windows(2).position(|two| two == b"\n\n") {
-        Some(at) => (&data[..at], &data[at + 2..]),
-        None => (data, b"".as_slice()),
-    };
-    let mut headers = HeaderMap::new();
-    for line in head.split(|byte| *byte == b'\n') {
-        let mut halves = line.splitn(2, |byte| *byte == b':');
-        let (name, value) = (
-            halves.next().unwrap_or_default(),
-            halves.next().unwrap_or_default().trim_ascii(),
-        );
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
-            headers.append(name, value);
-        }
-    }
+    let (head, body) = head_and_body(data);
+    let headers = headers_in(head);
     let path = String::from_utf8_lossy(head.split(|byte| *byte == b'\n').next().unwrap_or_default());
     let url = format!("https://hooks.example.com/{path}");
     for provider in PROVIDERS {

@@ -1,10 +1,22 @@
-//! What the targets share: requests that are rightly signed whatever they say, and what must hold of what comes out.
+//! What the targets share: requests that are rightly signed whatever they say, an installation that answers, a server that
+//! plays a provider, and what must hold of what comes out.
 
+mod message;
+mod server;
 mod shown;
 mod signed;
+mod world;
 
-pub use shown::{odd_texts, shows_none};
-pub use signed::{FORM, NOW, Proof, SECRET, Signed, URL, altered, base64, by_twilio, headers, now, tag};
+pub use message::{first_line, head_and_body, headers_in};
+pub use server::Server;
+pub use shown::{names_in, odd_texts, only_odd, shows_none, stands_alone};
+pub use signed::{
+    FORM, NOW, Proof, SECRET, Signed, URL, altered, base64, by_twilio, endpoint_secret, headers, now, standard_key, tag,
+};
+pub use world::{Answer, Asked, POSTERS, World};
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use providers::{Event, Refusal, WebhookError};
 
@@ -46,6 +58,14 @@ pub fn check_event(event: &Event) {
         let stored = serde_json::to_string(&record).expect("a record is JSON");
         let read: domain::EmailEventRecord = serde_json::from_str(&stored).expect("what was stored is read");
         assert!(read == record, "stored and read, it is another: {stored}");
+    }
+}
+
+/// What is read is the same when it is written and read again.
+pub fn same<T: FromStr + Display + PartialEq>(text: &str) {
+    if let Ok(read) = text.parse::<T>() {
+        let again = read.to_string().parse::<T>();
+        assert!(again.is_ok_and(|again| again == read), "another when it is read again");
     }
 }
 

@@ -116,18 +116,24 @@ impl Signed {
         }
     }
 
+    /// Its headers with the proof.
+    #[must_use]
+    pub fn all_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let proof = HeaderValue::from_str(&(self.proof.write)(&self.proof.bytes)).expect("a header");
+        headers.insert(self.proof.header, proof);
+        headers
+    }
+
     /// What becomes of it.
     ///
     /// # Errors
     /// Why it is refused.
     pub fn verify(&self) -> Result<Vec<Event>, WebhookError> {
-        let mut headers = self.headers.clone();
-        let proof = HeaderValue::from_str(&(self.proof.write)(&self.proof.bytes)).expect("a header");
-        headers.insert(self.proof.header, proof);
         let request = Request {
             method: self.method,
             url: &self.url,
-            headers: &headers,
+            headers: &self.all_headers(),
             body: &self.body,
             received_at: now(),
         };
@@ -152,6 +158,26 @@ impl Signed {
         }
         all
     }
+}
+
+/// What an endpoint of that provider is given, so that it takes what is signed here.
+///
+/// # Panics
+/// For a provider that posts nothing.
+#[must_use]
+pub fn endpoint_secret(provider: Provider) -> SecretString {
+    match provider {
+        Provider::SendGrid => SENDGRID_KEY.into(),
+        Provider::Resend | Provider::StandardWebhooks => standard_key(),
+        Provider::Twilio | Provider::GreenApi | Provider::Vapi => SECRET.into(),
+        Provider::Smtp => panic!("no mail server posts webhooks"),
+    }
+}
+
+/// The secret as Standard Webhooks writes one.
+#[must_use]
+pub fn standard_key() -> SecretString {
+    format!("whsec_{}", base64(SECRET.as_bytes())).into()
 }
 
 /// The same bytes but one. What it becomes, and which one it is, follows from `dice`. Printable ones stay so, because a
@@ -191,8 +217,7 @@ fn by_sendgrid(body: &[u8]) -> Signed {
 }
 
 fn by_standard(body: &[u8], verifier: fn(SecretString) -> Verifier) -> Signed {
-    let key = || SecretString::from(format!("whsec_{}", base64(SECRET.as_bytes())));
-    let ours = standard_webhooks::sign(&key(), MESSAGE_ID, NOW, body).expect("a signature");
+    let ours = standard_webhooks::sign(&standard_key(), MESSAGE_ID, NOW, body).expect("a signature");
     let tag = tag(
         hmac::HMAC_SHA256,
         &[MESSAGE_ID.as_bytes(), b".", NOW.as_bytes(), b".", body],
@@ -200,7 +225,7 @@ fn by_standard(body: &[u8], verifier: fn(SecretString) -> Verifier) -> Signed {
     let write = |tag: &[u8]| format!("v1,{}", base64(tag));
     assert_eq!(write(&tag), ours, "we sign as the specification says");
     Signed {
-        verifier: verifier(key()),
+        verifier: verifier(standard_key()),
         method: "POST",
         url: URL.into(),
         headers: headers(&[("webhook-id", MESSAGE_ID), ("webhook-timestamp", NOW)]),
