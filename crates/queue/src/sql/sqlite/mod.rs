@@ -41,8 +41,8 @@ use crate::pauses::{Pause, Scope};
 /// How long SQLite waits by itself for another process that writes.
 const BUSY_LIMIT: Duration = Duration::from_millis(50);
 
-/// Pages that the writer keeps in memory, as its `cache_size`: 24 MiB. Keys are random, so each job touches pages of its own.
-const WRITER_CACHE: &str = "-24576";
+/// Pages that the writer keeps in memory, as its `cache_size`: 16 MiB. Keys are random, so each job touches pages of its own.
+const WRITER_CACHE: &str = "-16384";
 
 /// Readers beside the writer: listings, figures, and whoever looks for what other processes did.
 const READERS: usize = 2;
