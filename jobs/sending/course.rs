@@ -158,7 +158,15 @@ impl Course<'_> {
             Err(end) => return Ok(Round::End(end)),
         };
         match self.begin_attempt(hop, false).await? {
-            AttemptBegun::Go { number } => self.call(account, *pass, &outgoing, number).await.map(Round::End),
+            AttemptBegun::Go { number } => {
+                if let Err(not_now) = self.attempt.starts_at.reached().await {
+                    // Nobody has called for this attempt, so there is no doubt about it.
+                    let code = START_MISSED.to_owned();
+                    self.end_attempt(number, &AttemptResult::NotSent { code }).await?;
+                    return Err(not_now);
+                }
+                self.call(account, *pass, &outgoing, number).await.map(Round::End)
+            }
             AttemptBegun::Open(open) | AttemptBegun::Unclear(open) => {
                 if let Some(wait) = reconcile::in_flight_for(&open, Utc::now()) {
                     return Err(JobError::Snooze(wait));
@@ -191,8 +199,8 @@ impl Course<'_> {
         begun.map_err(from_store)
     }
 
-    /// Calls the provider, when the account's rate lets it: the one place where a message leaves. The intent is written; what
-    /// comes of it is written before anything else follows.
+    /// Calls the provider: the one place where a message leaves. The intent is written and the account's rate lets it start;
+    /// what comes of it is written before anything else follows.
     pub(super) async fn call(
         &self,
         account: &Account,
@@ -200,11 +208,6 @@ impl Course<'_> {
         outgoing: &Outgoing,
         number: u32,
     ) -> Result<End, JobError> {
-        if let Err(not_now) = self.attempt.starts_at.reached().await {
-            let code = START_MISSED.to_owned();
-            self.end_attempt(number, &AttemptResult::NotSent { code }).await?;
-            return Err(not_now);
-        }
         let answered = account.sender.send(outgoing, Utc::now()).await;
         let provider = account.sender.provider().as_str();
         match answered {

@@ -39,7 +39,11 @@ impl Course<'_> {
         match find_out(self, &theirs, as_theirs, open).await? {
             Known::Went => Ok(Round::End(End::Done)),
             Known::DidNot => Ok(Round::Again),
-            Known::CallAgain => self.call(&theirs, pass, as_theirs, open.number).await.map(Round::End),
+            Known::CallAgain => {
+                // The attempt stays open if not: it may have gone.
+                self.attempt.starts_at.reached().await?;
+                self.call(&theirs, pass, as_theirs, open.number).await.map(Round::End)
+            }
             Known::SendAnyway => self.send_anyway(hop, account, pass, &outgoing).await,
         }
     }
@@ -69,6 +73,8 @@ impl Course<'_> {
         pass: Entry,
         outgoing: &Outgoing,
     ) -> Result<Round, JobError> {
+        // Before the intent, or the attempt that is in doubt would no longer be the last.
+        self.attempt.starts_at.reached().await?;
         match self.begin_attempt(hop, true).await? {
             AttemptBegun::Go { number } => self.call(account, pass, outgoing, number).await.map(Round::End),
             _ => Ok(Round::Again),

@@ -6,7 +6,7 @@
 //! key, the *theoretical arrival time*, says when the next start is allowed, so a key that is closed knows when it opens,
 //! and until then nothing of it is claimed, looked at or put back. Starts are *reserved*: a claim takes jobs a little before
 //! they may start, each with its own instant, for which the worker waits; so a rate is used in full although claims take
-//! time, and come late. A key can also be *cooled*: closed until an instant that a provider named. A key without a limit is
+//! time, and come late; who misses its instant reserves another. A key can also be *cooled*: closed until an instant that a provider named. A key without a limit is
 //! always open.
 //!
 //! **Order.** A job may name an *order key*, for example its conversation. Jobs of one tenant, queue and order key stand
@@ -131,7 +131,8 @@ pub(crate) const AHEAD_US: i64 = 100_000;
 pub(crate) const LEAD_US: i64 = 80_000;
 
 /// Who comes so many milliseconds later than usual for the start that was reserved has missed it, and reserves another: so that
-/// however much stands still at once, no second sees a twentieth more than its rate.
+/// however much stands still at once, no second sees a twentieth more than its rate. (What is moved differently by two processes,
+/// as one of them always takes longer, overlaps by the difference when one goes on where the other ends.)
 pub(crate) const LATE_MS: Millis = 15;
 
 impl Rate {
@@ -246,7 +247,7 @@ pub struct Missed {
 }
 
 impl Missed {
-    /// Of a key that is cooled until then.
+    /// The same, for a key that is cooled until then.
     #[must_use]
     pub fn cooled(self, until: Millis) -> Self {
         let now = self.now.max(until);

@@ -128,8 +128,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const AFTER_DEATH: AfterDeath = AfterDeath::GoOn;
 
     /// Whether a run itself waits for [`Attempt::starts_at`], right before the call that the rate of its limit key is about:
-    /// then all that goes before the call is done by then, and calls are spread as evenly as starts. Otherwise a run begins
-    /// when it may start.
+    /// then all that goes before the call is done by then, and calls are spread as evenly as starts. The run answers with the
+    /// error of [`StartsAt::reached`], if it has one. Otherwise a run begins when it may start.
     const WAITS_ITSELF: bool = false;
 
     /// Does the work. May run twice; may run late.

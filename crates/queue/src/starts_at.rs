@@ -20,10 +20,13 @@ const AGAIN_MAX: usize = 5;
 const WAIT_MAX_MS: Millis = 2_000;
 
 /// Starts are moved by that at most because all of them come late.
-const MOVED_MAX_US: i64 = 500_000;
+const MOVED_MAX_US: i64 = 300_000;
 
-/// So slowly does that become less, of the time that passes: starts come closer together meanwhile.
+/// So many microseconds of that are taken back for each millisecond that passes: starts come closer together meanwhile.
 const BACK_US_PER_MS: i64 = 10;
+
+/// A start for which no other could be reserved is tried again after that.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// When a claimed job may start: at once, unless its start was reserved under a rate.
 ///
@@ -75,7 +78,7 @@ impl StartsAt {
 struct Reservation {
     starts_at: Millis,
     /// By how much the starts are moved that were reserved together with it.
-    moved: Millis,
+    moved_by: Millis,
     backend: Arc<dyn Backend>,
     clock: Clock,
     queue: Queue,
@@ -91,7 +94,7 @@ impl fmt::Debug for Reservation {
 
 impl Reservation {
     async fn reached(&self) -> Result<(), JobError> {
-        let mut starts_at = self.starts_at;
+        let (mut starts_at, mut is_answered) = (self.starts_at, true);
         let latest = self.clock.now() + WAIT_MAX_MS;
         for _ in 0..AGAIN_MAX {
             if self.came_in_time(starts_at).await {
@@ -99,7 +102,9 @@ impl Reservation {
             }
             let now = self.clock.now();
             let missed = Missed { starts_at, now, latest };
-            match self.backend.reserve_again(self.queue, &self.key, missed).await {
+            let instead = self.backend.reserve_again(self.queue, &self.key, missed).await;
+            is_answered = instead.is_ok();
+            match instead {
                 Ok(instead) if instead > latest => return Err(JobError::Snooze(span(instead - now))),
                 Ok(instead) => starts_at = instead,
                 Err(error) => {
@@ -108,54 +113,70 @@ impl Reservation {
                 }
             }
         }
-        sleep(span(starts_at - self.clock.now())).await;
+        if !is_answered {
+            return Err(JobError::Snooze(TRY_AGAIN_AFTER));
+        }
+        self.sleep_until(starts_at).await;
         Ok(())
+    }
+
+    /// Not for ever, although the clock may be set back.
+    async fn sleep_until(&self, at: Millis) {
+        sleep(span((at - self.clock.now()).min(WAIT_MAX_MS))).await;
     }
 
     /// Waits for the start, unless it was missed, or is while this waits.
     async fn came_in_time(&self, starts_at: Millis) -> bool {
         let now = self.clock.now();
         self.pace.came(now - starts_at, now);
-        let late = |now| now - (starts_at + self.moved);
-        if late(now) > LATE_MS {
+        let at = starts_at + self.moved_by;
+        if now - at > LATE_MS {
             return false;
         }
-        sleep(span(-late(now))).await;
-        late(self.clock.now()) <= LATE_MS
+        self.sleep_until(at).await;
+        self.clock.now() - at <= LATE_MS
     }
 }
 
 /// How late the starts of a key come in this process. What goes before a call may take longer than a start is reserved ahead, each
 /// time: then all starts are moved by that, and keep their distances, rather than be missed one after the other.
 #[derive(Debug, Default)]
-struct Pace(Mutex<Moved>);
+struct Pace(Mutex<Lateness>);
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Moved {
-    by_us: i64,
-    last: Millis,
+struct Lateness {
+    moved_by_us: i64,
+    /// How late the last one came, and when.
+    last_us: i64,
+    last_at: Millis,
 }
 
 impl Pace {
     /// By how much the starts are moved that are reserved now: all of them alike, or those that are held up would come together.
-    fn moved(&self) -> Millis {
-        self.lock().by_us / 1000
+    fn moved_by(&self) -> Millis {
+        self.lock().moved_by_us / 1000
     }
 
-    /// One came so late for its start, or early.
+    /// One came so late for its start, or early. That a single one is late moves nothing.
     fn came(&self, late: Millis, now: Millis) {
-        let mut moved = self.lock();
+        let mut lateness = self.lock();
         let late_us = late.max(0).saturating_mul(1000);
-        let passed = (now - moved.last).clamp(0, 1_000);
-        let by_us = if late_us > moved.by_us {
-            (moved.by_us + (late_us - moved.by_us) / 2).min(MOVED_MAX_US)
+        let passed = (now - lateness.last_at).max(0);
+        let (moved_by_us, twice_us) = (lateness.moved_by_us, late_us.min(lateness.last_us));
+        let moved_by_us = if twice_us > moved_by_us {
+            (moved_by_us + (twice_us - moved_by_us) / 2).min(MOVED_MAX_US)
         } else {
-            late_us.max(moved.by_us - passed * BACK_US_PER_MS)
+            let taken_back = passed.saturating_mul(BACK_US_PER_MS);
+            moved_by_us.saturating_sub(taken_back).max(late_us.min(moved_by_us))
         };
-        *moved = Moved { by_us, last: now };
+        *lateness = Lateness {
+            moved_by_us,
+            last_us: late_us,
+            last_at: now,
+        };
     }
 
-    fn lock(&self) -> MutexGuard<'_, Moved> {
+    fn lock(&self) -> MutexGuard<'_, Lateness> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -181,7 +202,7 @@ impl Paces {
             clock: clock.clone(),
             queue: claimed.queue,
             key,
-            moved: pace.moved(),
+            moved_by: pace.moved_by(),
             pace,
         })))
     }
@@ -211,9 +232,9 @@ mod tests {
     fn missed(starts: i64, late: impl Fn(i64) -> Millis) -> usize {
         let pace = Pace::default();
         let is_missed = |n: &i64| {
-            let moved = pace.moved();
+            let moved_by = pace.moved_by();
             pace.came(late(*n), 30 * n + late(*n));
-            late(*n) > moved + LATE_MS
+            late(*n) > moved_by + LATE_MS
         };
         (0..starts).filter(is_missed).count()
     }
@@ -221,18 +242,20 @@ mod tests {
     #[test]
     fn what_always_takes_long_moves_all_starts_and_what_takes_long_once_misses_its_own() {
         assert_eq!(missed(100, |_| 12), 0);
-        assert!(missed(100, |_| 300) <= 5);
-        assert!(missed(100, |n| 300 + n % 10) <= 5);
-        assert_eq!(missed(100, |n| if n == 50 { 300 } else { -20 }), 1);
+        assert!(missed(100, |_| 250) <= 6);
+        assert!(missed(100, |n| 250 + n % 10) <= 6);
+        assert_eq!(missed(100, |n| if n == 50 { 250 } else { -20 }), 1);
     }
 
     #[test]
     fn starts_come_back_slowly_when_nothing_takes_long_any_more() {
         let pace = Pace::default();
         pace.came(200, 0);
+        assert_eq!(pace.moved_by(), 0, "only one was late");
+        pace.came(200, 0);
         let moved = (0..=11).map(|second| {
             pace.came(-50, second * 1_000);
-            pace.moved()
+            pace.moved_by()
         });
         let moved: Vec<_> = moved.collect();
         assert!(
@@ -240,5 +263,9 @@ mod tests {
             "{moved:?}"
         );
         assert_eq!((moved[0], moved[11]), (100, 0));
+        pace.came(200, 12_000);
+        pace.came(200, 12_000);
+        pace.came(-50, 3_600_000);
+        assert_eq!(pace.moved_by(), 0, "it was quiet for long");
     }
 }

@@ -18,7 +18,7 @@ use super::session::{Envelope, Server, Session};
 use super::{Dkim, SmtpCredentials, mail};
 use crate::credentials::UnusableCredentials;
 use crate::event::DeliveryStatus;
-use crate::excerpt::Excerpt;
+use crate::excerpt::{BODY_CHARS_MAX, Excerpt};
 use crate::outgoing::OutgoingEmail;
 use crate::send_error::SendError;
 use crate::sender::Sent;
@@ -134,7 +134,9 @@ impl SmtpClient {
             .iter()
             .for_each(|secret| masker.tell(secret.expose_secret()));
         error.about(Excerpt {
-            response: excerpt.response.map(|response| masker.mask(&response)),
+            response: excerpt
+                .response
+                .map(|response| masker.mask(&response).chars().take(BODY_CHARS_MAX).collect()),
             ..excerpt
         })
     }

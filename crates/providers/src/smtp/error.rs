@@ -2,10 +2,9 @@
 
 use std::error::Error as _;
 
-use domain::Masker;
 use lettre::transport::smtp;
 
-use crate::excerpt::{BODY_CHARS_MAX, Excerpt};
+use crate::excerpt::Excerpt;
 use crate::send_error::{Class, Failure, Meaning, SendError};
 
 /// How far the conversation had come.
@@ -39,15 +38,15 @@ impl Stage {
     }
 }
 
-/// What `error` means at `stage`. The server's text repeats addresses; the excerpt of it is masked, and whoever knows the mail
-/// masks it once more.
+/// What `error` means at `stage`. The server's text repeats addresses, and maybe the login: the excerpt of it is as it came, and
+/// has to be masked by whoever knows them before it goes further.
 pub(super) fn meaning(stage: Stage, error: &smtp::Error) -> SendError {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        let (code, said) = (code.into(), Masker::default().mask(&text));
+        let code = code.into();
         return of_reply(stage, code, &text).about(Excerpt {
             request: stage.asked().to_owned(),
-            response: Some(format!("{code} {said}").chars().take(BODY_CHARS_MAX).collect()),
+            response: Some(format!("{code} {text}")),
         });
     }
     if error.is_client() && stage == Stage::Login {

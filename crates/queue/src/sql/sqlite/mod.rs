@@ -75,6 +75,25 @@ macro_rules! write {
     };
 }
 
+/// The same without a wait for the disk, for what is worth nothing without the process that did it. A power cut takes a lease back
+/// together with its worker: the job is as ready as before, its crash is not counted, and its start of a rate was not used.
+/// Whatever a run writes into this file carries its claim to the disk with it.
+macro_rules! write_soon {
+    ($queue:expr, $connection:ident => $work:expr) => {
+        call!($queue.writer, $connection => async {
+            sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *$connection).await?;
+            begin(&mut *$connection).await?;
+            let answer = {
+                let $connection: &mut SqliteConnection = &mut *$connection;
+                $work.await?
+            };
+            sqlx::query("COMMIT; PRAGMA synchronous = FULL").execute(&mut *$connection).await?;
+            $queue.checkpoints.count();
+            Ok(answer)
+        })
+    };
+}
+
 /// Waits for its turn to write. SQLite itself looks again after ever longer pauses, and under steady writing by others the
 /// one that pauses longest never gets a turn; so it is given little time, and asked anew until the call's time is up.
 async fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
@@ -130,20 +149,9 @@ impl SqliteQueue {
         Ok(added)
     }
 
-    /// Does not wait for the disk: a power cut takes the lease back together with the process that has it, and the job is as
-    /// ready as before. Whatever a run writes into this file carries its claim to the disk with it.
     pub(super) async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
         let ring = self.rings.get(request.queue, request.lane);
-        let outcome = call!(self.writer, connection => async {
-            sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
-            begin(&mut *connection).await?;
-            let outcome = claim::claim(&mut *connection, request, &ring, &self.rings).await?;
-            sqlx::query("COMMIT; PRAGMA synchronous = FULL")
-                .execute(&mut *connection)
-                .await?;
-            self.checkpoints.count();
-            Ok::<_, sqlx::Error>(outcome)
-        })?;
+        let outcome = write_soon!(self, connection => claim::claim(connection, request, &ring, &self.rings))?;
         self.rings
             .went(request.queue, request.lane, ring, outcome.visit, request.want);
         Ok(outcome.claims)
@@ -249,7 +257,7 @@ impl SqliteQueue {
     }
 
     pub(super) async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
-        write!(self, connection => limits::reserve_again(connection, queue, key, missed))
+        write_soon!(self, connection => limits::reserve_again(connection, queue, key, missed))
     }
 
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
