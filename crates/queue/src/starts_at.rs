@@ -95,7 +95,10 @@ impl fmt::Debug for Reservation {
 impl Reservation {
     async fn reached(&self) -> Result<(), JobError> {
         let (mut starts_at, mut is_answered) = (self.starts_at, true);
-        let latest = self.clock.now() + WAIT_MAX_MS;
+        let came_at = self.clock.now();
+        let latest = came_at + WAIT_MAX_MS;
+        // Once: who missed a start is early for the next.
+        self.pace.came(came_at - starts_at, came_at);
         for _ in 0..AGAIN_MAX {
             if self.came_in_time(starts_at).await {
                 return Ok(());
@@ -127,12 +130,7 @@ impl Reservation {
 
     /// Waits for the start, unless it was missed, or is while this waits.
     async fn came_in_time(&self, starts_at: Millis) -> bool {
-        let now = self.clock.now();
-        self.pace.came(now - starts_at, now);
         let at = starts_at + self.moved_by;
-        if now - at > LATE_MS {
-            return false;
-        }
         self.sleep_until(at).await;
         self.clock.now() - at <= LATE_MS
     }
