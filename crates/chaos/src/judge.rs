@@ -12,7 +12,7 @@ use queue::JobId;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::book::{Millis, Pages, What, Wish, Yes};
+use crate::book::{Pages, What, Wish, Yes};
 use crate::facts::Facts;
 use crate::kept::{Kept, Whereabouts};
 use crate::limits::Seen;
@@ -110,7 +110,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
         never_promised: count(&|wish| wish.promised_at.is_none() && wish.refused.is_none()),
         turned_down: count(&|wish| wish.refused.is_some()),
         promised_twice: count(&|wish| wish.new > 1 || wish.changed),
-        false_2xx: false_2xx(&pages.yes, &evidence.happened),
+        false_2xx: false_2xx(&pages.yes, &evidence.happened, &mut wrong),
         stale_finishes_refused: counted("stale"),
         crashes: counted("crashed"),
         dead_letters: kept.dead_by_reason.clone(),
@@ -149,16 +149,23 @@ impl Verdict {
 }
 
 /// Whatever new was asked and answered wholly while nothing could be kept.
-fn false_2xx(yes: &[Yes], happened: &[Happened]) -> u64 {
-    let within = |yes: &Yes, (from, to): (Millis, Millis)| yes.new && yes.asked_at > from && yes.heard_at < to;
-    let spans: Vec<_> = happened
-        .iter()
-        .filter(|fault| fault.no_queue)
-        .map(|fault| (fault.from, fault.to))
-        .collect();
-    yes.iter()
-        .filter(|yes| spans.iter().any(|span| within(yes, *span)))
-        .count() as u64
+fn false_2xx(yes: &[Yes], happened: &[Happened], wrong: &mut Wrong) -> u64 {
+    let within = |yes: &Yes, fault: &Happened| yes.new && yes.asked_at > fault.from && yes.heard_at < fault.to;
+    let gone: Vec<_> = happened.iter().filter(|fault| fault.no_queue).collect();
+    let mut count = 0;
+    for yes in yes {
+        if let Some(fault) = gone.iter().find(|fault| within(yes, fault)) {
+            let (after, took) = (yes.asked_at - fault.from, yes.heard_at - yes.asked_at);
+            wrong.say(|| {
+                format!(
+                    "a false 2xx: asked {after} ms into {:?}, heard after {took} ms",
+                    fault.fault
+                )
+            });
+            count += 1;
+        }
+    }
+    count
 }
 
 /// Where the job of a wish is, as far as the queue knows.

@@ -172,7 +172,7 @@ impl Storm<'_> {
                 if in_order {
                     server.stop().await;
                 } else {
-                    server.kill();
+                    server.kill().await?;
                 }
                 let span = self.lasting().await;
                 server.start_again().await?;

@@ -3,7 +3,7 @@
 use domain::EmailEvent;
 
 use super::*;
-use crate::book::{Class, Event, Inbound, Send, Way};
+use crate::book::{Class, Event, Inbound, Millis, Send, Way};
 use crate::facts::{Counters, Outgoing};
 use crate::fault::{Fault, Part};
 
