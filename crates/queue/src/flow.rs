@@ -130,9 +130,8 @@ pub(crate) const AHEAD_US: i64 = 100_000;
 /// of what may be reserved is what a key opens for at once.
 pub(crate) const LEAD_US: i64 = 80_000;
 
-/// Who comes so many milliseconds later than usual for the start that was reserved has missed it, and reserves another: so that
-/// however much stands still at once, no second sees a twentieth more than its rate. (What is moved differently by two processes,
-/// as one of them always takes longer, overlaps by the difference when one goes on where the other ends.)
+/// Who comes so many milliseconds too late for the start that was reserved has missed it, and reserves another: so that however much
+/// stands still at once, no second sees a twentieth more than its rate.
 pub(crate) const LATE_MS: Millis = 15;
 
 impl Rate {

@@ -31,7 +31,6 @@ use crate::held::{Held, Stop};
 use crate::job::{JobId, Queue};
 use crate::keeper;
 use crate::slots::Slots;
-use crate::starts_at::Paces;
 use crate::stepper::StepLoop;
 use crate::tally::Tally;
 
@@ -80,7 +79,6 @@ pub(crate) struct Shared {
     pub(crate) openings: [AtomicI64; CRASHES_MAX as usize],
     pub(crate) out: mpsc::UnboundedSender<Arc<Held>>,
     pub(crate) tally: Tally,
-    pub(crate) paces: Paces,
     /// When the keeper should sweep next because a job of this process is due then.
     pub(crate) due: AtomicI64,
     pub(crate) due_moved: Notify,
@@ -156,7 +154,6 @@ impl Pump {
             openings: Default::default(),
             out,
             tally: Tally::default(),
-            paces: Paces::default(),
             due: AtomicI64::new(Millis::MAX),
             due_moved: Notify::new(),
             swept: AtomicI64::new(0),

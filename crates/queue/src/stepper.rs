@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::clock::Millis;
 use crate::held::{Finished, Held};
 use crate::pump::{Holding, Mode, Shared};
+use crate::starts_at::StartsAt;
 
 /// How long a loop waits after calls that failed.
 const TROUBLE: Backoff = Backoff {
@@ -228,10 +229,7 @@ impl StepLoop {
         let mut running = self.shared.running();
         for job in claims.jobs {
             let key = (job.id, job.ticket.claim);
-            let starts_at = self
-                .shared
-                .paces
-                .start_of(&job, &self.shared.backend, &self.shared.clock);
+            let starts_at = StartsAt::of(&job, &self.shared.backend, &self.shared.clock);
             let held = Arc::new(Held::new(job, starts_at, self.done_sender.clone(), Arc::clone(&slots)));
             running.insert(key, Arc::downgrade(&held));
             // Dropping it releases the job. Nobody takes it only when the worker is gone.
