@@ -26,5 +26,5 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(intent_of_button(None, Some(&text)), meant);
     assert_eq!(intent_of_button(Some(&text), Some(&text)), meant);
     let (payload, label) = text.split_once('\n').unwrap_or((&text, ""));
-    drop(intent_of_button(Some(payload), Some(label)));
+    let _ = intent_of_button(Some(payload), Some(label));
 });

@@ -4,24 +4,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use providers::email::{EmailVerifier, EmailWebhookError};
-use providers::{Provider, Request};
-use relais_fuzz::{SECRET, Signed, assert_unproven, head_and_body, headers_in, now};
-
-const PROVIDERS: [Provider; 6] = [
-    Provider::SendGrid,
-    Provider::Resend,
-    Provider::StandardWebhooks,
-    Provider::Twilio,
-    Provider::GreenApi,
-    Provider::Vapi,
-];
+use providers::Request;
+use relais_fuzz::{POSTERS, SECRET, Signed, assert_unproven, head_and_body, headers_in, now};
 
 fuzz_target!(|data: &[u8]| {
     let (head, body) = head_and_body(data);
     let headers = headers_in(head);
     let path = String::from_utf8_lossy(head.split(|byte| *byte == b'\n').next().unwrap_or_default());
     let url = format!("https://hooks.example.com/{path}");
-    for provider in PROVIDERS {
+    for provider in POSTERS {
         let request = Request {
             method: "POST",
             url: &url,

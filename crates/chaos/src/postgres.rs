@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use tempfile::TempDir;
-use testkit::process::{Program, Signal, free_port};
+use testkit::process::{Program, Signal, children_of, free_port, is_alive};
 
 /// More than `web`, a clock and commands take, and than each worker does: few enough to be filled.
 const CONNECTIONS_OF_OTHERS: usize = 60;
@@ -18,7 +18,7 @@ const CONNECTIONS_OF_A_WORKER: usize = 20;
 const START_ATTEMPTS: usize = 100;
 const START_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-/// How often, and for how long at most, it is looked whether those are gone.
+/// How often, and for how long at most, it is looked whether the processes of a killed server are gone.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -92,7 +92,7 @@ impl Server {
     pub(crate) async fn kill(&self) -> anyhow::Result<()> {
         // Nobody new comes while they are counted.
         self.program.signal(Signal::Stop);
-        let children = children_of(self.program.id())?;
+        let children = children_of(self.program.id());
         self.program.kill();
         let gone = async {
             while children.iter().any(|child| is_alive(*child)) {
@@ -148,30 +148,6 @@ async fn launch(
         tokio::time::sleep(START_AGAIN_AFTER).await;
     }
     bail!("Postgres does not start:\n{printed}")
-}
-
-/// The processes that this one has started.
-fn children_of(parent: u32) -> std::io::Result<Vec<u32>> {
-    let mut children = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let id = name.to_str().and_then(|name| name.parse().ok());
-        children.extend(id.filter(|id| state(*id).is_some_and(|(_, of)| of == parent)));
-    }
-    Ok(children)
-}
-
-/// Whether a process has not ended; one that nobody has waited for yet has.
-fn is_alive(id: u32) -> bool {
-    state(id).is_some_and(|(state, _)| state != 'Z')
-}
-
-/// The state of a process and who started it: what `/proc/ID/stat` says behind the name, which may have anything in it.
-fn state(id: u32) -> Option<(char, u32)> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    let (_, behind) = stat.rsplit_once(") ")?;
-    let mut fields = behind.split(' ');
-    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
 fn data(directory: &TempDir) -> PathBuf {

@@ -285,15 +285,34 @@ fn text(printed: &Printed, wanted: impl Fn(Stream) -> bool) -> String {
 /// again and again. Where there is no `/proc` the moment is left to chance.
 fn wait_until_stopped(id: u32) {
     let deadline = Instant::now() + WAIT_LIMIT;
-    // The state follows the program's name, which stands in brackets and may contain anything.
-    let stopped = |stat: &str| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
-    while let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat")) {
-        if stopped(&stat) {
+    while let Some((state, _)) = state(id) {
+        if state == 'T' {
             return;
         }
         assert!(Instant::now() < deadline, "the program does not stop");
         std::thread::yield_now();
     }
+}
+
+/// The processes that this one has started. None are known where there is no `/proc`.
+pub fn children_of(parent: u32) -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    ids.filter(|id| state(*id).is_some_and(|(_, of)| of == parent))
+        .collect()
+}
+
+/// Whether a process has not ended; one that nobody has waited for yet has.
+pub fn is_alive(id: u32) -> bool {
+    state(id).is_some_and(|(state, _)| state != 'Z')
+}
+
+/// The state of a process and who started it. They follow the program's name, which stands in brackets and may contain anything.
+fn state(id: u32) -> Option<(char, u32)> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut fields = rest.split(' ');
+    Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }
 
 fn read_lines(pipe: impl Read + Send + 'static, stream: Stream, output: &Arc<Output>) {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::jobs::{Fresh, Slow, Stage, Task};
 use crate::keyed::Keyed;
-use crate::rated::{HeldUp, Rated};
+use crate::rated::Rated;
 use crate::support::fixture::{FAILURE_LIMIT, Fixture};
 
 /// For what runs when a process ends.
@@ -45,8 +45,7 @@ impl Plan {
             .with::<Fresh>()
             .with::<Keyed>()
             .with::<Rated<false>>()
-            .with::<Rated<true>>()
-            .with::<HeldUp>();
+            .with::<Rated<true>>();
         Self {
             concurrency: 8,
             lease: LEASE,

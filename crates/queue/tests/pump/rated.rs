@@ -20,7 +20,11 @@ const INTERVAL_MS: Millis = 200;
 
 /// Notes when it ran.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Rated<const WAITS_ITSELF: bool>(i64);
+pub(crate) struct Rated<const WAITS_ITSELF: bool> {
+    number: i64,
+    /// What goes before its start lasts until the test says so.
+    held_up: bool,
+}
 
 /// When a run began, and when it had waited for its start.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +40,7 @@ impl<const WAITS_ITSELF: bool> Job for Rated<WAITS_ITSELF> {
     const WAITS_ITSELF: bool = WAITS_ITSELF;
 
     fn unique(&self) -> String {
-        self.0.to_string()
+        self.number.to_string()
     }
 
     fn limit_key(&self) -> Option<String> {
@@ -45,34 +49,10 @@ impl<const WAITS_ITSELF: bool> Job for Rated<WAITS_ITSELF> {
 
     async fn run(self, stage: &Stage, attempt: &Attempt) -> Result<(), JobError> {
         let began = Clock::System.now();
-        attempt.starts_at.reached().await?;
-        stage.ran(began);
-        Ok(())
-    }
-}
-
-/// What goes before its start lasts until the test says so.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct HeldUp(i64);
-
-impl Job for HeldUp {
-    type Ctx = Stage;
-    const KIND: &'static str = "held_up";
-    const POLICY: Policy = POLICY;
-    const WAITS_ITSELF: bool = true;
-
-    fn unique(&self) -> String {
-        self.0.to_string()
-    }
-
-    fn limit_key(&self) -> Option<String> {
-        Some(KEY.to_owned())
-    }
-
-    async fn run(self, stage: &Stage, attempt: &Attempt) -> Result<(), JobError> {
-        let began = Clock::System.now();
-        stage.began.send((attempt.job, attempt.clone()))?;
-        stage.curtain.acquire().await?.forget();
+        if self.held_up {
+            stage.began.send((attempt.job, attempt.clone()))?;
+            stage.curtain.acquire().await?.forget();
+        }
         attempt.starts_at.reached().await?;
         stage.ran(began);
         Ok(())
@@ -109,7 +89,7 @@ pub(crate) async fn those_that_were_held_up_do_not_start_together(fixture: &Fixt
     let (stage, mut heard) = stage();
     allow(fixture, 50).await;
     let client = client(fixture, &keyring).await;
-    let jobs: Vec<_> = (0..JOBS).map(HeldUp).collect();
+    let jobs = jobs::<true>(true);
     try_join_all(jobs.iter().map(|job| client.add(job, origin())))
         .await
         .unwrap();
@@ -133,6 +113,10 @@ pub(crate) async fn those_that_were_held_up_do_not_start_together(fixture: &Fixt
     assert_eq!((early.count(), starts.len()), (0, jobs.len()), "{starts:?}");
 }
 
+fn jobs<const WAITS_ITSELF: bool>(held_up: bool) -> Vec<Rated<WAITS_ITSELF>> {
+    (0..JOBS).map(|number| Rated { number, held_up }).collect()
+}
+
 /// So many starts of the key in a second.
 async fn allow(fixture: &Fixture, count: u32) {
     let key = Key::new(KEY).unwrap();
@@ -151,7 +135,7 @@ async fn run_all<const WAITS_ITSELF: bool>(fixture: &Fixture, start: fn(&Ran) ->
     let (stage, _heard) = stage();
     allow(fixture, 5).await;
     let client = client(fixture, &keyring).await;
-    let jobs: Vec<_> = (0..JOBS).map(Rated::<WAITS_ITSELF>).collect();
+    let jobs = jobs::<WAITS_ITSELF>(false);
     try_join_all(jobs.iter().map(|job| client.add(job, origin())))
         .await
         .unwrap();

@@ -62,13 +62,16 @@ pub(super) struct SqliteQueue {
 /// fails closes its connection, and that is one.
 macro_rules! write {
     ($queue:expr, $connection:ident => $work:expr) => {
+        write!($queue, "BEGIN IMMEDIATE", "COMMIT", $connection => $work)
+    };
+    ($queue:expr, $begin:literal, $commit:literal, $connection:ident => $work:expr) => {
         call!($queue.writer, $connection => async {
-            begin(&mut *$connection).await?;
+            begin(&mut *$connection, $begin).await?;
             let answer = {
                 let $connection: &mut SqliteConnection = &mut *$connection;
                 $work.await?
             };
-            sqlx::query("COMMIT").execute(&mut *$connection).await?;
+            sqlx::query($commit).execute(&mut *$connection).await?;
             $queue.checkpoints.count();
             Ok(answer)
         })
@@ -80,25 +83,20 @@ macro_rules! write {
 /// Whatever a run writes into this file carries its claim to the disk with it.
 macro_rules! write_soon {
     ($queue:expr, $connection:ident => $work:expr) => {
-        call!($queue.writer, $connection => async {
-            sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *$connection).await?;
-            begin(&mut *$connection).await?;
-            let answer = {
-                let $connection: &mut SqliteConnection = &mut *$connection;
-                $work.await?
-            };
-            sqlx::query("COMMIT; PRAGMA synchronous = FULL").execute(&mut *$connection).await?;
-            $queue.checkpoints.count();
-            Ok(answer)
-        })
+        write!(
+            $queue,
+            "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+            "COMMIT; PRAGMA synchronous = FULL",
+            $connection => $work
+        )
     };
 }
 
 /// Waits for its turn to write. SQLite itself looks again after ever longer pauses, and under steady writing by others the
 /// one that pauses longest never gets a turn; so it is given little time, and asked anew until the call's time is up.
-async fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+async fn begin(connection: &mut SqliteConnection, begin: &'static str) -> Result<(), sqlx::Error> {
     loop {
-        match sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await {
+        match sqlx::query(begin).execute(&mut *connection).await {
             Ok(_) => return Ok(()),
             Err(error) if is_busy(&error) => {}
             Err(error) => return Err(error),
