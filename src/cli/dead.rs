@@ -17,6 +17,7 @@ use queue::backend::{Backend, DeadGroup, Kept, State};
 use queue::{Clock, JobId};
 use serde_json::{Value, json};
 
+pub use self::line::letter as letter_of_line;
 use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
 use super::audit::Log;

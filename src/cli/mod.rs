@@ -39,6 +39,7 @@ use clap::{Parser, Subcommand};
 
 use anyhow::Context as _;
 
+pub use self::dead::letter_of_line;
 use crate::config::home::Home;
 use crate::config::{Flags, LogFormat, LogSettings, Settings, Values};
 use crate::telemetry::{self, Destination};

@@ -34,7 +34,7 @@ impl Installation {
         installation
     }
 
-    fn run(&self, arguments: &[&str], input: &str) -> Output {
+    fn run(&self, arguments: &[&str], input: impl AsRef<[u8]>) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_relais"));
         command
             .args(arguments)
@@ -50,7 +50,7 @@ impl Installation {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(input.as_ref()).unwrap();
         child.wait_with_output().unwrap()
     }
 
@@ -451,7 +451,7 @@ async fn edited_meanwhile(happens: &'static str) -> (i32, Vec<Value>) {
     installation.execute(happens).await;
     let mut new = event();
     new["event"]["subject"] = "Bonsoir".into();
-    let edited = installation.run(&["dead", "edit", &id, "--payload", "-"], &new.to_string());
+    let edited = installation.run(&["dead", "edit", &id, "--payload", "-"], new.to_string());
     let shown = installation.json(&["dead", "show", &id, "--reveal"]);
     let edits = shown["edits"].as_array().unwrap().clone();
     (edited.status.code().unwrap(), edits)

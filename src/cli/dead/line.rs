@@ -80,7 +80,7 @@ impl Attempt {
 ///
 /// # Errors
 /// Says what is wrong, and with which field.
-pub(super) fn letter(text: &str, keyring: &Keyring, now: DateTime<Utc>) -> anyhow::Result<NewDead> {
+pub fn letter(text: &[u8], keyring: &Keyring, now: DateTime<Utc>) -> anyhow::Result<NewDead> {
     let line = read(text)?;
     let queue = Queue::named(&line.queue).context("`queue` is none there is")?;
     let reason = Reason::named(&line.reason).context("`reason` is none there is")?;
@@ -115,9 +115,9 @@ pub(super) fn letter(text: &str, keyring: &Keyring, now: DateTime<Utc>) -> anyho
 }
 
 /// The parser's own words may repeat a value, and what lies in a payload has names of its own.
-fn read(text: &str) -> anyhow::Result<Line> {
-    let mut parser = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+fn read(text: &[u8]) -> anyhow::Result<Line> {
+    let mut parser = serde_json::Deserializer::from_slice(text);
+    let line = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         let path = error.path().to_string();
         let place = match path.as_str() {
             "." => format!("column {}", error.inner().column()),
@@ -125,7 +125,11 @@ fn read(text: &str) -> anyhow::Result<Line> {
             path => format!("`{path}`"),
         };
         anyhow::anyhow!("it is not a line of `relais dead export` ({place})")
-    })
+    })?;
+    parser
+        .end()
+        .map_err(|error| anyhow::anyhow!("something follows the letter (column {})", error.column()))?;
+    Ok(line)
 }
 
 /// What is kept is removed so long after it died: a time to come would keep it for ever.

@@ -78,9 +78,9 @@ pub(super) async fn import(backend: &dyn Backend, file: impl BufRead, settings: 
     };
     let mut told = Told::default();
     let mut letters = Vec::new();
-    for (index, text) in file.lines().enumerate() {
+    for (index, text) in file.split(b'\n').enumerate() {
         let text = text.context("the file cannot be read")?;
-        if text.trim().is_empty() {
+        if text.trim_ascii().is_empty() {
             continue;
         }
         match line::letter(&text, &settings.keyring, Utc::now()) {

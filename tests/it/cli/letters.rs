@@ -54,7 +54,7 @@ async fn elsewhere() -> Installation {
 }
 
 /// What `dead import` answers, and its exit status.
-fn import(elsewhere: &Installation, text: &str) -> (Option<i32>, Value) {
+fn import(elsewhere: &Installation, text: impl AsRef<[u8]>) -> (Option<i32>, Value) {
     let output = elsewhere.run(&["dead", "import", "-", "--json"], text);
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     (output.status.code(), answer)
@@ -154,10 +154,13 @@ async fn a_line_that_is_no_letter_is_refused_and_the_others_come_in() {
     lines[3]["payload"] = event();
     lines[3]["masked"] = false.into();
     let text: Vec<String> = lines.iter().map(Value::to_string).collect();
-    let (_, answer) = import(&there, &(text.join("\n") + "\n\nnothing\n"));
+    let mut text = (text.join("\n") + "\n\nnothing\n").into_bytes();
+    text.extend(b"{\"id\": \"\xff\"}\n");
+    text.extend(format!("{} {{}}\n", lines[3]).into_bytes());
+    let (_, answer) = import(&there, &text);
     assert_eq!(
         (&answer["imported"], &answer["refused"]),
-        (&1.into(), &4.into()),
+        (&1.into(), &6.into()),
         "{answer}"
     );
     let told: Vec<_> = answer["errors"]
@@ -166,7 +169,7 @@ async fn a_line_that_is_no_letter_is_refused_and_the_others_come_in() {
         .iter()
         .map(|told| told["line"].clone())
         .collect();
-    assert_eq!(told, [1, 2, 3, 6]);
+    assert_eq!(told, [1, 2, 3, 6, 7, 8]);
     assert!(!answer.to_string().contains("marie"), "{answer}");
 }
 
@@ -207,7 +210,7 @@ async fn a_line_that_would_last_for_ever_or_be_nobodys_is_refused_with_its_field
             line.to_string()
         })
         .collect();
-    let (status, answer) = import(&there, &lines.join("\n"));
+    let (status, answer) = import(&there, lines.join("\n"));
     assert_eq!((status, &answer["imported"]), (Some(1), &0.into()), "{answer}");
     for (place, (field, _)) in spoils.iter().enumerate() {
         let told = &answer["errors"][place];
@@ -238,7 +241,7 @@ async fn nothing_in_a_letter_commands_the_terminal() {
     line["errors"][0]["response"] = format!("200\n{evil}").into();
     line["order_key"] = evil.into();
     let there = elsewhere().await;
-    assert_eq!(import(&there, &line.to_string()).1["imported"], 1);
+    assert_eq!(import(&there, line.to_string()).1["imported"], 1);
     let id = line["id"].as_str().unwrap();
     let is_quiet = |said: &str| said.chars().all(|c| c == '\n' || !c.is_control());
     for arguments in [
