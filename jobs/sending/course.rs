@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable as _};
 use chrono::{DateTime, Utc};
 use domain::outgoing::{AttemptResult, MessageEnd};
 use domain::{EventKind, Status, TenantId};
@@ -32,6 +33,13 @@ const CREDENTIALS_GONE: &str =
 
 /// The code of an attempt that was prepared, came too late for the start that the account's rate allowed, and made no call.
 const START_MISSED: &str = "start_missed";
+
+/// While the store is away, what came of an attempt is brought to it again and again, until the run's time is up.
+const TELL_AGAIN: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(50))
+    .with_max_delay(Duration::from_secs(1))
+    .without_max_times()
+    .with_jitter();
 
 /// What all steps of a run share.
 pub(super) struct Course<'a> {
@@ -327,11 +335,12 @@ impl Course<'_> {
         }
     }
 
-    /// Writes down what came of an attempt.
+    /// Writes down what came of an attempt. Nobody else knows it: what is lost here leaves the message in doubt.
     pub(super) async fn end_attempt(&self, number: u32, result: &AttemptResult) -> Result<(), JobError> {
         let id = self.sending.message.id;
         let store = &self.ctx.store;
-        let ended = store.end_attempt(self.tenant, id, number, result, Utc::now()).await;
+        let end = || store.end_attempt(self.tenant, id, number, result, Utc::now());
+        let ended = end.retry(TELL_AGAIN).when(StoreError::is_transient).await;
         ended.map_err(from_store)?;
         Ok(())
     }

@@ -159,7 +159,7 @@ macro_rules! sending_job {
 pub(crate) use sending_job;
 
 /// How jobs that send are run. A provider that is away for five hours is outlasted; the time-out leaves room for the
-/// slowest provider's own limit (a mail server's, 20 s) and for fetching files.
+/// slowest provider's own limit (a mail server's, 20 s), for fetching files (4 s) and for a start that was missed (0.5 s).
 pub(crate) const fn policy(queue: Queue) -> Policy {
     Policy {
         queue,

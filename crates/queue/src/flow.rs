@@ -239,9 +239,9 @@ impl Gcra {
 pub struct Missed {
     /// When it should have been.
     pub starts_at: Millis,
-    /// The time now.
+    /// Another is reserved no sooner than that: now, or as soon as whoever asks can use it.
     pub now: Millis,
-    /// Another is reserved no later than that.
+    /// And no later than that.
     pub latest: Millis,
 }
 

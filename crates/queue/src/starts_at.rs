@@ -4,21 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backend::{Backend, Claimed};
 use crate::clock::{Clock, Millis};
 use crate::flow::{AHEAD_US, Key, LATE_MS, Missed};
 use crate::job::{JobError, Queue};
 
-/// How often a start that was missed is reserved again. Who misses all of them starts all the same: a machine that is so slow
-/// goes on rather than stand still.
-const AGAIN_MAX: usize = 5;
+/// For another start a run waits at most so long in all, as its time-out goes on. What has to wait longer goes back to the
+/// queue.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+const WAIT_MAX_MS: Millis = WAIT_MAX.as_millis() as Millis;
 
-/// For another start a run waits at most so long, as its time-out goes on. What has to wait longer goes back to the queue.
-const WAIT_MAX_MS: Millis = 2_000;
+/// How far ahead another start is reserved at least, so that it is not missed while it is asked for. Twice as far each time
+/// that it was missed all the same.
+const LEAD_FIRST_MS: Millis = 10;
 
-/// A start for which no other could be reserved is tried again after that.
+/// What found no other start in time is tried again after that.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// When a claimed job may start: at once, unless its start was reserved under a rate.
@@ -99,40 +101,41 @@ impl fmt::Debug for Reservation {
 
 impl Reservation {
     async fn reached(&self) -> Result<(), JobError> {
-        let (mut starts_at, mut is_answered) = (self.starts_at, true);
-        let latest = self.clock.now() + WAIT_MAX_MS;
-        for _ in 0..AGAIN_MAX {
-            if self.came_in_time(starts_at).await {
-                return Ok(());
-            }
-            let now = self.clock.now();
+        if self.came_in_time(self.starts_at).await {
+            return Ok(());
+        }
+        let another = timeout(WAIT_MAX, self.another()).await;
+        another.unwrap_or(Err(JobError::Snooze(TRY_AGAIN_AFTER)))
+    }
+
+    /// Reserves another start until one is not missed.
+    async fn another(&self) -> Result<(), JobError> {
+        let (mut starts_at, mut lead) = (self.starts_at, LEAD_FIRST_MS);
+        loop {
+            let now = self.clock.now() + lead;
+            let latest = now + WAIT_MAX_MS;
             let missed = Missed { starts_at, now, latest };
-            let instead = self.backend.reserve_again(self.queue, &self.key, missed).await;
-            is_answered = instead.is_ok();
-            match instead {
+            match self.backend.reserve_again(self.queue, &self.key, missed).await {
                 Ok(instead) if instead > latest => return Err(JobError::Snooze(span(instead - now))),
-                Ok(instead) => starts_at = instead,
+                Ok(instead) if self.came_in_time(instead).await => return Ok(()),
+                Ok(instead) => {
+                    tracing::debug!(key = %self.key, "A start was missed again.");
+                    starts_at = instead;
+                }
                 Err(error) => {
-                    tracing::debug!(%error, "A start was missed, and another could not be reserved.");
+                    tracing::info!(key = %self.key, %error, "A start was missed, and another could not be reserved.");
+                    // It may have been, and only the answer is lost: then it is the last one, and moves.
+                    starts_at = now;
                     sleep(span(LATE_MS).mul_f64(rand::random_range(1.0..5.0))).await;
                 }
             }
+            lead *= 2;
         }
-        if !is_answered {
-            return Err(JobError::Snooze(TRY_AGAIN_AFTER));
-        }
-        self.sleep_until(starts_at).await;
-        Ok(())
     }
 
-    /// Not for ever, although the clock may be set back.
-    async fn sleep_until(&self, at: Millis) {
-        sleep(span((at - self.clock.now()).min(WAIT_MAX_MS))).await;
-    }
-
-    /// Waits for the start, unless it was missed, or is while this waits.
+    /// Waits for the start, unless it was missed, or is while this waits. Not for ever, although the clock may be set back.
     async fn came_in_time(&self, starts_at: Millis) -> bool {
-        self.sleep_until(starts_at).await;
+        sleep(span((starts_at - self.clock.now()).min(WAIT_MAX_MS))).await;
         self.clock.now() - starts_at <= LATE_MS
     }
 }

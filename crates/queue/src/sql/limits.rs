@@ -26,21 +26,14 @@ const ASKS_ENDLESSLY: Millis = Millis::MAX;
 /// Closed because the room that there is was asked for by a later lane: the end of a job may open it.
 const LEAVES_ROOM: Millis = -1;
 
-macro_rules! limit_row {
-    () => {
-        "SELECT limit_key, concurrency, rate_count, rate_per_us, arrival_us, cool_until
-            FROM queue_limits WHERE queue = $1 AND limit_key = $2"
-    };
-}
-
 /// The [`LimitRow`] of queue `$1` and key `$2`.
-pub(super) const LIMIT: &str = limit_row!();
+pub(super) const LIMIT: &str = "SELECT limit_key, concurrency, rate_count, rate_per_us, arrival_us, cool_until
+    FROM queue_limits WHERE queue = $1 AND limit_key = $2";
 
-/// The same under a lock, on Postgres.
-pub(super) const LIMIT_LOCKED: &str = concat!(limit_row!(), " FOR UPDATE");
-
-/// Where the rate of a limit key goes on: `$1` queue, `$2` the key, `$3` its arrival time.
-pub(super) const GOES_ON: &str = "UPDATE queue_limits SET arrival_us = $3 WHERE queue = $1 AND limit_key = $2";
+/// Where the rate goes on of queue `$1` and key `$2`, which was at `$3` and will be at `$4`; of no row if it was not there
+/// any more.
+pub(super) const GOES_ON: &str =
+    "UPDATE queue_limits SET arrival_us = $4 WHERE queue = $1 AND limit_key = $2 AND arrival_us = $3";
 
 /// What is kept about a limit key that has a limit or was cooled.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -49,7 +42,7 @@ pub(super) struct LimitRow {
     concurrency: Option<i64>,
     rate_count: Option<i64>,
     rate_per_us: Option<i64>,
-    arrival_us: i64,
+    pub(super) arrival_us: i64,
     cool_until: i64,
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::super::limits::{GOES_ON, LIMIT_LOCKED, LimitRow, arrival_under, columns};
+use super::super::limits::{GOES_ON, LIMIT, LimitRow, arrival_under, columns};
 use super::super::ring::lanes;
 use super::wake;
 use crate::clock::Millis;
@@ -66,31 +66,35 @@ async fn forget(connection: &mut PgConnection, queue: Queue, key: &Key) -> Resul
     Ok(())
 }
 
+/// Nothing is locked while it is thought about: who comes too late for what was read reads again.
 pub(super) async fn reserve_again(
     connection: &mut PgConnection,
     queue: Queue,
     key: &Key,
     missed: Missed,
 ) -> Result<Millis, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    let row: Option<LimitRow> = sqlx::query_as(LIMIT_LOCKED)
-        .bind(queue as i16)
-        .bind(key.as_str())
-        .fetch_optional(&mut *transaction)
-        .await?;
-    let (instead, arrival_us) = row.map_or((missed.now, None), |row| row.again(missed));
-    let Some(arrival_us) = arrival_us else {
-        transaction.rollback().await?;
-        return Ok(instead);
-    };
-    sqlx::query(GOES_ON)
-        .bind(queue as i16)
-        .bind(key.as_str())
-        .bind(arrival_us)
-        .execute(&mut *transaction)
-        .await?;
-    transaction.commit().await?;
-    Ok(instead)
+    loop {
+        let row: Option<LimitRow> = sqlx::query_as(LIMIT)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(row) = row else { return Ok(missed.now) };
+        let (instead, arrival_us) = row.again(missed);
+        let Some(arrival_us) = arrival_us else {
+            return Ok(instead);
+        };
+        let went_on = sqlx::query(GOES_ON)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .bind(row.arrival_us)
+            .bind(arrival_us)
+            .execute(&mut *connection)
+            .await?;
+        if went_on.rows_affected() > 0 {
+            return Ok(instead);
+        }
+    }
 }
 
 /// Closes keys until a time, each for the longest that was said.

@@ -62,13 +62,15 @@ pub(super) async fn reserve_again(
         .bind(key.as_str())
         .fetch_optional(&mut *connection)
         .await?;
-    let (instead, arrival_us) = row.map_or((missed.now, None), |row| row.again(missed));
+    let Some(row) = row else { return Ok(missed.now) };
+    let (instead, arrival_us) = row.again(missed);
     let Some(arrival_us) = arrival_us else {
         return Ok(instead);
     };
     sqlx::query(GOES_ON)
         .bind(queue as i16)
         .bind(key.as_str())
+        .bind(row.arrival_us)
         .bind(arrival_us)
         .execute(connection)
         .await?;
