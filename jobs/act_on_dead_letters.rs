@@ -19,7 +19,14 @@ use crate::sending::from_store;
 /// One step looks at this many letters that were retried, of each sort, so that looking keeps up with retrying.
 const LOOKED_AT_MAX: u32 = 2 * LETTERS_AT_ONCE;
 
-/// How many letters are acted on, or looked at, at once: few, to leave the connections to the queue for live work.
+/// How many letters are acted on in one call, and the next ones when the rate allows them: few, so that live work never
+/// waits for many.
+const TOGETHER: u32 = 5;
+
+/// The most that lies between two such calls: a step must end in its time.
+const BEAT_MAX: Duration = Duration::from_millis(50);
+
+/// How many letters are looked at at once: few, to leave the connections to the queue for live work.
 const IN_FLIGHT: usize = 3;
 
 /// A step reads at most this many pages of the list to find letters that match: a page that is looked for by text may take
@@ -220,13 +227,14 @@ impl Step<'_> {
     ) -> Result<(), JobError> {
         let backend = &**self.ctx.queue.backend();
         let asked_at = action.created_at.timestamp_millis();
-        let letters: Vec<_> = letters.into_iter().map(|job| (job, listed.remove(&job))).collect();
-        let fates = at_once(letters, |(job, listed)| async move {
+        let mut beat = tokio::time::interval(pause(TOGETHER, action).min(BEAT_MAX));
+        let mut fates = Vec::with_capacity(letters.len());
+        for together in letters.chunks(TOGETHER as usize) {
+            beat.tick().await;
+            let together = together.iter().map(|job| (*job, listed.remove(job))).collect();
             let now = self.ctx.queue.clock().now();
-            let fate = bulk::act(backend, action.act, JobId(job), listed, asked_at, now).await?;
-            Ok((job, fate))
-        });
-        let fates = fates.await?;
+            fates.extend(bulk::act(backend, action.act, together, asked_at, now).await?);
+        }
         let store = &self.ctx.store;
         store
             .letters_acted_on(action.id, &fates, now(self.ctx))
@@ -237,8 +245,7 @@ impl Step<'_> {
 
     /// Ends the step; the next one starts when the rate allows it.
     async fn end(&self, action: &BulkAction, letters: u32) -> Result<(), JobError> {
-        let pause = i64::from(letters) * 1000 / i64::from(action.rate.max(1));
-        let next_at = self.begun_at + TimeDelta::milliseconds(pause);
+        let next_at = self.begun_at + pause(letters, action);
         let store = &self.ctx.store;
         let is_mine = store
             .advance_bulk_action(action.id, self.number, BulkState::Running, true, now(self.ctx))
@@ -315,6 +322,11 @@ where
         .buffer_unordered(IN_FLIGHT)
         .try_collect()
         .await
+}
+
+/// How long so many letters take at the action's rate.
+fn pause(letters: u32, action: &BulkAction) -> Duration {
+    Duration::from_secs(1) * letters / action.rate.max(1)
 }
 
 fn now(ctx: &Ctx) -> DateTime<Utc> {

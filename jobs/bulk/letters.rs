@@ -1,14 +1,15 @@
-//! One letter of a bulk action: acting on it, and what has become of it since.
+//! Letters of a bulk action: acting on them, and what has become of each since.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::BulkAct;
-use queue::backend::{Backend, Kept, QueueError, State};
+use queue::backend::{Backend, Kept, QueueError, RetryDead, State};
 use queue::clock::millis;
 use queue::envelope::Envelope;
 use queue::{JobId, Millis};
 use store::LetterFate;
+use uuid::Uuid;
 
 /// A letter that is ready or runs is looked at again after this.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(1);
@@ -33,35 +34,89 @@ pub(crate) struct Listed {
     pub(crate) at: std::time::Instant,
 }
 
-/// Acts on a letter, if it is still dead since before `asked_at`. May be called again after it was cut short.
+/// Acts on those letters that are still dead since before `asked_at`. May be called again after it was cut short.
 pub(crate) async fn act(
     backend: &dyn Backend,
     act: BulkAct,
+    letters: Vec<(Uuid, Option<Listed>)>,
+    asked_at: Millis,
+    now: Millis,
+) -> Result<Fates, QueueError> {
+    let mut found = Vec::with_capacity(letters.len());
+    for (id, listed) in letters {
+        found.push((JobId(id), still_dead(backend, JobId(id), listed, asked_at).await?));
+    }
+    let acted = act_on(backend, act, &found, now).await;
+    if found.len() == 1 || !matches!(acted, Err(QueueError::Broken(_))) {
+        return acted.or_else(|error| all_failed(&found, error));
+    }
+    // One of them is broken; the others shall not fail with it.
+    let mut fates = Vec::with_capacity(found.len());
+    for one in found.chunks(1) {
+        let acted = act_on(backend, act, one, now).await;
+        fates.extend(acted.or_else(|error| all_failed(one, error))?);
+    }
+    Ok(fates)
+}
+
+/// A letter, and what it is if it is dead.
+type Found = (JobId, Option<Kept>);
+type Fates = Vec<(Uuid, LetterFate)>;
+
+async fn still_dead(
+    backend: &dyn Backend,
     id: JobId,
     listed: Option<Listed>,
     asked_at: Millis,
-    now: Millis,
-) -> Result<LetterFate, QueueError> {
+) -> Result<Option<Kept>, QueueError> {
     // A process may have been stopped since then for longer than its lease, and another one been here.
     let listed = listed.filter(|listed| listed.at.elapsed() < BELIEVED_FOR);
     let kept = match listed {
         Some(listed) => Some(listed.kept),
         None => backend.find(id).await?,
     };
-    let kept = kept.filter(|kept| matches!(kept.state, State::Dead { died_at, .. } if died_at < asked_at));
-    let acted = match (&kept, act) {
-        (None, _) => Ok(false),
-        (Some(kept), BulkAct::Retry) => backend.retry_dead(id, renewed(kept, now).as_deref(), now).await,
-        (Some(_), BulkAct::Delete) => backend.delete_dead(id).await,
+    Ok(kept.filter(|kept| matches!(kept.state, State::Dead { died_at, .. } if died_at < asked_at)))
+}
+
+async fn act_on(backend: &dyn Backend, act: BulkAct, letters: &[Found], now: Millis) -> Result<Fates, QueueError> {
+    match act {
+        BulkAct::Retry => retry(backend, letters, now).await,
+        BulkAct::Delete => delete(backend, letters).await,
+    }
+}
+
+/// What is not dead any more is looked at later, too: somebody else may have retried it.
+async fn retry(backend: &dyn Backend, letters: &[Found], now: Millis) -> Result<Fates, QueueError> {
+    let dead = letters.iter().filter_map(|(id, kept)| Some((*id, kept.as_ref()?)));
+    let dead: Vec<_> = dead.map(|(id, kept)| (id, renewed(kept, now))).collect();
+    let retries: Vec<_> = dead
+        .iter()
+        .map(|(id, body)| RetryDead {
+            id: *id,
+            body: body.as_deref(),
+        })
+        .collect();
+    if !retries.is_empty() {
+        backend.retry_all_dead(&retries, now).await?;
+    }
+    let fate = LetterFate::Open {
+        is_ready: true,
+        look_at: at(now) + LOOK_AGAIN,
     };
-    match (acted, act) {
-        (Err(QueueError::Broken(why)), _) => Ok(failed(why)),
-        (Err(unavailable), _) => Err(unavailable),
-        (Ok(_), BulkAct::Retry) => Ok(LetterFate::Open {
-            is_ready: true,
-            look_at: at(now) + LOOK_AGAIN,
-        }),
-        (Ok(_), BulkAct::Delete) => Ok(LetterFate::Gone),
+    Ok(letters.iter().map(|(id, _)| (id.0, fate.clone())).collect())
+}
+
+async fn delete(backend: &dyn Backend, letters: &[Found]) -> Result<Fates, QueueError> {
+    for (id, _) in letters.iter().filter(|(_, kept)| kept.is_some()) {
+        backend.delete_dead(*id).await?;
+    }
+    Ok(letters.iter().map(|(id, _)| (id.0, LetterFate::Gone)).collect())
+}
+
+fn all_failed(letters: &[Found], error: QueueError) -> Result<Fates, QueueError> {
+    match error {
+        QueueError::Broken(why) => Ok(letters.iter().map(|(id, _)| (id.0, failed(why.clone()))).collect()),
+        unavailable => Err(unavailable),
     }
 }
 
@@ -122,7 +177,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use queue::Queue;
     use queue::backend::Reason;
-    use uuid::Uuid;
 
     use super::*;
 

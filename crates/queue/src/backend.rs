@@ -106,6 +106,15 @@ pub enum Added {
 /// again shall hear it within two seconds.
 pub const CALL_LIMIT: Duration = Duration::from_millis(1_400);
 
+/// A dead letter that is to be ready again.
+#[derive(Clone, Copy, Debug)]
+pub struct RetryDead<'a> {
+    /// The job.
+    pub id: JobId,
+    /// An envelope instead of the one that it has.
+    pub body: Option<&'a [u8]>,
+}
+
 /// A store of jobs. Every call is atomic and bounded by its batch; every call may be repeated after an unclear answer.
 #[async_trait]
 pub trait Backend: Send + Sync + 'static {
@@ -222,10 +231,16 @@ pub trait Backend: Send + Sync + 'static {
     /// ago, and nothing was changed.
     async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError>;
 
-    /// Makes a dead letter ready again with all its attempts and no crashes; its errors stay. `body` replaces the envelope.
-    /// One with an order key takes its place in its line: the head's if the line held for it, else the last. `false` = no
-    /// such dead letter.
-    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError>;
+    /// Makes dead letters ready again, each with all its attempts and no crashes; their errors stay. One with an order key
+    /// takes its place in its line: the head's if the line held for it, else the last. Answers in the order of `letters`, of
+    /// which there are at most [`BATCH_MAX`];
+    /// `false` = no such dead letter, or named before.
+    async fn retry_all_dead(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError>;
+
+    /// The same for one, whose envelope `body` replaces.
+    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
+        Ok(self.retry_all_dead(&[RetryDead { id, body }], now).await? == [true])
+    }
 
     /// Replaces the envelope `old` of a job, alive or dead, and nothing else of it. A run that is under way goes on with the
     /// old one. `false` = there is no such job, or its envelope is another.

@@ -96,6 +96,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use tokio::sync::Notify;
 
 use self::link::{Link, misunderstood};
@@ -104,7 +105,7 @@ use self::wake::Wake;
 use self::work::bounded;
 use crate::backend::{
     Added, BATCH_MAX, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
-    ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, Settle, StillReady, Sweep, Worker,
+    ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, RetryDead, Settle, StillReady, Sweep, Worker,
 };
 use crate::clock::{DAY_MS, Millis, day};
 use crate::flow::{Key, Limit, LimitState, Missed};
@@ -368,9 +369,14 @@ impl Backend for RedisQueue {
         self.import_letters(letters, now).await
     }
 
-    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, _: Millis) -> Result<bool, QueueError> {
-        self.in_any_queue(&DEAD_RETRY, &[id.0.as_bytes(), body.unwrap_or_default()])
-            .await
+    /// One script each, one behind the other on the wire: what others do comes in between.
+    async fn retry_all_dead(&self, letters: &[RetryDead<'_>], _: Millis) -> Result<Vec<bool>, QueueError> {
+        bounded(letters.len())?;
+        let retry = async |letter: &RetryDead<'_>| {
+            let arguments: [&[u8]; 2] = [letter.id.0.as_bytes(), letter.body.unwrap_or_default()];
+            self.in_any_queue(&DEAD_RETRY, &arguments).await
+        };
+        try_join_all(letters.iter().map(retry)).await
     }
 
     async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {

@@ -12,7 +12,7 @@ use super::{SqlQueue, Store, letters, waits};
 use crate::backend::claim_again;
 use crate::backend::{
     Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
-    ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, Settle, StillReady, Sweep, Worker,
+    ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, RetryDead, Settle, StillReady, Sweep, Worker,
 };
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, LimitState, Missed};
@@ -193,8 +193,8 @@ impl Backend for SqlQueue {
         each!(self, store => store.import_dead(letters, now).await)
     }
 
-    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
-        each!(self, store => store.retry_dead(id, body, now).await)
+    async fn retry_all_dead(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError> {
+        each!(self, store => store.retry_all_dead(letters, now).await)
     }
 
     async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {

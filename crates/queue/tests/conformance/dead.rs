@@ -1,6 +1,7 @@
 //! Dead letters: made ready again, edited, deleted, and never dropped before their time.
 
-use queue::backend::{Added, Counter, Counts, Outcome, Reason, State};
+use queue::AfterDeath;
+use queue::backend::{Added, Counter, Counts, DeadFilter, Outcome, Reason, RetryDead, State};
 use queue::clock::DAY_MS;
 
 use crate::support::fixture::{Fixture, OTHER_TENANT, failed};
@@ -76,6 +77,58 @@ pub(crate) async fn a_retry_may_replace_the_body(fixture: &Fixture) {
             .unwrap()
     );
     assert_eq!(fixture.claim_one().await.body, better);
+}
+
+pub(crate) async fn several_letters_are_retried_at_once(fixture: &Fixture) {
+    let mut letters = Vec::new();
+    for key in ["a", "b", "c"] {
+        letters.push(fixture.dead(key).await);
+    }
+    let jobs: Vec<_> = (0..3)
+        .map(|number| fixture.ordered("line", AfterDeath::GoOn, &format!("{number}")))
+        .collect();
+    fixture.add(&jobs).await;
+    for _ in &jobs {
+        let head = fixture.claim_one().await;
+        fixture
+            .settle(
+                &head,
+                Outcome::Dead {
+                    reason: Reason::Refused,
+                    error: Some("no".into()),
+                },
+            )
+            .await;
+    }
+    let (better, alive) = (fixture.body("better"), fixture.job("alive"));
+    fixture.add_one(&alive).await;
+    let retry = |id| RetryDead { id, body: None };
+    let asked = [
+        retry(letters[2]),
+        RetryDead {
+            id: letters[0],
+            body: Some(&better),
+        },
+        retry(alive.id),
+        retry(fixture.job("nobody").id),
+        retry(jobs[1].id),
+        retry(jobs[0].id),
+        retry(letters[2]),
+    ];
+    let retried = fixture.queue.retry_all_dead(&asked, fixture.now()).await.unwrap();
+    assert_eq!(retried.iter().filter(|retried| **retried).count(), 4);
+    assert_eq!(retried[1..6], [true, false, false, true, true]);
+    assert!(retried[0] != retried[6], "once, although it was named twice");
+
+    let left = fixture.queue.dead_groups(&DeadFilter::default()).await.unwrap();
+    assert_eq!(left.iter().map(|group| group.count).sum::<u64>(), 2);
+    assert_eq!(fixture.kept(letters[0]).await.body, better);
+    assert_eq!(fixture.kept(jobs[0].id).await.state, State::Behind { head: jobs[1].id });
+    let mut ran: Vec<_> = fixture.claim(9).await.iter().map(|job| job.id).collect();
+    ran.sort();
+    let mut ready = [letters[0], letters[2], alive.id, jobs[1].id];
+    ready.sort();
+    assert_eq!(ran, ready);
 }
 
 pub(crate) async fn a_retried_dead_letter_may_end_well(fixture: &Fixture) {

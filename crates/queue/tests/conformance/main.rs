@@ -223,6 +223,7 @@ promises! {
         a_retried_dead_letter_has_all_its_attempts_again,
         a_retried_poison_has_no_crashes,
         a_retry_may_replace_the_body,
+        several_letters_are_retried_at_once,
         a_retried_dead_letter_may_end_well,
         a_retried_dead_letter_may_die_again,
         an_edited_dead_letter_stays_dead_with_its_new_body,

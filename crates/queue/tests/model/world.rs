@@ -5,7 +5,9 @@ mod compare;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use queue::backend::{Added, Cancelled, ClaimRequest, Claimed, Failure, NewDead, NewJob, Reason, Settle, State};
+use queue::backend::{
+    Added, Cancelled, ClaimRequest, Claimed, Failure, NewDead, NewJob, Reason, RetryDead, Settle, State,
+};
 use queue::clock::DAY_MS;
 use queue::flow::Missed;
 use queue::{AfterDeath, Backend, JobId, Key, Keys, Order, Queue};
@@ -137,15 +139,7 @@ impl World {
             }
             Operation::Miss { pick, patience } => self.miss(*pick, *patience).await,
             Operation::Unpark => self.unpark().await,
-            Operation::RetryDead { key } => {
-                let real = self
-                    .fixture
-                    .queue
-                    .retry_dead(id(*key), None, self.fixture.now())
-                    .await
-                    .unwrap();
-                assert_eq!(real, self.model.retry_dead(id(*key), None));
-            }
+            Operation::RetryDead { key } => self.retry_dead(*key).await,
             Operation::DeleteDead { key } => {
                 let real = self.fixture.queue.delete_dead(id(*key)).await.unwrap();
                 assert_eq!(real, self.model.delete_dead(id(*key)).is_some());
@@ -153,6 +147,16 @@ impl World {
             Operation::ImportDead { key } => self.import_dead(*key).await,
             Operation::Purge => self.purge().await,
         }
+    }
+
+    /// It and the next one, and it once more.
+    async fn retry_dead(&mut self, key: u8) {
+        let letters = [key, (key + 1) % KEYS, key].map(id);
+        let retries = letters.map(|id| RetryDead { id, body: None });
+        let real = self.fixture.queue.retry_all_dead(&retries, self.fixture.now()).await;
+        let real = real.unwrap();
+        let listed = letters.map(|id| self.model.retry_dead(id, None));
+        assert_eq!((real[0] || real[2], real[1]), (listed[0], listed[1]), "retried");
     }
 
     async fn add(&mut self, keys: &[u8], delay: i64, twice: bool) {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use queue::backend::{
     Added, BATCH_MAX, CRASHES_MAX, Cancelled, ClaimRequest, Claimed, Claims, Counter, Counts, DeadFilter, DeadGroup,
-    Finding, Kept, ListRequest, Mark, NewDead, NewJob, Page, Purged, Settle, State, StillReady, Sweep, Ticket, Worker,
+    Finding, Kept, ListRequest, Mark, NewDead, NewJob, Page, Purged, RetryDead, Settle, State, StillReady, Sweep,
+    Ticket, Worker,
 };
 use queue::flow::Missed;
 use queue::{Backend, JobId, Key, Limit, LimitState, Millis, Pause, Queue, QueueError, Scope};
@@ -412,8 +413,13 @@ impl Backend for Memory {
         Ok(letters.iter().map(|letter| shelf.model.import(letter, now)).collect())
     }
 
-    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, _now: Millis) -> Result<bool, QueueError> {
-        let retried = self.shelf().model.retry_dead(id, body);
+    async fn retry_all_dead(&self, letters: &[RetryDead<'_>], _now: Millis) -> Result<Vec<bool>, QueueError> {
+        let mut shelf = self.shelf();
+        let retried = letters
+            .iter()
+            .map(|letter| shelf.model.retry_dead(letter.id, letter.body));
+        let retried = retried.collect();
+        drop(shelf);
         self.wake_all();
         Ok(retried)
     }

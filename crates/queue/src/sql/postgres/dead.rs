@@ -1,5 +1,7 @@
 //! Dead letters that live again, or go for good.
 
+use std::collections::HashSet;
+
 use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
@@ -7,6 +9,7 @@ use super::super::outcome::End;
 use super::super::rows;
 use super::pieces::{join_lines, make_ready};
 use super::{letters, lines};
+use crate::backend::RetryDead;
 use crate::clock::{Millis, day};
 use crate::job::{JobId, Queue};
 
@@ -14,45 +17,51 @@ use crate::job::{JobId, Queue};
 /// the head if that waited for it, else the last.
 const RETRY: &str = concat!(
     "
-WITH risen AS (
-    DELETE FROM queue_dead WHERE id = $1 RETURNING id, queue, tenant, body, limit_key, order_key, holds, bucket),
-base AS MATERIALIZED (SELECT nextval('queue_blocks') + 1 AS seq),
+WITH base AS MATERIALIZED (SELECT nextval('queue_blocks') AS base),
+asked AS MATERIALIZED (
+    SELECT DISTINCT ON (id) id, body, o
+    FROM unnest($1::uuid[], $2::bytea[]) WITH ORDINALITY AS t(id, body, o) ORDER BY id, o),
+risen AS (
+    DELETE FROM queue_dead d USING asked, base WHERE d.id = asked.id
+    RETURNING base.base + asked.o AS seq, asked.o, d.id, d.queue, d.tenant, COALESCE(asked.body, d.body) AS body,
+        d.limit_key, d.order_key, d.holds, d.bucket),
 job AS (
     INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
-    SELECT base.seq, queue, id, tenant, COALESCE($2, body), limit_key, order_key, holds FROM risen, base),
+    SELECT seq, queue, id, tenant, body, limit_key, order_key, holds FROM risen),
 unmarked AS (DELETE FROM queue_cancels c USING risen WHERE c.id = risen.id),
 key AS (
-    INSERT INTO queue_keys (id, seq, day) SELECT id, base.seq, $3 FROM risen, base
+    INSERT INTO queue_keys (id, seq, day) SELECT id, seq, $3 FROM risen ORDER BY id
     ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, day = GREATEST(queue_keys.day, excluded.day)),
 due AS MATERIALIZED (
-    SELECT queue, queue AS lane, COALESCE(limit_key, '') AS limit_key, tenant, order_key, id, base.seq, 1 AS nr
-    FROM risen, base),
+    SELECT queue, queue AS lane, COALESCE(limit_key, '') AS limit_key, tenant, order_key, id, seq, o AS nr FROM risen),
 ",
     join_lines!(),
     ",
 ",
     make_ready!(),
     ",
-told AS MATERIALIZED (SELECT pg_notify('queue_wake', queue::text) FROM risen)
-SELECT bucket, (SELECT count(told) FROM told) FROM risen"
+told AS MATERIALIZED (
+    SELECT pg_notify('queue_wake', queue::text) FROM (SELECT DISTINCT queue FROM risen) woken)
+SELECT o, bucket FROM risen CROSS JOIN (SELECT count(told) FROM told) told"
 );
 
+/// Answers of each whether it was dead.
 pub(super) async fn retry(
     connection: &mut PgConnection,
-    id: JobId,
-    body: Option<&[u8]>,
+    letters: &[RetryDead<'_>],
     now: Millis,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Vec<bool>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let risen: Option<(Option<i64>, i64)> = sqlx::query_as(RETRY)
-        .bind(id.0)
-        .bind(body)
+    let risen: Vec<(i64, Option<i64>)> = sqlx::query_as(RETRY)
+        .bind(letters.iter().map(|letter| letter.id.0).collect::<Vec<_>>())
+        .bind(letters.iter().map(|letter| letter.body).collect::<Vec<_>>())
         .bind(day(now))
-        .fetch_optional(&mut *transaction)
+        .fetch_all(&mut *transaction)
         .await?;
-    letters::take(&mut transaction, risen.iter().map(|(bucket, _)| *bucket)).await?;
+    letters::take(&mut transaction, risen.iter().map(|(_, bucket)| *bucket)).await?;
     transaction.commit().await?;
-    Ok(risen.is_some())
+    let places: HashSet<i64> = risen.into_iter().map(|(place, _)| place).collect();
+    Ok((1..).take(letters.len()).map(|place| places.contains(&place)).collect())
 }
 
 /// A dead letter that was removed.

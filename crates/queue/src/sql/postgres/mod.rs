@@ -22,13 +22,13 @@ use std::sync::Arc;
 
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::pool::{Pool, call};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
 use crate::backend::{Added, Cancelled, Claims, Counter, Counts, Finding, NewJob, QueueError, Settle, Sweep, Worker};
-use crate::backend::{ClaimRequest, NewDead, Purged};
+use crate::backend::{ClaimRequest, NewDead, Purged, RetryDead};
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, Missed};
 use crate::job::{JobId, Queue};
@@ -59,6 +59,9 @@ pub(super) struct PostgresQueue {
     pub(super) pool: Pool<PgConnection>,
     rings: Rings,
     wakes: wake::Wakes,
+    /// Of all whose starts were missed at once, one asks at a time: they would meet at the same row, each with a connection
+    /// that claims and settles wait for.
+    reserves: Semaphore,
 }
 
 impl PostgresQueue {
@@ -73,6 +76,7 @@ impl PostgresQueue {
             pool,
             rings: Rings::default(),
             wakes,
+            reserves: Semaphore::new(1),
         })
     }
 
@@ -163,6 +167,7 @@ impl PostgresQueue {
     }
 
     pub(super) async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
+        let _permit = self.reserves.acquire().await;
         call!(self.pool, connection => limits::reserve_again(connection, queue, key, missed))
     }
 
@@ -192,8 +197,8 @@ impl PostgresQueue {
         call!(self.pool, connection => cancel::cancelled(connection, running))
     }
 
-    pub(super) async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
-        call!(self.pool, connection => dead::retry(connection, id, body, now))
+    pub(super) async fn retry_all_dead(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError> {
+        call!(self.pool, connection => dead::retry(connection, letters, now))
     }
 
     pub(super) async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {

@@ -1,5 +1,7 @@
 //! Dead letters that live again, or go for good.
 
+use std::collections::BTreeSet;
+
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
@@ -7,19 +9,26 @@ use super::super::outcome::End;
 use super::super::rows;
 use super::lines::{self, Due};
 use super::ready::Place;
-use super::{json, letters, numbers_back};
+use super::{json, letters, numbers_back, packed};
+use crate::backend::RetryDead;
 use crate::clock::{Millis, day};
 use crate::job::{JobId, Queue};
 
-/// The key's day moves on: the job may well end today, and its new envelope say that it was added today.
+/// `$1` ids, `$2` the number of the first, `$3` today, `$4` an array as long. The key's day moves on: the job
+/// may well end today, and its new envelope say that it was added today.
 const RETRY: [&str; 5] = [
     "INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
-        SELECT $2, queue, id, tenant, COALESCE($4, body), limit_key, order_key, holds FROM queue_dead WHERE id = $1",
-    "INSERT INTO queue_keys (seq, id, day) VALUES ($2, $1, $3)
+        SELECT $2 + i.key, d.queue, d.id, d.tenant, d.body, d.limit_key, d.order_key, d.holds
+        FROM json_each($4) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16)",
+    "INSERT INTO queue_keys (seq, id, day)
+        SELECT $2 + key, substr($1, 16 * key + 1, 16), $3 FROM json_each($4) WHERE true
         ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, day = max(queue_keys.day, excluded.day)",
-    "DELETE FROM queue_cancels WHERE id = $1",
-    LEAVE,
-    "DELETE FROM queue_dead WHERE id = $1",
+    "DELETE FROM queue_cancels WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4))",
+    "UPDATE queue_dead_buckets AS b SET letters = b.letters - left.n
+        FROM (SELECT d.bucket, count(*) AS n
+            FROM json_each($4) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16) GROUP BY d.bucket) AS left
+        WHERE left.bucket = b.id",
+    "DELETE FROM queue_dead WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4))",
 ];
 
 /// Takes a letter out of its bucket.
@@ -29,6 +38,9 @@ const LEAVE: &str = "UPDATE queue_dead_buckets SET letters = letters - 1
 /// A dead letter's place.
 #[derive(sqlx::FromRow)]
 struct Letter {
+    /// Among those that are asked for, if any are.
+    #[sqlx(default)]
+    place: i64,
     id: Uuid,
     queue: i16,
     tenant: Uuid,
@@ -38,6 +50,21 @@ struct Letter {
 }
 
 impl Letter {
+    /// What it is when it is a job again.
+    fn due(self, seq: i64) -> Due {
+        Due {
+            queue: self.queue,
+            order_key: self.order_key,
+            id: self.id,
+            place: Place {
+                lane: self.queue,
+                limit_key: self.limit_key,
+                tenant: self.tenant,
+                seq,
+            },
+        }
+    }
+
     /// Its end, if its line waits for it.
     fn end(self) -> Option<End> {
         let order_key = self.order_key.filter(|_| self.holds == Some(true));
@@ -45,47 +72,55 @@ impl Letter {
     }
 }
 
-async fn letter(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Letter>, sqlx::Error> {
-    const LETTER: &str = "SELECT id, queue, tenant, COALESCE(limit_key, '') AS limit_key, order_key, holds
-        FROM queue_dead WHERE id = $1";
-    sqlx::query_as(LETTER).bind(id.0).fetch_optional(connection).await
+/// Those of them that are dead, each once, in their order.
+async fn letters_of(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<Letter>, sqlx::Error> {
+    const LETTERS: &str = "SELECT min(i.key) AS place, d.id, d.queue, d.tenant, COALESCE(d.limit_key, '') AS limit_key,
+            d.order_key, d.holds
+        FROM json_each($2) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16)
+        GROUP BY d.id ORDER BY place";
+    sqlx::query_as(LETTERS)
+        .bind(packed(ids))
+        .bind(json(&vec![0; ids.len()])?)
+        .fetch_all(connection)
+        .await
 }
 
-/// The queue in which it lives now; `None` = no such dead letter. In its line it is the head if that waited for it, else
-/// the last.
+/// Answers of each whether it was dead, and the queues in which they live now. In its line one is the head if that waited
+/// for it, else the last.
 pub(super) async fn retry(
     connection: &mut SqliteConnection,
-    id: JobId,
-    body: Option<&[u8]>,
+    letters: &[RetryDead<'_>],
     now: Millis,
-) -> Result<Option<Queue>, sqlx::Error> {
-    let Some(letter) = letter(connection, id).await? else {
-        return Ok(None);
-    };
-    let seq = numbers_back(connection, 1).await?;
+) -> Result<(Vec<bool>, BTreeSet<Queue>), sqlx::Error> {
+    const BODY: &str = "UPDATE queue_jobs SET body = $2 WHERE seq = $1";
+    let ids: Vec<Uuid> = letters.iter().map(|letter| letter.id.0).collect();
+    let found = letters_of(connection, &ids).await?;
+    let (mut risen, mut queues) = (vec![false; letters.len()], BTreeSet::new());
+    let first = numbers_back(connection, found.len()).await?;
     for step in RETRY {
         sqlx::query(step)
-            .bind(id.0)
-            .bind(seq)
+            .bind(packed(found.iter().map(|letter| &letter.id)))
+            .bind(first)
             .bind(day(now))
-            .bind(body)
+            .bind(json(&vec![0; found.len()])?)
             .execute(&mut *connection)
             .await?;
     }
-    let queue = letter.queue;
-    let due = Due {
-        queue,
-        order_key: letter.order_key,
-        id: letter.id,
-        place: Place {
-            lane: queue,
-            limit_key: letter.limit_key,
-            tenant: letter.tenant,
-            seq,
-        },
-    };
-    lines::join(connection, vec![due]).await?;
-    rows::queue(queue).map(Some)
+    let mut due = Vec::with_capacity(found.len());
+    for (seq, letter) in (first..).zip(found) {
+        let asked = usize::try_from(letter.place)
+            .ok()
+            .and_then(|place| letters.get(place).zip(risen.get_mut(place)));
+        let Some((asked, has_risen)) = asked else { continue };
+        *has_risen = true;
+        queues.insert(rows::queue(letter.queue)?);
+        if let Some(body) = asked.body {
+            sqlx::query(BODY).bind(seq).bind(body).execute(&mut *connection).await?;
+        }
+        due.push(letter.due(seq));
+    }
+    lines::join(connection, due).await?;
+    Ok((risen, queues))
 }
 
 /// The queue of which it was; `None` = no such dead letter.
@@ -99,7 +134,7 @@ pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Resu
         "DELETE FROM queue_dead WHERE id = $1",
         "DELETE FROM queue_errors WHERE id = $1",
     ];
-    let Some(letter) = letter(connection, id).await? else {
+    let Some(letter) = letters_of(connection, &[id.0]).await?.pop() else {
         return Ok(None);
     };
     letters::put(connection).await?;

@@ -32,7 +32,7 @@ use super::pool::{Pool, call, is_busy};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
 use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewDead, NewJob};
-use crate::backend::{Purged, QueueError, Settle, Sweep};
+use crate::backend::{Purged, QueueError, RetryDead, Settle, Sweep};
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, Missed};
 use crate::job::{JobId, Queue};
@@ -286,12 +286,10 @@ impl SqliteQueue {
         call!(self.reader, connection => cancel::cancelled(connection, running))
     }
 
-    pub(super) async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
-        let queue = write!(self, connection => dead::retry(connection, id, body, now))?;
-        if let Some(queue) = queue {
-            self.wakes.ring(queue);
-        }
-        Ok(queue.is_some())
+    pub(super) async fn retry_all_dead(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError> {
+        let (risen, queues) = write!(self, connection => dead::retry(connection, letters, now))?;
+        queues.into_iter().for_each(|queue| self.wakes.ring(queue));
+        Ok(risen)
     }
 
     pub(super) async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
