@@ -155,10 +155,9 @@ impl Step<'_> {
             return Ok(());
         }
         let backend = &**self.ctx.queue.backend();
-        let fates = at_once(due, |job| async move {
-            let fate = bulk::look(backend, JobId(job), self.ctx.queue.clock().now()).await?;
-            Ok((job, fate))
-        });
+        // One for all: they are written down, and looked at again, together.
+        let now_ms = self.ctx.queue.clock().now();
+        let fates = at_once(due, |job| async move { Ok((job, bulk::look(backend, JobId(job), now_ms).await?)) });
         let fates = fates.await?;
         store
             .letters_looked_at(action.id, &fates, now(self.ctx))
@@ -229,11 +228,12 @@ impl Step<'_> {
         let asked_at = action.created_at.timestamp_millis();
         let mut beat = tokio::time::interval(pause(TOGETHER, action).min(BEAT_MAX));
         let mut fates = Vec::with_capacity(letters.len());
+        // One for all: they are written down, and looked at again, together.
+        let now_ms = self.ctx.queue.clock().now();
         for together in letters.chunks(TOGETHER as usize) {
             beat.tick().await;
             let together = together.iter().map(|job| (*job, listed.remove(job))).collect();
-            let now = self.ctx.queue.clock().now();
-            fates.extend(bulk::act(backend, action.act, together, asked_at, now).await?);
+            fates.extend(bulk::act(backend, action.act, together, asked_at, now_ms).await?);
         }
         let store = &self.ctx.store;
         store
