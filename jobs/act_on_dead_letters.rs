@@ -157,7 +157,9 @@ impl Step<'_> {
         let backend = &**self.ctx.queue.backend();
         // One for all: they are written down, and looked at again, together.
         let now_ms = self.ctx.queue.clock().now();
-        let fates = at_once(due, |job| async move { Ok((job, bulk::look(backend, JobId(job), now_ms).await?)) });
+        let fates = at_once(due, |job| async move {
+            Ok((job, bulk::look(backend, JobId(job), now_ms).await?))
+        });
         let fates = fates.await?;
         store
             .letters_looked_at(action.id, &fates, now(self.ctx))
