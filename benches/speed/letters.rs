@@ -70,7 +70,7 @@ pub(crate) async fn measure(scale: &Scale, services: &Services) -> anyhow::Resul
     }
     report.note(format!(
         "{} dead letters, a {ERRORS}th of which is retried by a bulk action at its usual rate; {} live \
-         jobs, one each {LIVE_EVERY:?}, before it and while it goes on. One worker with its usual slots. Wanted: a ratio \
+         jobs, one each {LIVE_EVERY:?}, before it, and as many as it lasts. One worker with its usual slots. Wanted: a ratio \
          below 1.2.",
         scale.letters, scale.live
     ));

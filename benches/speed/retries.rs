@@ -1,6 +1,7 @@
 //! Live work, and a bulk action on dead letters that begins beside it: in a process of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ::queue::backend::{DeadFilter, Failure, NewDead, NewJob, Reason};
@@ -12,6 +13,8 @@ use jobs::bulk::{Asked, Selection};
 use jobs::{Ctx, Outside};
 use seal::Keyring;
 use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Executor as _};
 use store::{BulkAction, ConnectOptions, Db, Store};
 use uuid::Uuid;
 
@@ -40,7 +43,7 @@ pub(crate) struct Plan {
     pub(crate) database: String,
     pub(crate) keys: String,
     pub(crate) letters: usize,
-    /// Live jobs that are timed, each time.
+    /// Live jobs that are timed before the action. While it goes on, as many as there is time for.
     pub(crate) live: usize,
 }
 
@@ -125,11 +128,19 @@ pub(crate) async fn run(plan: &Plan) -> anyhow::Result<Outcome> {
     let registry = || jobs::registry().with::<Letter>().with::<Live>();
     let workers = SLOTS.map(|(queue, slots)| serve(&backend, keyring.clone(), &ctx, registry(), queue, slots));
     // What it takes to connect is nobody's wait.
-    live(&client, plan.live / 10).await?;
-    let calm = live(&client, plan.live).await?;
+    live(&client, |added| added < plan.live / 10).await?;
+    settle_down(plan).await?;
+    let calm = live(&client, |added| added < plan.live).await?;
     let action = begin(&store, &client).await?;
     let began = Instant::now();
-    let (beside, looks) = tokio::try_join!(live(&client, plan.live), progress(&store, &action))?;
+    let has_ended = AtomicBool::new(false);
+    let watched = async {
+        let looks = progress(&store, &action).await;
+        has_ended.store(true, Ordering::Relaxed);
+        looks
+    };
+    let beside = live(&client, |_| !has_ended.load(Ordering::Relaxed));
+    let (beside, looks) = tokio::try_join!(beside, watched)?;
     let seconds = began.elapsed().as_secs_f64();
     let ended = store.bulk_action(action.id).await?.unwrap_or(action);
     for (pump, worker) in workers {
@@ -184,18 +195,32 @@ fn error(which: usize, number: usize) -> String {
     format!("the provider answered {number}: failure of kind {letter}{letter}")
 }
 
-/// Adds live jobs; answers how long they waited.
-async fn live(client: &Client, count: usize) -> anyhow::Result<Spread> {
+/// What was written before is on the disk when measuring begins: its writing back would keep live work waiting.
+async fn settle_down(plan: &Plan) -> anyhow::Result<()> {
+    for url in [&plan.place.url, &plan.database] {
+        if url.starts_with("postgres") {
+            PgConnection::connect(url).await?.execute("CHECKPOINT").await?;
+        }
+    }
+    let written = tokio::process::Command::new("sync").status().await?;
+    anyhow::ensure!(written.success(), "`sync` failed: {written}");
+    Ok(())
+}
+
+/// Adds live jobs, as long as it goes on with so many added; answers how long they waited.
+async fn live(client: &Client, goes_on: impl Fn(usize) -> bool) -> anyhow::Result<Spread> {
     let origin = Origin {
         tenant: Uuid::from_u128(7),
         correlation: Uuid::from_u128(8),
     };
     let mut beat = tokio::time::interval(LIVE_EVERY);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for _ in 0..count {
+    let mut count = 0;
+    while goes_on(count) {
         beat.tick().await;
         let live = Live { number: WAITS.add() };
         client.add(&live, origin).await?;
+        count += 1;
     }
     let began = Instant::now();
     while WAITS.count() < count {

@@ -48,7 +48,7 @@ impl Scale {
         taken: 100_000,
         flood: 100_000,
         letters: 1_000_000,
-        live: 1_000,
+        live: 3_000,
         interactions: 1_000_000,
         pages: 2_000,
         sends: 1_000_000,

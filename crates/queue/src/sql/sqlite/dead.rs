@@ -16,20 +16,19 @@ use crate::job::{JobId, Queue};
 
 /// `$1` ids, `$2` the number of the first, `$3` today, `$4` an array as long. The key's day moves on: the job
 /// may well end today, and its new envelope say that it was added today.
-const RETRY: [&str; 5] = [
-    "INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
+const RETRY: &str = "
+    INSERT INTO queue_jobs (seq, queue, id, tenant, body, limit_key, order_key, holds)
         SELECT $2 + i.key, d.queue, d.id, d.tenant, d.body, d.limit_key, d.order_key, d.holds
-        FROM json_each($4) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16)",
-    "INSERT INTO queue_keys (seq, id, day)
+        FROM json_each($4) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16);
+    INSERT INTO queue_keys (seq, id, day)
         SELECT $2 + key, substr($1, 16 * key + 1, 16), $3 FROM json_each($4) WHERE true
-        ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, day = max(queue_keys.day, excluded.day)",
-    "DELETE FROM queue_cancels WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4))",
-    "UPDATE queue_dead_buckets AS b SET letters = b.letters - left.n
+        ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, day = max(queue_keys.day, excluded.day);
+    DELETE FROM queue_cancels WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4));
+    UPDATE queue_dead_buckets AS b SET letters = b.letters - risen.n
         FROM (SELECT d.bucket, count(*) AS n
-            FROM json_each($4) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16) GROUP BY d.bucket) AS left
-        WHERE left.bucket = b.id",
-    "DELETE FROM queue_dead WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4))",
-];
+            FROM json_each($4) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16) GROUP BY d.bucket) AS risen
+        WHERE risen.bucket = b.id;
+    DELETE FROM queue_dead WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4))";
 
 /// Takes a letter out of its bucket.
 const LEAVE: &str = "UPDATE queue_dead_buckets SET letters = letters - 1
@@ -97,15 +96,13 @@ pub(super) async fn retry(
     let found = letters_of(connection, &ids).await?;
     let (mut risen, mut queues) = (vec![false; letters.len()], BTreeSet::new());
     let first = numbers_back(connection, found.len()).await?;
-    for step in RETRY {
-        sqlx::query(step)
-            .bind(packed(found.iter().map(|letter| &letter.id)))
-            .bind(first)
-            .bind(day(now))
-            .bind(json(&vec![0; found.len()])?)
-            .execute(&mut *connection)
-            .await?;
-    }
+    sqlx::query(RETRY)
+        .bind(packed(found.iter().map(|letter| &letter.id)))
+        .bind(first)
+        .bind(day(now))
+        .bind(json(&vec![0; found.len()])?)
+        .execute(&mut *connection)
+        .await?;
     let mut due = Vec::with_capacity(found.len());
     for (seq, letter) in (first..).zip(found) {
         let asked = usize::try_from(letter.place)
