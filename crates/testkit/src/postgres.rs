@@ -32,6 +32,35 @@ impl TempPostgres {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Throws everyone out, and nobody finds it any more, until it is [`back`](Self::back).
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn away(&self) {
+        let name = &self.name;
+        let throw_out = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+        let rename = format!("ALTER DATABASE {name} RENAME TO {name}_away");
+        loop {
+            administer(&throw_out).await.expect("the server throws them out");
+            match administer(&rename).await {
+                Ok(()) => return,
+                // Somebody was quicker.
+                Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55006") => {}
+                Err(error) => panic!("{name} cannot be renamed: {error}"),
+            }
+        }
+    }
+
+    /// It is found again.
+    ///
+    /// # Panics
+    /// When it was not [`away`](Self::away).
+    pub async fn back(&self) {
+        let name = &self.name;
+        let rename = format!("ALTER DATABASE {name}_away RENAME TO {name}");
+        administer(&rename).await.expect("it was away");
+    }
 }
 
 impl Drop for TempPostgres {

@@ -12,6 +12,8 @@ use chrono::{TimeDelta, Utc};
 use domain::MessageClass::{self, Code, Transactional};
 use jobs::sending::Hop;
 use providers::Provider;
+#[cfg(feature = "services")]
+use simulator::Ledger;
 use simulator::{Fault, Misbehaviour, Selector};
 use tokio::time::Instant;
 
@@ -22,6 +24,9 @@ use crate::process::{Ended, Survivor};
 const WAITS_MAX: u32 = 200;
 /// How often a run waits at a crossing is for the machine to say: a quick answer is no wait. So every death comes twice.
 const DEATHS: u32 = 2;
+/// Only reached when something is broken.
+#[cfg(feature = "services")]
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// What became of one message after a death and whatever followed.
 struct Fate {
@@ -143,6 +148,37 @@ async fn who_misses_a_start_makes_no_call_and_leaves_no_doubt(place: Place) {
     let survivor = Survivor::start(&place).await;
     assert_eq!(survivor.run_too_late(&sending, WAIT).await, WAIT);
     assert_eq!(place.got(&sending), 0);
+    assert_eq!(survivor.run_to_the_end(&sending).await, Ended::Done);
+    assert_eq!(place.got(&sending), 1);
+}
+
+/// By a provider that cannot say whether it has a message: a person would have to decide.
+#[cfg(feature = "services")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_came_of_a_call_is_not_lost_although_the_store_is_away_then() {
+    /// The provider answers so long after it has the message, and the store is back so long after that.
+    const ANSWERS_AFTER: Duration = Duration::from_secs(1);
+    const BACK_AFTER: Duration = Duration::from_secs(1);
+    let database = testkit::postgres::fresh().await;
+    let place = Place::over(database.url().to_owned(), Box::new(())).await;
+    let sendgrid = place.account(Provider::SendGrid).await;
+    let sending = place.message(0, Transactional, &[sendgrid]);
+    let slow = Misbehaviour::Slow {
+        ms: ANSWERS_AFTER.as_millis() as u64,
+    };
+    place.simulator.set_fault(Fault::from(slow)).unwrap();
+    let survivor = Survivor::start(&place).await;
+    let outage = async {
+        let has_it = |ledger: &Ledger| ledger.effects().len() == 1;
+        place.simulator.wait_for(TIME_LIMIT, has_it).await.unwrap();
+        let back_at = Instant::now() + ANSWERS_AFTER + BACK_AFTER;
+        database.away().await;
+        assert!(Instant::now() < back_at - BACK_AFTER, "the answer was there first");
+        tokio::time::sleep_until(back_at).await;
+        database.back().await;
+    };
+    let (ended, ()) = tokio::join!(survivor.run_once(&sending), outage);
+    ended.unwrap();
     assert_eq!(survivor.run_to_the_end(&sending).await, Ended::Done);
     assert_eq!(place.got(&sending), 1);
 }

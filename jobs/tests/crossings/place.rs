@@ -43,7 +43,7 @@ impl Place {
         Self::over(database.url().to_owned(), Box::new(database)).await
     }
 
-    async fn over(url: String, database: Box<dyn Send + Sync>) -> Self {
+    pub(crate) async fn over(url: String, database: Box<dyn Send + Sync>) -> Self {
         let keyring = Keyring::generate("test");
         let db = Db::connect(&url, &ConnectOptions::default()).await.unwrap();
         store::migrate(&db).await.unwrap();

@@ -91,6 +91,11 @@ impl Survivor {
         ended
     }
 
+    /// Runs the job once.
+    pub(crate) async fn run_once(&self, sending: &Sending) -> Result<(), JobError> {
+        run(&self.ctx, self.tenant, sending.clone(), StartsAt::default()).await
+    }
+
     /// Runs the job under a rate that lets it start then; when its attempt began.
     pub(crate) async fn run_at(&self, sending: &Sending, start: Instant) -> DateTime<Utc> {
         let ran = run(&self.ctx, self.tenant, sending.clone(), StartsAt::at(start)).await;
