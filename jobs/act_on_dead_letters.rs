@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use queue::{Attempt, Backoff, Job, JobError, JobId, Origin, Policy, Queue, QueueError};
 use serde::{Deserialize, Serialize};
 use store::{BulkAction, LetterFate, LettersTakenUp};
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use crate::Ctx;
@@ -24,7 +25,7 @@ const LOOKED_AT_MAX: u32 = 2 * LETTERS_AT_ONCE;
 const TOGETHER: u32 = 5;
 
 /// The most that lies between two such calls: a step must end in its time.
-const BEAT_MAX: Duration = Duration::from_millis(50);
+const BEAT_MAX: Duration = Duration::from_millis(30);
 
 /// How many letters are looked at at once: few, to leave the connections to the queue for live work.
 const IN_FLIGHT: usize = 3;
@@ -228,7 +229,8 @@ impl Step<'_> {
     ) -> Result<(), JobError> {
         let backend = &**self.ctx.queue.backend();
         let asked_at = action.created_at.timestamp_millis();
-        let mut beat = tokio::time::interval(pause(TOGETHER, action).min(BEAT_MAX));
+        let mut beat = tokio::time::interval(beat(action));
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut fates = Vec::with_capacity(letters.len());
         // One for all: they are written down, and looked at again, together.
         let now_ms = self.ctx.queue.clock().now();
@@ -324,6 +326,11 @@ where
         .buffer_unordered(IN_FLIGHT)
         .try_collect()
         .await
+}
+
+/// From one call to the next: what is left of a step's time goes to looking and writing down.
+fn beat(action: &BulkAction) -> Duration {
+    (pause(TOGETHER, action) * 3 / 5).min(BEAT_MAX)
 }
 
 /// How long so many letters take at the action's rate.

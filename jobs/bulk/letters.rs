@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::BulkAct;
+use futures_util::TryStreamExt as _;
 use queue::backend::{Backend, Kept, QueueError, RetryDead, State};
 use queue::clock::millis;
 use queue::envelope::Envelope;
@@ -25,6 +26,9 @@ const BELIEVED_FOR: Duration = Duration::from_secs(2);
 
 /// The most characters of an error that are kept of a letter that failed.
 const REASON_CHARS_MAX: usize = 500;
+
+/// Each is a transaction of its own: few, to leave the connections to the queue for live work.
+const DELETED_AT_ONCE: usize = 3;
 
 /// A letter as it was listed.
 pub(crate) struct Listed {
@@ -107,9 +111,11 @@ async fn retry(backend: &dyn Backend, letters: &[Found], now: Millis) -> Result<
 }
 
 async fn delete(backend: &dyn Backend, letters: &[Found]) -> Result<Fates, QueueError> {
-    for (id, _) in letters.iter().filter(|(_, kept)| kept.is_some()) {
-        backend.delete_dead(*id).await?;
-    }
+    let dead = letters.iter().filter(|(_, kept)| kept.is_some());
+    let deleted = futures_util::stream::iter(dead.map(Ok)).try_for_each_concurrent(DELETED_AT_ONCE, async |(id, _)| {
+        backend.delete_dead(*id).await.map(|_| ())
+    });
+    deleted.await?;
     Ok(letters.iter().map(|(id, _)| (id.0, LetterFate::Gone)).collect())
 }
 

@@ -106,6 +106,16 @@ pub enum Added {
 /// again shall hear it within two seconds.
 pub const CALL_LIMIT: Duration = Duration::from_millis(1_400);
 
+/// Refuses what is larger than any call may be.
+pub(crate) fn bounded(jobs: usize) -> Result<(), QueueError> {
+    if jobs > BATCH_MAX {
+        return Err(QueueError::Broken(format!(
+            "{jobs} jobs in one call; {BATCH_MAX} at most"
+        )));
+    }
+    Ok(())
+}
+
 /// A dead letter that is to be ready again.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryDead<'a> {

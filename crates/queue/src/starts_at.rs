@@ -111,9 +111,10 @@ impl Reservation {
     /// Reserves another start until one is not missed.
     async fn another(&self) -> Result<(), JobError> {
         let (mut starts_at, mut lead) = (self.starts_at, LEAD_FIRST_MS);
+        // What is later than that nobody waits for.
+        let latest = self.clock.now() + WAIT_MAX_MS;
         loop {
             let now = self.clock.now() + lead;
-            let latest = now + WAIT_MAX_MS;
             let missed = Missed { starts_at, now, latest };
             match self.backend.reserve_again(self.queue, &self.key, missed).await {
                 Ok(instead) if instead > latest => return Err(JobError::Snooze(span(instead - now))),
@@ -124,8 +125,6 @@ impl Reservation {
                 }
                 Err(error) => {
                     tracing::info!(key = %self.key, %error, "A start was missed, and another could not be reserved.");
-                    // It may have been, and only the answer is lost: then it is the last one, and moves.
-                    starts_at = now;
                     sleep(span(LATE_MS).mul_f64(rand::random_range(1.0..5.0))).await;
                 }
             }

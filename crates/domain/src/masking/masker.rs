@@ -110,8 +110,9 @@ impl Masker {
     }
 }
 
+/// Without regard to capitals, of which one may have two small letters.
 fn chars(word: &str) -> usize {
-    word.chars().count()
+    word.chars().flat_map(char::to_lowercase).count()
 }
 
 /// The text, with something else in place of what is hidden.

@@ -102,10 +102,10 @@ use tokio::sync::Notify;
 use self::link::{Link, misunderstood};
 use self::script::{ANNOUNCE, CANCEL, COUNT, COUNTS, DEAD_DELETE, DEAD_RETRY, ENDED, PAUSE, PURGE, REWRITE, UNPARK};
 use self::wake::Wake;
-use self::work::bounded;
 use crate::backend::{
     Added, BATCH_MAX, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
     ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, RetryDead, Settle, StillReady, Sweep, Worker,
+    bounded,
 };
 use crate::clock::{DAY_MS, Millis, day};
 use crate::flow::{Key, Limit, LimitState, Missed};

@@ -12,7 +12,7 @@ use super::script::{ADD, RENEW, STEP, SWEEP};
 use super::stored::{Head, first_place, line, time};
 use crate::backend::{
     Added, BATCH_MAX, CRASH_BACKOFF, CRASHES_MAX, ClaimRequest, Claimed, Claims, Excerpt, Failure, NewJob, Outcome,
-    QueueError, Settle, Sweep, Ticket, cut_error,
+    QueueError, Settle, Sweep, Ticket, bounded, cut_error,
 };
 use crate::clock::{Millis, day, millis};
 use crate::flow::Key;
@@ -153,16 +153,6 @@ impl RedisQueue {
             next_due: next_due.parse().ok(),
         })
     }
-}
-
-/// Refuses what is larger than any call may be.
-pub(super) fn bounded(jobs: usize) -> Result<(), QueueError> {
-    if jobs > BATCH_MAX {
-        return Err(QueueError::Broken(format!(
-            "{jobs} jobs in one call; {BATCH_MAX} at most"
-        )));
-    }
-    Ok(())
 }
 
 /// What jobs of one add have in common that go the same way.

@@ -9,11 +9,11 @@ use tokio::sync::Notify;
 use super::inspect::{self, Connection};
 use super::pool::call;
 use super::{SqlQueue, Store, letters, waits};
-use crate::backend::claim_again;
 use crate::backend::{
     Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
     ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, RetryDead, Settle, StillReady, Sweep, Worker,
 };
+use crate::backend::{bounded, claim_again};
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, LimitState, Missed};
 use crate::job::{JobId, Queue};
@@ -194,6 +194,7 @@ impl Backend for SqlQueue {
     }
 
     async fn retry_all_dead(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError> {
+        bounded(letters.len())?;
         each!(self, store => store.retry_all_dead(letters, now).await)
     }
 

@@ -30,18 +30,19 @@ const LEAVES_ROOM: Millis = -1;
 pub(super) const LIMIT: &str = "SELECT limit_key, concurrency, rate_count, rate_per_us, arrival_us, cool_until
     FROM queue_limits WHERE queue = $1 AND limit_key = $2";
 
-/// Where the rate goes on of queue `$1` and key `$2`, which was at `$3` and will be at `$4`; of no row if it was not there
-/// any more.
-pub(super) const GOES_ON: &str =
-    "UPDATE queue_limits SET arrival_us = $4 WHERE queue = $1 AND limit_key = $2 AND arrival_us = $3";
+/// Where the rate goes on of queue `$1` and key `$2`, which was at `$3` and will be at `$4`; of no row if it is not there any
+/// more, or is no longer `$5` in `$6` microseconds.
+pub(super) const GOES_ON: &str = "UPDATE queue_limits SET arrival_us = $4
+    WHERE queue = $1 AND limit_key = $2 AND arrival_us = $3
+        AND rate_count IS NOT DISTINCT FROM $5 AND rate_per_us IS NOT DISTINCT FROM $6";
 
 /// What is kept about a limit key that has a limit or was cooled.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct LimitRow {
     pub(super) limit_key: String,
     concurrency: Option<i64>,
-    rate_count: Option<i64>,
-    rate_per_us: Option<i64>,
+    pub(super) rate_count: Option<i64>,
+    pub(super) rate_per_us: Option<i64>,
     pub(super) arrival_us: i64,
     cool_until: i64,
 }

@@ -55,11 +55,14 @@ const CLAIM_TRIES: usize = 3;
 /// How many times one sweep takes back ended leases (each time those of about a thousand jobs).
 const RESCUE_ROUNDS: usize = 10;
 
+/// How many starts that were missed are reserved again at once.
+const RESERVES_AT_ONCE: usize = 2;
+
 pub(super) struct PostgresQueue {
     pub(super) pool: Pool<PgConnection>,
     rings: Rings,
     wakes: wake::Wakes,
-    /// Of all whose starts were missed at once, one asks at a time: they would meet at the same row, each with a connection
+    /// Of all whose starts were missed at once, few ask at a time: they would meet at the same row, each with a connection
     /// that claims and settles wait for.
     reserves: Semaphore,
 }
@@ -76,7 +79,7 @@ impl PostgresQueue {
             pool,
             rings: Rings::default(),
             wakes,
-            reserves: Semaphore::new(1),
+            reserves: Semaphore::new(RESERVES_AT_ONCE),
         })
     }
 

@@ -72,6 +72,8 @@ pub(super) async fn reserve_again(
         .bind(key.as_str())
         .bind(row.arrival_us)
         .bind(arrival_us)
+        .bind(row.rate_count)
+        .bind(row.rate_per_us)
         .execute(connection)
         .await?;
     Ok(instead)
