@@ -116,7 +116,7 @@ impl Survivor {
     async fn run_until_it_ends(&self, sending: &Sending) -> Ended {
         for _ in 0..RUNS_MAX {
             a_lease_passes(&self.ctx.store).await;
-            match run(&self.ctx, self.tenant, sending.clone(), StartsAt::default()).await {
+            match self.run_once(sending).await {
                 Ok(()) => return Ended::Done,
                 Err(JobError::Dead(_)) => return Ended::Dead,
                 Err(_) => {}
