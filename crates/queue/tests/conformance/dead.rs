@@ -4,6 +4,7 @@ use queue::AfterDeath;
 use queue::backend::{Added, Counter, Counts, DeadFilter, Outcome, Reason, RetryDead, State};
 use queue::clock::DAY_MS;
 
+use crate::lines;
 use crate::support::fixture::{Fixture, OTHER_TENANT, failed};
 
 pub(crate) async fn a_retried_dead_letter_has_all_its_attempts_again(fixture: &Fixture) {
@@ -90,15 +91,7 @@ pub(crate) async fn several_letters_are_retried_at_once(fixture: &Fixture) {
     fixture.add(&jobs).await;
     for _ in &jobs {
         let head = fixture.claim_one().await;
-        fixture
-            .settle(
-                &head,
-                Outcome::Dead {
-                    reason: Reason::Refused,
-                    error: Some("no".into()),
-                },
-            )
-            .await;
+        fixture.settle(&head, lines::dead()).await;
     }
     let (better, alive) = (fixture.body("better"), fixture.job("alive"));
     fixture.add_one(&alive).await;

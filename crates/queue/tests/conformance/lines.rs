@@ -25,7 +25,7 @@ async fn added(fixture: &Fixture, after_death: AfterDeath, count: usize) -> Vec<
     jobs.iter().map(|job| job.id).collect()
 }
 
-fn dead() -> Outcome {
+pub(crate) fn dead() -> Outcome {
     Outcome::Dead {
         reason: Reason::Refused,
         error: Some("no".to_owned()),

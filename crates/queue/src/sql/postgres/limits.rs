@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::super::limits::{GOES_ON, LIMIT, LimitRow, arrival_under, columns};
+use super::super::limits::{arrival_under, columns};
 use super::super::ring::lanes;
 use super::wake;
 use crate::clock::Millis;
-use crate::flow::{Key, Limit, Missed};
+use crate::flow::{Key, Limit};
 use crate::job::Queue;
 
 pub(super) async fn set(
@@ -64,39 +64,6 @@ async fn forget(connection: &mut PgConnection, queue: Queue, key: &Key) -> Resul
         .execute(connection)
         .await?;
     Ok(())
-}
-
-/// Nothing is locked while it is thought about: who comes too late for what was read reads again.
-pub(super) async fn reserve_again(
-    connection: &mut PgConnection,
-    queue: Queue,
-    key: &Key,
-    missed: Missed,
-) -> Result<Millis, sqlx::Error> {
-    loop {
-        let row: Option<LimitRow> = sqlx::query_as(LIMIT)
-            .bind(queue as i16)
-            .bind(key.as_str())
-            .fetch_optional(&mut *connection)
-            .await?;
-        let Some(row) = row else { return Ok(missed.now) };
-        let (instead, arrival_us) = row.again(missed);
-        let Some(arrival_us) = arrival_us else {
-            return Ok(instead);
-        };
-        let went_on = sqlx::query(GOES_ON)
-            .bind(queue as i16)
-            .bind(key.as_str())
-            .bind(row.arrival_us)
-            .bind(arrival_us)
-            .bind(row.rate_count)
-            .bind(row.rate_per_us)
-            .execute(&mut *connection)
-            .await?;
-        if went_on.rows_affected() > 0 {
-            return Ok(instead);
-        }
-    }
 }
 
 /// Closes keys until a time, each for the longest that was said.

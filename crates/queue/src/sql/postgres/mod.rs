@@ -24,6 +24,8 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Notify, Semaphore};
 
+use super::inspect::Connection;
+use super::limits::reserve_again;
 use super::pool::{Pool, call};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
@@ -171,7 +173,7 @@ impl PostgresQueue {
 
     pub(super) async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
         let _permit = self.reserves.acquire().await;
-        call!(self.pool, connection => limits::reserve_again(connection, queue, key, missed))
+        call!(self.pool, connection => reserve_again(Connection::Postgres(connection), queue, key, missed))
     }
 
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {

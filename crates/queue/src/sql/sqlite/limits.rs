@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::super::limits::{GOES_ON, LIMIT, LimitRow, arrival_under, columns};
+use super::super::limits::{arrival_under, columns};
 use super::super::ring::lanes;
 use super::json;
 use crate::clock::Millis;
-use crate::flow::{Key, Limit, Missed};
+use crate::flow::{Key, Limit};
 use crate::job::Queue;
 
 pub(super) async fn set(
@@ -49,34 +49,6 @@ pub(super) async fn set(
             .await?;
     }
     look_again(connection, queue, &[key.as_str()], false).await
-}
-
-pub(super) async fn reserve_again(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    key: &Key,
-    missed: Missed,
-) -> Result<Millis, sqlx::Error> {
-    let row: Option<LimitRow> = sqlx::query_as(LIMIT)
-        .bind(queue as i16)
-        .bind(key.as_str())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let Some(row) = row else { return Ok(missed.now) };
-    let (instead, arrival_us) = row.again(missed);
-    let Some(arrival_us) = arrival_us else {
-        return Ok(instead);
-    };
-    sqlx::query(GOES_ON)
-        .bind(queue as i16)
-        .bind(key.as_str())
-        .bind(row.arrival_us)
-        .bind(arrival_us)
-        .bind(row.rate_count)
-        .bind(row.rate_per_us)
-        .execute(connection)
-        .await?;
-    Ok(instead)
 }
 
 /// Closes keys until a time, each for the longest that was said.

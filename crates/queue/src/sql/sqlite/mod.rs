@@ -28,6 +28,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use super::inspect::Connection;
+use super::limits::reserve_again;
 use super::pool::{Pool, call, is_busy};
 use super::ring::Rings;
 use super::{SqlOptions, inspect};
@@ -255,7 +257,7 @@ impl SqliteQueue {
     }
 
     pub(super) async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
-        write_soon!(self, connection => limits::reserve_again(connection, queue, key, missed))
+        write_soon!(self, connection => reserve_again(Connection::Sqlite(connection), queue, key, missed))
     }
 
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
