@@ -3,51 +3,51 @@
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
+use super::super::pool::broken;
 use super::super::rows::holds;
 use super::lines::{self, Due};
 use super::ready::{Place, RUN_MAX};
-use super::{json, number, numbers_back, packed};
+use super::{json, number, packed};
 use crate::backend::{Added, NewJob};
 use crate::clock::{Millis, day};
 
-/// Of ids that occur twice the first wins.
+/// Keeps keys under `$1` new numbers behind everything that waits; `$2` ids, `$3` day. Answers the first number and, unless
+/// all are, which of the keys are new. Of ids that occur twice the first wins.
 const KEYS: &str = "
+    UPDATE queue_sequences SET value = value + $1 WHERE name = 'back';
     INSERT INTO queue_keys (seq, id, day)
-    WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)
-    SELECT $2 + i, substr($3, 16 * i + 1, 16), $4 FROM n WHERE true
-    ON CONFLICT DO NOTHING";
+        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)
+        SELECT s.value - $1 + 1 + i, substr($2, 16 * i + 1, 16), $3
+        FROM queue_sequences s CROSS JOIN n WHERE s.name = 'back'
+        ON CONFLICT DO NOTHING;
+    SELECT s.value - $1 + 1 AS first, CASE WHEN changes() < $1 THEN (
+            SELECT json_group_array(k.seq - (s.value - $1 + 1)) FROM queue_keys k WHERE k.seq > s.value - $1) END AS fresh
+        FROM queue_sequences s WHERE s.name = 'back'";
 
-/// Rows: `[index, queue, run_at, offset of the body, its length]`.
+/// `$1` the number of the first, `$2` ids, `$3` tenants, `$4` bodies, `$5` jobs as `[index, queue, run_at, offset of the body, its
+/// length]`, `$6` those of them that are due later, `$7` runs as `[index of the first job, queue, length]`.
 const JOBS: &str = "
     INSERT INTO queue_jobs (seq, run_at, queue, id, tenant, body)
-    SELECT $2 + (value ->> 0), value ->> 2, value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16),
-        substr($4, 16 * (value ->> 0) + 1, 16), substr($5, (value ->> 3) + 1, value ->> 4)
-    FROM json_each($1)";
-
-const LATER: &str = "
+        SELECT $1 + (value ->> 0), value ->> 2, value ->> 1, substr($2, 16 * (value ->> 0) + 1, 16),
+            substr($3, 16 * (value ->> 0) + 1, 16), substr($4, (value ->> 3) + 1, value ->> 4)
+        FROM json_each($5);
     INSERT INTO queue_later (queue, run_at, seq, lane, tenant)
-    SELECT value ->> 1, value ->> 2, $2 + (value ->> 0), value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16)
-    FROM json_each($1) WHERE value ->> 2 IS NOT NULL";
+        SELECT value ->> 1, value ->> 2, $1 + (value ->> 0), value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16)
+        FROM json_each($6);
+    INSERT INTO queue_ready (lane, tenant, pos, n)
+        SELECT value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16), $1 + (value ->> 0), value ->> 2 FROM json_each($7)";
 
-/// The same rows with `limit key, order key, whether the line holds` behind.
+/// The same with `limit key, order key, whether the line holds` behind each job, and without runs.
 const JOBS_KEYED: &str = "
     INSERT INTO queue_jobs (seq, run_at, queue, id, tenant, body, limit_key, order_key, holds)
-    SELECT $2 + (value ->> 0), value ->> 2, value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16),
-        substr($4, 16 * (value ->> 0) + 1, 16), substr($5, (value ->> 3) + 1, value ->> 4),
-        value ->> 5, value ->> 6, value ->> 7
-    FROM json_each($1)";
-
-const LATER_KEYED: &str = "
+        SELECT $1 + (value ->> 0), value ->> 2, value ->> 1, substr($2, 16 * (value ->> 0) + 1, 16),
+            substr($3, 16 * (value ->> 0) + 1, 16), substr($4, (value ->> 3) + 1, value ->> 4),
+            value ->> 5, value ->> 6, value ->> 7
+        FROM json_each($5);
     INSERT INTO queue_later (queue, run_at, seq, lane, tenant, limit_key, ordered)
-    SELECT value ->> 1, value ->> 2, $2 + (value ->> 0), value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16),
-        value ->> 5, value ->> 6 IS NOT NULL
-    FROM json_each($1) WHERE value ->> 2 IS NOT NULL";
-
-/// Runs: `[index of the first job, queue, length]`.
-const READY: &str = "
-    INSERT INTO queue_ready (lane, tenant, pos, n)
-    SELECT value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16), $2 + (value ->> 0), value ->> 2
-    FROM json_each($1)";
+        SELECT value ->> 1, value ->> 2, $1 + (value ->> 0), value ->> 1, substr($3, 16 * (value ->> 0) + 1, 16),
+            value ->> 5, value ->> 6 IS NOT NULL
+        FROM json_each($6)";
 
 pub(super) async fn add(
     connection: &mut SqliteConnection,
@@ -58,9 +58,7 @@ pub(super) async fn add(
     order.sort_by_key(|&index| (jobs[index].queue, &jobs[index].keys.limit, jobs[index].tenant));
     let sorted: Vec<&NewJob> = order.iter().map(|&index| &jobs[index]).collect();
     let ids = packed(sorted.iter().map(|job| &job.id.0));
-    let base = numbers_back(connection, jobs.len()).await?;
-
-    let fresh = fresh(connection, base, &ids, jobs.len(), day(now)).await?;
+    let (base, fresh) = fresh(connection, &ids, jobs.len(), day(now)).await?;
     let mut added = vec![Added::Duplicate; jobs.len()];
     for &index in &fresh {
         added[order[index]] = Added::New;
@@ -110,17 +108,8 @@ impl Batch<'_> {
     async fn keep_free(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         let row =
             |(index, job, at): (usize, &NewJob, usize)| (index, job.queue as i16, self.due(job), at, job.body.len());
-        self.insert(connection, [JOBS, LATER], row).await?;
         let runs = runs(self.jobs().filter(|(_, job)| self.due(job).is_none()));
-        if !runs.is_empty() {
-            sqlx::query(READY)
-                .bind(json(&runs)?)
-                .bind(self.base)
-                .bind(&self.tenants)
-                .execute(connection)
-                .await?;
-        }
-        Ok(())
+        self.insert(connection, JOBS, row, &runs).await
     }
 
     /// `order` tells the place of each in the call: neighbours by limit key are no neighbours in a line.
@@ -140,7 +129,7 @@ impl Batch<'_> {
                 holds(&job.keys),
             )
         };
-        self.insert(connection, [JOBS_KEYED, LATER_KEYED], row).await?;
+        self.insert(connection, JOBS_KEYED, row, &[]).await?;
         let now = self.jobs().filter(|(_, job)| self.due(job).is_none());
         let mut due: Vec<(usize, Due)> = now
             .map(|(index, job)| {
@@ -167,70 +156,72 @@ impl Batch<'_> {
         lines::join(connection, due.into_iter().map(|(_, due)| due).collect()).await
     }
 
-    /// Inserts the rows of the jobs, and of those that are due later; `row` gets each with the offset of its body.
+    /// Inserts the rows of the jobs, of those that are due later, and runs; `row` gets each job with the offset of its body.
     async fn insert<'j, R: serde::Serialize>(
         &'j self,
         connection: &mut SqliteConnection,
-        [jobs, later]: [&'static str; 2],
+        insert: &'static str,
         row: impl Fn((usize, &'j NewJob, usize)) -> R,
+        runs: &[Run],
     ) -> Result<(), sqlx::Error> {
-        let (mut rows, mut bodies, mut waits) = (Vec::with_capacity(self.fresh.len()), Vec::new(), false);
+        let (mut rows, mut bodies) = (Vec::with_capacity(self.fresh.len()), Vec::new());
         for (index, job) in self.jobs() {
             rows.push(row((index, job, bodies.len())));
             bodies.extend_from_slice(&job.body);
-            waits |= self.due(job).is_some();
         }
+        let later = rows.iter().zip(self.jobs());
+        let later: Vec<&R> = later
+            .filter(|(_, (_, job))| self.due(job).is_some())
+            .map(|(row, _)| row)
+            .collect();
         // An empty blob would be bound as NULL.
         bodies.push(0);
-        let rows = json(&rows)?;
-        sqlx::query(jobs)
-            .bind(&rows)
+        sqlx::query(insert)
             .bind(self.base)
             .bind(&self.ids)
             .bind(&self.tenants)
             .bind(&bodies)
+            .bind(json(&rows)?)
+            .bind(json(&later)?)
+            .bind(json(runs)?)
             .execute(&mut *connection)
             .await?;
-        if waits {
-            sqlx::query(later)
-                .bind(&rows)
-                .bind(self.base)
-                .bind(&self.tenants)
-                .execute(&mut *connection)
-                .await?;
-        }
         Ok(())
     }
 }
 
-/// The indices of the jobs whose keys were not known, ascending.
+/// Keeps new keys; answers the number of the first, and which are new, ascending.
 pub(super) async fn fresh(
     connection: &mut SqliteConnection,
-    base: i64,
     ids: &[u8],
     count: usize,
     day: i32,
-) -> Result<Vec<usize>, sqlx::Error> {
-    const KEPT: &str = "SELECT seq - $1 FROM queue_keys WHERE seq >= $1 ORDER BY seq";
-    let inserted = sqlx::query(KEYS)
+) -> Result<(i64, Vec<usize>), sqlx::Error> {
+    let rows: Vec<(i64, Option<String>)> = sqlx::query_as(KEYS)
         .bind(number(count))
-        .bind(base)
         .bind(ids)
         .bind(day)
-        .execute(&mut *connection)
+        .fetch_all(&mut *connection)
         .await?;
-    if inserted.rows_affected() == count as u64 {
-        return Ok((0..count).collect());
-    }
-    let kept: Vec<i64> = sqlx::query_scalar(KEPT).bind(base).fetch_all(connection).await?;
-    kept.into_iter()
-        .map(|index| usize::try_from(index).map_err(super::super::pool::broken))
-        .collect()
+    let Some((first, fresh)) = rows.into_iter().next() else {
+        return Err(broken("no numbers for new jobs"));
+    };
+    let fresh = match fresh {
+        None => (0..count).collect(),
+        Some(fresh) => {
+            let mut fresh: Vec<usize> = serde_json::from_str(&fresh).map_err(broken)?;
+            fresh.sort_unstable();
+            fresh
+        }
+    };
+    Ok((first, fresh))
 }
 
-/// Neighbours of one queue and tenant as `(index of the first, queue, length)`.
-fn runs<'a>(jobs: impl Iterator<Item = (usize, &'a NewJob)>) -> Vec<(usize, i16, i64)> {
-    let mut runs: Vec<(usize, i16, i64)> = Vec::new();
+/// Neighbours of one queue and tenant: the index of the first, queue, how many.
+type Run = (usize, i16, i64);
+
+fn runs<'a>(jobs: impl Iterator<Item = (usize, &'a NewJob)>) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
     let mut last: Option<(usize, Queued)> = None;
     for (index, job) in jobs {
         let place = (job.queue as i16, job.tenant);

@@ -33,12 +33,11 @@ pub(super) async fn cancel(
             COALESCE(j.limit_key, '') AS limit_key, j.order_key
         FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = $1";
     const MARK: &str = "INSERT INTO queue_cancels (id, at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    const END: [&str; 4] = [
-        "DELETE FROM queue_jobs WHERE seq = $2",
-        "DELETE FROM queue_errors WHERE id = $1",
-        "DELETE FROM queue_cancels WHERE id = $1",
-        "UPDATE queue_keys SET day = max(day, $3) WHERE id = $1",
-    ];
+    const END: &str = "
+        DELETE FROM queue_jobs WHERE seq = $2;
+        DELETE FROM queue_errors WHERE id = $1;
+        DELETE FROM queue_cancels WHERE id = $1;
+        UPDATE queue_keys SET day = max(day, $3) WHERE id = $1";
     let Some(place) = sqlx::query_as::<_, Place>(PLACE)
         .bind(id.0)
         .fetch_optional(&mut *connection)
@@ -50,14 +49,12 @@ pub(super) async fn cancel(
         sqlx::query(MARK).bind(id.0).bind(now).execute(connection).await?;
         return Ok((Cancelled::Signalled, None));
     }
-    for step in END {
-        sqlx::query(step)
-            .bind(id.0)
-            .bind(place.seq)
-            .bind(day(now))
-            .execute(&mut *connection)
-            .await?;
-    }
+    sqlx::query(END)
+        .bind(id.0)
+        .bind(place.seq)
+        .bind(day(now))
+        .execute(&mut *connection)
+        .await?;
     let queue = rows::queue(place.queue)?;
     let end: Vec<End> = End::of(place.tenant, place.order_key, id.0).into_iter().collect();
     let follows = lines::follow(connection, queue, &end).await?;

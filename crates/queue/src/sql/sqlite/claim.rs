@@ -4,6 +4,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use uuid::Uuid;
 
+use super::super::pool::broken;
 use super::super::ring::{Ring, Rings, Visit, lane, lanes};
 use super::super::rows::{attempts, keys};
 use super::super::texts::paused;
@@ -55,22 +56,23 @@ FROM ring CROSS JOIN queue_ready run
 WHERE ring.k = 1 OR ring.tenant <> ring.first
 ORDER BY 1, 3";
 
-/// The runs that are cut, as they were: `[index of the tenant, pos, limit key]`.
-const CUT: &str = "
+/// Cuts runs off, leases them and answers the lease's number, then its jobs. `$1` lane, `$2` tenants, `$3` the runs that are cut as
+/// they were, `[index of the tenant, pos, limit key]`, `$4` what is left of them, `[index of the tenant, pos, limit key, n]`, `$5`
+/// session, `$6` the lease's end, `$7` its runs, `[tenant, pos, n]`, `$8` queue, `$9` what runs now of limit keys, for those
+/// who count, `[limit key, pos, n]`.
+///
+/// What is left is not an UPDATE with a join: SQLite would look at every run of the lane to find these, and the longer the
+/// queue the slower every claim.
+const TAKE: &str = "
     DELETE FROM queue_ready WHERE (lane, limit_key, tenant, pos) IN (
-        SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1 FROM json_each($3))";
-
-/// What is left of them: `[index of the tenant, pos, limit key, n]`. Not an UPDATE with a join: SQLite would look at every
-/// run of the lane to find these, and the longer the queue the slower every claim.
-const REST: &str = "
+        SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1 FROM json_each($3));
     INSERT INTO queue_ready (lane, limit_key, tenant, pos, n)
-    SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 3 FROM json_each($3)";
-
-const LEASE: &str = "INSERT INTO queue_leases (lane, session, until, runs) VALUES ($1, $2, $3, $4) RETURNING id";
-
-const JOBS: &str = "
-    SELECT j.seq, j.id, j.tenant, j.attempts, j.limit_key, j.order_key, j.holds, j.body FROM json_each($1) run
-    CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)";
+        SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 3 FROM json_each($4);
+    INSERT INTO queue_leases (lane, session, until, runs) VALUES ($1, $5, $6, $7) RETURNING id;
+    INSERT INTO queue_uses (queue, limit_key, first, n, lease)
+        SELECT $8, value ->> 0, value ->> 1, value ->> 2, (SELECT max(id) FROM queue_leases) FROM json_each($9);
+    SELECT j.seq, j.id, j.tenant, j.attempts, j.limit_key, j.order_key, j.holds, j.body FROM json_each($7) run
+        CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)";
 
 pub(super) struct Outcome {
     pub(super) claims: Claims,
@@ -171,23 +173,11 @@ pub(super) async fn take(
     if cuts.is_empty() {
         return Ok((Vec::new(), visit, more));
     }
-    let lane = lane(request.queue, request.lane);
-    cut_off(connection, lane, &cuts).await?;
-
-    let runs: Vec<_> = cuts
-        .iter()
-        .map(|cut| (cut.tenant.simple().to_string(), cut.pos, cut.take))
-        .collect();
-    let runs = json(&runs)?;
-    let claim: i64 = sqlx::query_scalar(LEASE)
-        .bind(lane)
-        .bind(request.session)
-        .bind(request.until)
-        .bind(&runs)
-        .fetch_one(&mut *connection)
-        .await?;
-    note_uses(connection, request, claim, &cuts).await?;
-    let rows = sqlx::query(JOBS).bind(&runs).fetch_all(connection).await?;
+    let rows = cut_off(connection, request, &cuts).await?;
+    let Some((lease, rows)) = rows.split_first() else {
+        return Err(broken("no number for a lease"));
+    };
+    let claim: i64 = lease.try_get(0)?;
     let jobs = rows.iter().map(|row| job(row, claim, request));
     Ok((jobs.collect::<Result<_, _>>()?, visit, more))
 }
@@ -259,56 +249,32 @@ fn share_out(picked: &[Run], allowed: &[Allowed], ring: &Ring, want: i64) -> (Ve
     (cuts, visit, more)
 }
 
-async fn cut_off(connection: &mut SqliteConnection, lane: i16, cuts: &[Cut]) -> Result<(), sqlx::Error> {
-    let tenants = packed(cuts.iter().map(|cut| &cut.tenant));
-    let whole: Vec<_> = cuts
-        .iter()
-        .enumerate()
-        .map(|(index, cut)| (index, cut.pos, &cut.limit_key))
-        .collect();
-    let rest: Vec<_> = cuts
-        .iter()
-        .enumerate()
-        .filter(|(_, cut)| cut.take < cut.n)
-        .map(|(index, cut)| (index, cut.pos + cut.take, &cut.limit_key, cut.n - cut.take))
-        .collect();
-    sqlx::query(CUT)
-        .bind(lane)
-        .bind(&tenants)
-        .bind(json(&whole)?)
-        .execute(&mut *connection)
-        .await?;
-    if !rest.is_empty() {
-        sqlx::query(REST)
-            .bind(lane)
-            .bind(&tenants)
-            .bind(json(&rest)?)
-            .execute(connection)
-            .await?;
-    }
-    Ok(())
-}
-
-/// What runs now of limit keys, for those who count.
-async fn note_uses(
+async fn cut_off(
     connection: &mut SqliteConnection,
     request: &ClaimRequest,
-    claim: i64,
     cuts: &[Cut],
-) -> Result<(), sqlx::Error> {
-    // [limit key, first seq, length]
-    const USES: &str = "INSERT INTO queue_uses (queue, limit_key, first, n, lease)
-        SELECT $1, value ->> 0, value ->> 1, value ->> 2, $2 FROM json_each($3)";
-    let keyed = cuts.iter().filter(|cut| !cut.limit_key.is_empty());
-    let uses: Vec<_> = keyed.map(|cut| (&cut.limit_key, cut.pos, cut.take)).collect();
-    if uses.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(USES)
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    let cuts = || cuts.iter().enumerate();
+    let whole: Vec<_> = cuts().map(|(index, cut)| (index, cut.pos, &cut.limit_key)).collect();
+    let rest = cuts().filter(|(_, cut)| cut.take < cut.n);
+    let rest: Vec<_> = rest
+        .map(|(index, cut)| (index, cut.pos + cut.take, &cut.limit_key, cut.n - cut.take))
+        .collect();
+    let runs: Vec<_> = cuts()
+        .map(|(_, cut)| (cut.tenant.simple().to_string(), cut.pos, cut.take))
+        .collect();
+    let uses = cuts().filter(|(_, cut)| !cut.limit_key.is_empty());
+    let uses: Vec<_> = uses.map(|(_, cut)| (&cut.limit_key, cut.pos, cut.take)).collect();
+    sqlx::query(TAKE)
+        .bind(lane(request.queue, request.lane))
+        .bind(packed(cuts().map(|(_, cut)| &cut.tenant)))
+        .bind(json(&whole)?)
+        .bind(json(&rest)?)
+        .bind(request.session)
+        .bind(request.until)
+        .bind(json(&runs)?)
         .bind(request.queue as i16)
-        .bind(claim)
         .bind(json(&uses)?)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .fetch_all(connection)
+        .await
 }

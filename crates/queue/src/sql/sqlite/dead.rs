@@ -30,10 +30,6 @@ const RETRY: &str = "
         WHERE risen.bucket = b.id;
     DELETE FROM queue_dead WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4))";
 
-/// Takes a letter out of its bucket.
-const LEAVE: &str = "UPDATE queue_dead_buckets SET letters = letters - 1
-    WHERE id = (SELECT bucket FROM queue_dead WHERE id = $1)";
-
 /// A dead letter's place.
 #[derive(sqlx::FromRow)]
 struct Letter {
@@ -122,22 +118,19 @@ pub(super) async fn retry(
 
 /// The queue of which it was; `None` = no such dead letter.
 pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Queue>, sqlx::Error> {
-    const STEPS: [&str; 4] = [
-        "INSERT INTO queue_counters (queue, kind, name, value)
+    const DELETE: &str = "
+        INSERT INTO queue_counters (queue, kind, name, value)
             SELECT d.queue, COALESCE(b.kind, ''), 'deleted', 1
             FROM queue_dead d LEFT JOIN queue_dead_buckets b ON b.id = d.bucket WHERE d.id = $1
-            ON CONFLICT (queue, kind, name) DO UPDATE SET value = value + excluded.value",
-        LEAVE,
-        "DELETE FROM queue_dead WHERE id = $1",
-        "DELETE FROM queue_errors WHERE id = $1",
-    ];
+            ON CONFLICT (queue, kind, name) DO UPDATE SET value = value + excluded.value;
+        UPDATE queue_dead_buckets SET letters = letters - 1 WHERE id = (SELECT bucket FROM queue_dead WHERE id = $1);
+        DELETE FROM queue_dead WHERE id = $1;
+        DELETE FROM queue_errors WHERE id = $1";
     let Some(letter) = letters_of(connection, &[id.0]).await?.pop() else {
         return Ok(None);
     };
     letters::put(connection).await?;
-    for step in STEPS {
-        sqlx::query(step).bind(id.0).execute(&mut *connection).await?;
-    }
+    sqlx::query(DELETE).bind(id.0).execute(&mut *connection).await?;
     let queue = rows::queue(letter.queue)?;
     let end: Vec<End> = letter.end().into_iter().collect();
     lines::follow(connection, queue, &end).await?;
@@ -154,20 +147,19 @@ pub(super) async fn purge(
     const OLD: &str = "SELECT rowid FROM queue_dead WHERE died_at < $1 AND queue = $2 ORDER BY died_at LIMIT $3";
     const LETTERS: &str = "SELECT id, queue, tenant, COALESCE(limit_key, '') AS limit_key, order_key, holds
         FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)) AND holds";
-    const STEPS: [&str; 5] = [
-        "INSERT INTO queue_counters (queue, kind, name, value)
+    const PURGE: &str = "
+        INSERT INTO queue_counters (queue, kind, name, value)
             SELECT d.queue, COALESCE(b.kind, ''), 'purged', count(*)
             FROM queue_dead d LEFT JOIN queue_dead_buckets b ON b.id = d.bucket
             WHERE d.rowid IN (SELECT value FROM json_each($1)) GROUP BY 1, 2
-            ON CONFLICT (queue, kind, name) DO UPDATE SET value = value + excluded.value",
-        "UPDATE queue_dead_buckets SET letters = letters - gone.n FROM (
+            ON CONFLICT (queue, kind, name) DO UPDATE SET value = value + excluded.value;
+        UPDATE queue_dead_buckets SET letters = letters - gone.n FROM (
                 SELECT bucket, count(*) AS n FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)) GROUP BY bucket
-            ) AS gone WHERE id = gone.bucket",
-        "DELETE FROM queue_dead_buckets WHERE letters = 0",
-        "DELETE FROM queue_errors WHERE id IN (
-            SELECT id FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)))",
-        "DELETE FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1))",
-    ];
+            ) AS gone WHERE id = gone.bucket;
+        DELETE FROM queue_dead_buckets WHERE letters = 0;
+        DELETE FROM queue_errors WHERE id IN (
+            SELECT id FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)));
+        DELETE FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1))";
     letters::put(connection).await?;
     let old: Vec<i64> = sqlx::query_scalar(OLD)
         .bind(dead_before)
@@ -177,9 +169,7 @@ pub(super) async fn purge(
         .await?;
     let rows = json(&old)?;
     let letters: Vec<Letter> = sqlx::query_as(LETTERS).bind(&rows).fetch_all(&mut *connection).await?;
-    for step in STEPS {
-        sqlx::query(step).bind(&rows).execute(&mut *connection).await?;
-    }
+    sqlx::query(PURGE).bind(&rows).execute(&mut *connection).await?;
     let ends: Vec<End> = letters.into_iter().filter_map(Letter::end).collect();
     lines::follow(connection, queue, &ends).await?;
     Ok(old.len() as u64)

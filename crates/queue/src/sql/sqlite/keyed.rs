@@ -8,6 +8,7 @@ use sqlx::{FromRow as _, Row as _};
 use uuid::Uuid;
 
 use super::super::limits::{ASK_MS, LimitRow, Turn, each_once, last_marked, note_taken};
+use super::super::pool::broken;
 use super::super::ring::{Ring, Rings, Visit, lane, lanes, later_lanes};
 use super::claim::{Allowed, Outcome, Run, take};
 use super::{json, number, packed};
@@ -29,8 +30,7 @@ pub(super) async fn claim(
     let runs = by_turns(picked, keyed, ring.keys_first);
     let (mut jobs, visit, _) = take(connection, request, ring, &runs, &allowed).await?;
     note_taken(&mut turns, &mut jobs, rings, request);
-    leave(connection, request, &turns).await?;
-    let (more, opens_at) = outlook(connection, request).await?;
+    let (more, opens_at) = leave(connection, request, &turns).await?;
 
     let is_full = jobs.len() >= request.want;
     let key = last_marked(&turns, is_full, request.now).map(str::to_owned);
@@ -219,34 +219,52 @@ fn by_turns(plain: Vec<Run>, keyed: Vec<Run>, keys_first: bool) -> Vec<Run> {
     runs
 }
 
-/// Writes down what is left: where the rates go on, which keys are closed, and forgets those without ready jobs.
-async fn leave(connection: &mut SqliteConnection, request: &ClaimRequest, turns: &[Turn]) -> Result<(), sqlx::Error> {
-    // [limit key, arrival]
-    const SPENT: &str = "INSERT INTO queue_limits (queue, limit_key, arrival_us)
-        SELECT $1, value ->> 0, value ->> 1 FROM json_each($2) WHERE true
-        ON CONFLICT (queue, limit_key) DO UPDATE SET arrival_us = excluded.arrival_us";
-    const WAITS: &str = "SELECT value FROM json_each($2)
-        WHERE EXISTS (SELECT 1 FROM queue_ready WHERE lane = $1 AND limit_key = value)";
-    // [limit key, opens at, is full, asks until]
-    const SHUT: &str = "INSERT INTO queue_closed (lane, limit_key, opens_at, is_full, asks_until)
-        SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2) WHERE true
-        ON CONFLICT (lane, limit_key) DO UPDATE
-            SET opens_at = excluded.opens_at, is_full = excluded.is_full, asks_until = excluded.asks_until";
-    const OPEN: &str = "DELETE FROM queue_closed
-        WHERE lane = $1 AND limit_key IN (SELECT value FROM json_each($2))";
-    const MARK: &str = "INSERT INTO queue_turns (lane, limit_key)
-        SELECT $1, value FROM json_each($2) WHERE true ON CONFLICT DO NOTHING";
-    const UNMARK: &str = "DELETE FROM queue_turns
-        WHERE lane = $1 AND limit_key IN (SELECT value FROM json_each($2))";
+/// Writes down what is left: where the rates go on, which keys are closed, and forgets those without ready jobs. Answers
+/// whether something is left in the lane that may start, and when the next closed key of the queue opens by itself.
+async fn leave(
+    connection: &mut SqliteConnection,
+    request: &ClaimRequest,
+    turns: &[Turn],
+) -> Result<(bool, Option<Millis>), sqlx::Error> {
+    // `$1` lane, `$2` queue, `$3` [limit key, arrival], `$4` the keys
+    const WAITS: &str = "
+        INSERT INTO queue_limits (queue, limit_key, arrival_us)
+            SELECT $2, value ->> 0, value ->> 1 FROM json_each($3) WHERE true
+            ON CONFLICT (queue, limit_key) DO UPDATE SET arrival_us = excluded.arrival_us;
+        SELECT value FROM json_each($4)
+            WHERE EXISTS (SELECT 1 FROM queue_ready WHERE lane = $1 AND limit_key = value)";
+    // `$1` lane, `$2` [limit key, opens at, is full, asks until], `$3` to `$5` keys, `$6` the later lanes, `$7` what there is
+    // room for that they asked for, which they have to come for in time, until `$8`
+    const LEAVE: &str = "
+        INSERT INTO queue_closed (lane, limit_key, opens_at, is_full, asks_until)
+            SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2) WHERE true
+            ON CONFLICT (lane, limit_key) DO UPDATE
+                SET opens_at = excluded.opens_at, is_full = excluded.is_full, asks_until = excluded.asks_until;
+        DELETE FROM queue_closed WHERE lane = $1 AND limit_key IN (SELECT value FROM json_each($3));
+        INSERT INTO queue_turns (lane, limit_key)
+            SELECT $1, value FROM json_each($4) WHERE true ON CONFLICT DO NOTHING;
+        DELETE FROM queue_turns WHERE lane = $1 AND limit_key IN (SELECT value FROM json_each($5));
+        UPDATE queue_closed SET asks_until = $8
+            WHERE lane IN (SELECT value FROM json_each($6)) AND limit_key IN (SELECT value FROM json_each($7))
+                AND asks_until > $8;
+        SELECT EXISTS (SELECT 1 FROM queue_ready WHERE lane = $1 AND limit_key = '')
+                OR EXISTS (SELECT 1 FROM queue_turns WHERE lane = $1),
+            (SELECT min(opens_at) FROM (
+                SELECT (SELECT opens_at FROM queue_closed WHERE lane = value AND is_full = 0 AND opens_at > $9
+                    ORDER BY opens_at LIMIT 1) AS opens_at
+                FROM json_each($10)))";
     let lane = lane(request.queue, request.lane);
     let key = |turn: &Turn| turn.row.limit_key.clone();
     let spent: Vec<(String, i64)> = turns
         .iter()
         .filter_map(|turn| Some((key(turn), turn.spent(request.now)?)))
         .collect();
+    let keys: Vec<String> = turns.iter().map(key).collect();
     let waits: Vec<String> = sqlx::query_scalar(WAITS)
         .bind(lane)
-        .bind(json(&turns.iter().map(key).collect::<Vec<_>>())?)
+        .bind(request.queue as i16)
+        .bind(json(&spent)?)
+        .bind(json(&keys)?)
         .fetch_all(&mut *connection)
         .await?;
     let waits: HashSet<String> = waits.into_iter().collect();
@@ -268,62 +286,20 @@ async fn leave(connection: &mut SqliteConnection, request: &ClaimRequest, turns:
             unmark.push(key(turn));
         }
     }
-    // The queue for the limits, the lane for everything else.
-    let queue = request.queue as i16;
-    let steps = [
-        (SPENT, queue, json(&spent)?, spent.is_empty()),
-        (SHUT, lane, json(&shut)?, shut.is_empty()),
-        (OPEN, lane, json(&open)?, open.is_empty()),
-        (MARK, lane, json(&mark)?, mark.is_empty()),
-        (UNMARK, lane, json(&unmark)?, unmark.is_empty()),
-    ];
-    for (step, place, rows, is_empty) in steps {
-        if !is_empty {
-            sqlx::query(step)
-                .bind(place)
-                .bind(rows)
-                .execute(&mut *connection)
-                .await?;
-        }
-    }
-    offer(connection, request, turns).await
-}
-
-/// There is room for later lanes that asked, which they have to come for in time.
-async fn offer(connection: &mut SqliteConnection, request: &ClaimRequest, turns: &[Turn]) -> Result<(), sqlx::Error> {
-    const OFFER: &str = "UPDATE queue_closed SET asks_until = $3
-        WHERE lane IN (SELECT value FROM json_each($1)) AND limit_key IN (SELECT value FROM json_each($2))
-            AND asks_until > $3";
-    let offered = turns.iter().filter(|turn| turn.offers(request.now));
-    let keys: Vec<&str> = offered.map(|turn| turn.row.limit_key.as_str()).collect();
-    if keys.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(OFFER)
+    let offered: Vec<String> = turns.iter().filter(|turn| turn.offers(request.now)).map(key).collect();
+    let outlook = sqlx::query_as(LEAVE)
+        .bind(lane)
+        .bind(json(&shut)?)
+        .bind(json(&open)?)
+        .bind(json(&mark)?)
+        .bind(json(&unmark)?)
         .bind(json(&later_lanes(request.queue, request.lane))?)
-        .bind(json(&keys)?)
+        .bind(json(&offered)?)
         .bind(request.now + ASK_MS)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Whether something is left in the lane that may start, and when the next closed key of the queue opens by itself.
-async fn outlook(
-    connection: &mut SqliteConnection,
-    request: &ClaimRequest,
-) -> Result<(bool, Option<Millis>), sqlx::Error> {
-    const OUTLOOK: &str = "SELECT
-        EXISTS (SELECT 1 FROM queue_ready WHERE lane = $1 AND limit_key = '')
-            OR EXISTS (SELECT 1 FROM queue_turns WHERE lane = $1),
-        (SELECT min(opens_at) FROM (
-            SELECT (SELECT opens_at FROM queue_closed WHERE lane = value AND is_full = 0 AND opens_at > $2
-                ORDER BY opens_at LIMIT 1) AS opens_at
-            FROM json_each($3)))";
-    sqlx::query_as(OUTLOOK)
-        .bind(lane(request.queue, request.lane))
         .bind(request.now)
         .bind(json(&lanes(request.queue))?)
-        .fetch_one(connection)
-        .await
+        .fetch_all(connection)
+        .await?;
+    let nothing = || broken("no answer as to what is left");
+    outlook.into_iter().next().ok_or_else(nothing)
 }

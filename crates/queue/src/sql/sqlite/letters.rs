@@ -9,27 +9,30 @@ use super::super::letters::{Loose, filled, last_errors};
 use super::super::rows::holds;
 use super::super::texts::{storable_error, storable_excerpt};
 use super::add::fresh;
-use super::{json, numbers_back, packed};
+use super::{json, packed};
 use crate::backend::{BATCH_MAX, NewDead};
 use crate::clock::{Millis, day};
 use crate::flow::Key;
 
 /// Puts letters that are in no bucket yet into theirs, the latest first, at most [`BATCH_MAX`].
 pub(super) async fn put(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    // [grp, queue, tenant, kind, reason, error, how many]
-    const FILL: &str = "INSERT INTO queue_dead_buckets (grp, queue, tenant, kind, reason, error, letters)
-        SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6
-        FROM json_each($1) WHERE true
-        ON CONFLICT (grp, queue, tenant) DO UPDATE SET letters = letters + excluded.letters";
-    // [id, grp]
-    const PUT: &str = "UPDATE queue_dead SET bucket = (
-            SELECT b.id FROM queue_dead_buckets b
-            WHERE b.grp = i.value ->> 1 AND b.queue = queue_dead.queue AND b.tenant = queue_dead.tenant)
-        FROM json_each($1) AS i WHERE queue_dead.id = unhex(i.value ->> 0)";
+    // `$1` [grp, queue, tenant, kind, reason, error, how many], `$2` [id, grp]
+    const PUT: &str = "
+        INSERT INTO queue_dead_buckets (grp, queue, tenant, kind, reason, error, letters)
+            SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6
+            FROM json_each($1) WHERE true
+            ON CONFLICT (grp, queue, tenant) DO UPDATE SET letters = letters + excluded.letters;
+        UPDATE queue_dead SET bucket = (
+                SELECT b.id FROM queue_dead_buckets b
+                WHERE b.grp = i.value ->> 1 AND b.queue = queue_dead.queue AND b.tenant = queue_dead.tenant)
+            FROM json_each($2) AS i WHERE queue_dead.id = unhex(i.value ->> 0)";
     let columns = Loose::columns();
     let loose =
         format!("SELECT {columns} FROM queue_dead WHERE bucket IS NULL ORDER BY died_at DESC LIMIT {BATCH_MAX}");
     let loose: Vec<Loose> = sqlx::query_as(AssertSqlSafe(loose)).fetch_all(&mut *connection).await?;
+    if loose.is_empty() {
+        return Ok(());
+    }
     let ids: Vec<Uuid> = loose.iter().map(|letter| letter.id).collect();
     let errors = last_errors(&mut Connection::Sqlite(&mut *connection), &ids).await?;
     let (mut puts, mut buckets) = (Vec::with_capacity(loose.len()), Vec::with_capacity(loose.len()));
@@ -53,8 +56,11 @@ pub(super) async fn put(connection: &mut SqliteConnection) -> Result<(), sqlx::E
             )
         })
         .collect();
-    sqlx::query(FILL).bind(json(&fills)?).execute(&mut *connection).await?;
-    sqlx::query(PUT).bind(json(&puts)?).execute(connection).await?;
+    sqlx::query(PUT)
+        .bind(json(&fills)?)
+        .bind(json(&puts)?)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -83,8 +89,7 @@ pub(super) async fn import(
 
     let ids = packed(letters.iter().map(|letter| &letter.job.id.0));
     let tenants = packed(letters.iter().map(|letter| &letter.job.tenant));
-    let base = numbers_back(connection, letters.len()).await?;
-    let fresh = fresh(connection, base, &ids, letters.len(), day(now)).await?;
+    let (_, fresh) = fresh(connection, &ids, letters.len(), day(now)).await?;
     let (mut dead, mut errors, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
     let mut imported = vec![false; letters.len()];
     for index in fresh {

@@ -81,20 +81,20 @@ async fn look_again(
     keys: &[&str],
     only_by_ends: bool,
 ) -> Result<(), sqlx::Error> {
-    const MARK: &str = "INSERT INTO queue_turns (lane, limit_key)
-        SELECT lane, limit_key FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
-            AND limit_key IN (SELECT value FROM json_each($2)) AND (is_full >= $3 OR asks_until < 0)
-        ON CONFLICT DO NOTHING";
-    const OPEN: &str = "DELETE FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
-        AND limit_key IN (SELECT value FROM json_each($2)) AND (NOT $3 OR (is_full AND asks_until = 0) OR asks_until < 0)";
-    for step in [MARK, OPEN] {
-        sqlx::query(step)
-            .bind(json(&lanes(queue))?)
-            .bind(json(keys)?)
-            .bind(only_by_ends)
-            .execute(&mut *connection)
-            .await?;
-    }
+    const OPEN: &str = "
+        INSERT INTO queue_turns (lane, limit_key)
+            SELECT lane, limit_key FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
+                AND limit_key IN (SELECT value FROM json_each($2)) AND (is_full >= $3 OR asks_until < 0)
+            ON CONFLICT DO NOTHING;
+        DELETE FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
+            AND limit_key IN (SELECT value FROM json_each($2))
+            AND (NOT $3 OR (is_full AND asks_until = 0) OR asks_until < 0)";
+    sqlx::query(OPEN)
+        .bind(json(&lanes(queue))?)
+        .bind(json(keys)?)
+        .bind(only_by_ends)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

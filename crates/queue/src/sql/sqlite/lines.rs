@@ -53,12 +53,13 @@ pub(super) async fn join(connection: &mut SqliteConnection, due: Vec<Due>) -> Re
 
 /// The heads of the lines of these jobs. Who comes first to a line that is not there becomes its head.
 async fn heads<'a>(connection: &mut SqliteConnection, due: &'a [Due]) -> Result<HashMap<Line<'a>, Uuid>, sqlx::Error> {
-    // [queue, order key]
-    const BEGIN: &str = "INSERT INTO queue_lines (queue, tenant, order_key, head)
-        SELECT value ->> 0, substr($2, 16 * key + 1, 16), value ->> 1, substr($3, 16 * key + 1, 16)
-        FROM json_each($1) WHERE true ON CONFLICT DO NOTHING";
-    const HEADS: &str = "SELECT i.key, l.head FROM json_each($1) i CROSS JOIN queue_lines l
-        ON l.queue = i.value ->> 0 AND l.tenant = substr($2, 16 * i.key + 1, 16) AND l.order_key = i.value ->> 1";
+    // `$1` [queue, order key], `$2` tenants, `$3` ids
+    const HEADS: &str = "
+        INSERT INTO queue_lines (queue, tenant, order_key, head)
+            SELECT value ->> 0, substr($2, 16 * key + 1, 16), value ->> 1, substr($3, 16 * key + 1, 16)
+            FROM json_each($1) WHERE true ON CONFLICT DO NOTHING;
+        SELECT i.key, l.head FROM json_each($1) i CROSS JOIN queue_lines l
+            ON l.queue = i.value ->> 0 AND l.tenant = substr($2, 16 * i.key + 1, 16) AND l.order_key = i.value ->> 1";
     let mut lines: Vec<(Line<'a>, Uuid)> = Vec::new();
     let mut heads: HashMap<Line<'a>, Uuid> = HashMap::new();
     for due in due {
@@ -71,16 +72,10 @@ async fn heads<'a>(connection: &mut SqliteConnection, due: &'a [Due]) -> Result<
         return Ok(heads);
     }
     let keys: Vec<_> = lines.iter().map(|((queue, _, key), _)| (queue, key)).collect();
-    let (keys, tenants) = (json(&keys)?, packed(lines.iter().map(|((_, tenant, _), _)| tenant)));
-    sqlx::query(BEGIN)
-        .bind(&keys)
-        .bind(&tenants)
-        .bind(packed(lines.iter().map(|(_, id)| id)))
-        .execute(&mut *connection)
-        .await?;
     let rows: Vec<(i64, Uuid)> = sqlx::query_as(HEADS)
-        .bind(&keys)
-        .bind(&tenants)
+        .bind(json(&keys)?)
+        .bind(packed(lines.iter().map(|((_, tenant, _), _)| tenant)))
+        .bind(packed(lines.iter().map(|(_, id)| id)))
         .fetch_all(connection)
         .await?;
     for (index, head) in rows {
@@ -116,10 +111,11 @@ pub(super) async fn follow(connection: &mut SqliteConnection, queue: Queue, ends
         LEFT JOIN queue_jobs j ON j.seq = b.seq";
     const OVER: &str = "DELETE FROM queue_lines WHERE (queue, tenant, order_key) IN (
         SELECT $1, substr($2, 16 * key + 1, 16), value FROM json_each($3))";
-    const LEAD: &str = "INSERT INTO queue_lines (queue, tenant, order_key, head)
-        SELECT $1, substr($2, 16 * key + 1, 16), value, substr($4, 16 * key + 1, 16) FROM json_each($3) WHERE true
-        ON CONFLICT (queue, tenant, order_key) DO UPDATE SET head = excluded.head";
-    const GONE: &str = "DELETE FROM queue_behind WHERE place IN (SELECT value FROM json_each($1))";
+    const LEAD: &str = "
+        INSERT INTO queue_lines (queue, tenant, order_key, head)
+            SELECT $1, substr($2, 16 * key + 1, 16), value, substr($4, 16 * key + 1, 16) FROM json_each($3) WHERE true
+            ON CONFLICT (queue, tenant, order_key) DO UPDATE SET head = excluded.head;
+        DELETE FROM queue_behind WHERE place IN (SELECT value FROM json_each($5))";
     if ends.is_empty() {
         return Ok(false);
     }
@@ -167,9 +163,9 @@ pub(super) async fn follow(connection: &mut SqliteConnection, queue: Queue, ends
         .bind(packed(led.iter().map(|(end, _)| &end.tenant)))
         .bind(json(&keys)?)
         .bind(packed(led.iter().map(|(_, id)| id)))
+        .bind(json(&places)?)
         .execute(&mut *connection)
         .await?;
-    sqlx::query(GONE).bind(json(&places)?).execute(&mut *connection).await?;
     make_ready(connection, ready).await?;
     Ok(true)
 }

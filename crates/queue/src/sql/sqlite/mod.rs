@@ -1,7 +1,8 @@
 //! The queue in an SQLite file: one writer at a time, every call one transaction, few statements in each.
 //!
-//! A statement costs a trip to the connection's thread and back, so bulk goes in and out as JSON arrays, and as one blob
-//! that is cut up with `substr` where it is bytes. Other processes, and the store in this one, write to the same file:
+//! A call to the connection's thread and back costs more than most statements, so one call brings all statements that need
+//! nothing of each other's answers, with an empty array for those that have nothing to do. Bulk goes in and out as JSON
+//! arrays, and as one blob that is cut up with `substr` where it is bytes. Other processes, and the store in this one, write to the same file:
 //! every transaction begins with `BEGIN IMMEDIATE`, and a file that stays busy is an unreachable queue.
 
 mod add;
@@ -344,15 +345,6 @@ impl SqliteQueue {
 async fn numbers_back(connection: &mut SqliteConnection, count: usize) -> Result<i64, sqlx::Error> {
     const BACK: &str = "UPDATE queue_sequences SET value = value + $1 WHERE name = 'back' RETURNING value - $1 + 1";
     sqlx::query_scalar(BACK).bind(number(count)).fetch_one(connection).await
-}
-
-/// Takes `count` new numbers for jobs that go before everything that waits, and answers the first of them.
-async fn numbers_front(connection: &mut SqliteConnection, count: usize) -> Result<i64, sqlx::Error> {
-    const FRONT: &str = "UPDATE queue_sequences SET value = value - $1 WHERE name = 'front' RETURNING value";
-    sqlx::query_scalar(FRONT)
-        .bind(number(count))
-        .fetch_one(connection)
-        .await
 }
 
 /// A size as the database has it.

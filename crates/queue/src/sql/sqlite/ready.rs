@@ -22,13 +22,13 @@ pub(super) struct Place {
 
 /// Makes jobs ready: neighbours become runs, and their limit keys are marked.
 pub(super) async fn make_ready(connection: &mut SqliteConnection, places: Vec<Place>) -> Result<(), sqlx::Error> {
-    // [index of the tenant, lane, first seq, length, limit key]
-    const READY: &str = "INSERT INTO queue_ready (lane, limit_key, tenant, pos, n)
-        SELECT value ->> 1, value ->> 4, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 2, value ->> 3
-        FROM json_each($1)";
-    // [lane, limit key]
-    const MARK: &str = "INSERT INTO queue_turns (lane, limit_key)
-        SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE true ON CONFLICT DO NOTHING";
+    // `$1` [index of the tenant, lane, first seq, length, limit key], `$2` tenants, `$3` [lane, limit key]
+    const READY: &str = "
+        INSERT INTO queue_ready (lane, limit_key, tenant, pos, n)
+            SELECT value ->> 1, value ->> 4, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 2, value ->> 3
+            FROM json_each($1);
+        INSERT INTO queue_turns (lane, limit_key)
+            SELECT value ->> 0, value ->> 1 FROM json_each($3) WHERE true ON CONFLICT DO NOTHING";
     if places.is_empty() {
         return Ok(());
     }
@@ -38,26 +38,21 @@ pub(super) async fn make_ready(connection: &mut SqliteConnection, places: Vec<Pl
             .or_default()
             .push(place.seq);
     }
+    seqs.values_mut().for_each(|seqs| seqs.sort_unstable());
     let tenants = packed(seqs.keys().map(|(_, _, tenant)| tenant));
     let mut runs = Vec::new();
-    for (index, ((lane, key, _), seqs)) in seqs.iter_mut().enumerate() {
-        seqs.sort_unstable();
-        runs.extend(
-            islands(seqs)
-                .into_iter()
-                .map(|(pos, n)| (index, *lane, pos, n, key.as_str())),
-        );
+    for (index, ((lane, key, _), seqs)) in seqs.iter().enumerate() {
+        let islands = islands(seqs).into_iter();
+        runs.extend(islands.map(|(pos, n)| (index, *lane, pos, n, key.as_str())));
     }
+    let marked: BTreeSet<(i16, &str)> = seqs.keys().map(|(lane, key, _)| (*lane, key.as_str())).collect();
+    let marked: Vec<_> = marked.into_iter().filter(|(_, key)| !key.is_empty()).collect();
     sqlx::query(READY)
         .bind(json(&runs)?)
         .bind(tenants)
-        .execute(&mut *connection)
+        .bind(json(&marked)?)
+        .execute(connection)
         .await?;
-    let marked: BTreeSet<(i16, &str)> = seqs.keys().map(|(lane, key, _)| (*lane, key.as_str())).collect();
-    let marked: Vec<_> = marked.into_iter().filter(|(_, key)| !key.is_empty()).collect();
-    if !marked.is_empty() {
-        sqlx::query(MARK).bind(json(&marked)?).execute(connection).await?;
-    }
     Ok(())
 }
 

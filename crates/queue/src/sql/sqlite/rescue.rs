@@ -108,15 +108,14 @@ async fn move_later(
     dice: f64,
 ) -> Result<Option<Millis>, sqlx::Error> {
     // [old seq, new seq, run_at, crashes]
-    const STEPS: [&str; 3] = [
-        "UPDATE queue_keys SET seq = i.value ->> 1, day = max(day, $2) FROM json_each($1) AS i
-            WHERE queue_keys.seq = i.value ->> 0",
-        "UPDATE queue_jobs SET seq = i.value ->> 1, crashes = i.value ->> 3, run_at = i.value ->> 2
-            FROM json_each($1) AS i WHERE queue_jobs.seq = i.value ->> 0",
-        "INSERT INTO queue_later (queue, run_at, seq, lane, tenant, limit_key, ordered)
+    const MOVE: &str = "
+        UPDATE queue_keys SET seq = i.value ->> 1, day = max(day, $2) FROM json_each($1) AS i
+            WHERE queue_keys.seq = i.value ->> 0;
+        UPDATE queue_jobs SET seq = i.value ->> 1, crashes = i.value ->> 3, run_at = i.value ->> 2
+            FROM json_each($1) AS i WHERE queue_jobs.seq = i.value ->> 0;
+        INSERT INTO queue_later (queue, run_at, seq, lane, tenant, limit_key, ordered)
             SELECT j.queue, j.run_at, j.seq, j.queue + 10 * j.crashes, j.tenant, j.limit_key, j.order_key IS NOT NULL
-            FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 1",
-    ];
+            FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 1";
     if jobs.is_empty() {
         return Ok(None);
     }
@@ -129,14 +128,11 @@ async fn move_later(
         .zip(jobs)
         .map(|(seq, job)| (job.seq, seq, due(job), job.crashes))
         .collect();
-    let text = json(&input)?;
-    for step in STEPS {
-        sqlx::query(step)
-            .bind(&text)
-            .bind(day(now))
-            .execute(&mut *connection)
-            .await?;
-    }
+    sqlx::query(MOVE)
+        .bind(json(&input)?)
+        .bind(day(now))
+        .execute(connection)
+        .await?;
     Ok(jobs.iter().map(due).min())
 }
 
@@ -155,17 +151,15 @@ async fn bury(
     const NOTE: &str = "INSERT INTO queue_errors (id, attempt, at, error)
         SELECT j.id, j.attempts + 1, $2, 'the worker died under it ' || (i.value ->> 1) || ' times'
         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0";
-    const STEPS: [&str; 4] = [
-        "INSERT INTO queue_dead
-                (id, queue, crashes, attempts, died_at, tenant, reason, body, limit_key, order_key, holds)
+    const BURY: &str = "
+        INSERT INTO queue_dead (id, queue, crashes, attempts, died_at, tenant, reason, body, limit_key, order_key, holds)
             SELECT j.id, j.queue, i.value ->> 1, j.attempts, $2, j.tenant, $4, j.body,
                 j.limit_key, j.order_key, j.holds
-            FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0",
-        "UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (SELECT value ->> 0 FROM json_each($1))",
-        "DELETE FROM queue_cancels WHERE id IN (
-            SELECT id FROM queue_jobs WHERE seq IN (SELECT value ->> 0 FROM json_each($1)))",
-        "DELETE FROM queue_jobs WHERE seq IN (SELECT value ->> 0 FROM json_each($1))",
-    ];
+            FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0;
+        UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (SELECT value ->> 0 FROM json_each($1));
+        DELETE FROM queue_cancels WHERE id IN (
+            SELECT id FROM queue_jobs WHERE seq IN (SELECT value ->> 0 FROM json_each($1)));
+        DELETE FROM queue_jobs WHERE seq IN (SELECT value ->> 0 FROM json_each($1))";
     if jobs.is_empty() {
         return Ok(());
     }
@@ -178,15 +172,13 @@ async fn bury(
             .await?;
     }
     let ends: Vec<(Uuid, Option<String>, Uuid)> = sqlx::query_as(ENDS).bind(&input).fetch_all(&mut *connection).await?;
-    for step in STEPS {
-        sqlx::query(step)
-            .bind(&input)
-            .bind(now)
-            .bind(day(now))
-            .bind(reason.name())
-            .execute(&mut *connection)
-            .await?;
-    }
+    sqlx::query(BURY)
+        .bind(&input)
+        .bind(now)
+        .bind(day(now))
+        .bind(reason.name())
+        .execute(&mut *connection)
+        .await?;
     let ends = ends
         .into_iter()
         .filter_map(|(tenant, order_key, id)| End::of(tenant, order_key, id));

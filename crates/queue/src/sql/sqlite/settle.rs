@@ -2,24 +2,44 @@
 
 use std::collections::HashSet;
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::super::outcome::{DEAD, DONE, Gone, LATER, PARK, RELEASE};
+use super::super::outcome::{DEAD, DONE, Gone, LATER, RELEASE};
 use super::super::outcome::{cooled, error, excerpt, in_lines, kind, label, leaves_line, run_at};
 use super::super::pool::broken;
-use super::cancel::doomed;
-use super::ready::{Place, make_ready};
-use super::{json, limits, lines, numbers_back, numbers_front};
+use super::ready::make_ready;
+use super::{json, limits, lines, number};
 use crate::backend::{Outcome, Reason, Settle};
 use crate::clock::{Millis, day};
 use crate::flow::Key;
 use crate::job::Queue;
 
-const HELD: &str = "SELECT id FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
+/// What of `$1`, claims, and of `$2`, the numbers of jobs, is still there: one row, as a row costs more on its way between the
+/// threads than in the database.
+macro_rules! found {
+    () => {
+        "SELECT (SELECT json_group_array(id) FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))) AS held,
+            (SELECT json_group_array(seq) FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($2))) AS live"
+    };
+}
+const FOUND: &str = found!();
+
+/// The same, and the jobs end if all claims are there, `$3` in number; the claims in `$4` are over.
+const END: &str = concat!(
+    found!(),
+    "; DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($2))
+        AND $3 = (SELECT count(*) FROM queue_leases WHERE id IN (SELECT value FROM json_each($1)));
+    DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($4))"
+);
 const FINISHED: &str = "DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
-const ENDED: &str = "DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
-/// One row with all of them: a row costs more on its way between the threads than in the database.
-const LIVE: &str = "SELECT json_group_array(seq) FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
+
+/// `$1` numbers that go behind everything that waits and as many that go before it, from these on; and the numbers of the jobs
+/// that somebody cancelled while they ran.
+const NUMBERS: &str = "
+    UPDATE queue_sequences SET value = value + $1 WHERE name = 'back' RETURNING value - $1 + 1;
+    UPDATE queue_sequences SET value = value - $1 WHERE name = 'front' RETURNING value;
+    SELECT json_group_array(k.seq) FROM queue_cancels c CROSS JOIN queue_keys k ON k.id = c.id";
 
 /// One settle as the statements below have it: `[seq, kind, new seq, run_at, error, label, late, excerpt]`.
 type Input = (
@@ -33,71 +53,42 @@ type Input = (
     Option<String>,
 );
 
-/// What becomes of the jobs in the input, in this order; each for the kinds of outcome that need it. `$1` is the input,
-/// `$2` the time, `$3` the day. A job that goes on gets its new `seq` halfway.
-const STEPS: [(&[i16], &str); 10] = [
-    (
-        &[DEAD],
-        "INSERT INTO queue_dead
-            (id, queue, crashes, attempts, died_at, tenant, reason, body, limit_key, order_key, holds)
-         SELECT j.id, j.queue, j.crashes, j.attempts + (i.value ->> 4 IS NOT NULL), $2, j.tenant, i.value ->> 5, j.body,
+/// What becomes of the jobs in the input that end. `$1` is the input, `$2` the time, `$3` the day.
+const ENDS: &str = "
+    INSERT INTO queue_dead (id, queue, crashes, attempts, died_at, tenant, reason, body, limit_key, order_key, holds)
+        SELECT j.id, j.queue, j.crashes, j.attempts + (i.value ->> 4 IS NOT NULL), $2, j.tenant, i.value ->> 5, j.body,
             j.limit_key, j.order_key, j.holds
-         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 1 = 1",
-    ),
-    (
-        &[DEAD, LATER],
-        "INSERT INTO queue_errors (id, attempt, at, error, excerpt)
-         SELECT j.id, j.attempts + 1, $2, i.value ->> 4, i.value ->> 7
-         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 4 IS NOT NULL",
-    ),
-    (
-        &[DONE],
-        "DELETE FROM queue_errors WHERE id IN (
-            SELECT j.id FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0
-            WHERE i.value ->> 1 = 0)",
-    ),
-    (
-        &[DONE, DEAD],
-        "DELETE FROM queue_cancels WHERE id IN (
-            SELECT j.id FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0
-            WHERE i.value ->> 1 <= 1)",
-    ),
-    (
-        &[DONE, DEAD],
-        "UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (
-            SELECT value ->> 0 FROM json_each($1) WHERE value ->> 1 <= 1 AND value ->> 6)",
-    ),
-    (
-        &[DONE, DEAD],
-        "DELETE FROM queue_jobs WHERE seq IN (
-            SELECT value ->> 0 FROM json_each($1) WHERE value ->> 1 <= 1)",
-    ),
-    (
-        &[LATER, PARK, RELEASE],
-        "UPDATE queue_keys SET seq = i.value ->> 2, day = max(day, $3) FROM json_each($1) AS i
-         WHERE queue_keys.seq = i.value ->> 0 AND i.value ->> 1 >= 2",
-    ),
-    (
-        &[LATER, PARK, RELEASE],
-        "UPDATE queue_jobs SET seq = i.value ->> 2, run_at = i.value ->> 3,
-            attempts = attempts + (i.value ->> 4 IS NOT NULL) FROM json_each($1) AS i
-         WHERE queue_jobs.seq = i.value ->> 0 AND i.value ->> 1 >= 2",
-    ),
-    (
-        &[LATER],
-        "INSERT INTO queue_later (queue, run_at, seq, lane, tenant, limit_key, ordered)
-         SELECT j.queue, j.run_at, j.seq, j.queue + 10 * j.crashes, j.tenant, j.limit_key, j.order_key IS NOT NULL
-         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
-         WHERE i.value ->> 1 = 2",
-    ),
-    (
-        &[PARK],
-        "INSERT INTO queue_parked (seq, lane, tenant, gate, limit_key)
-         SELECT j.seq, j.queue + 10 * j.crashes, j.tenant, i.value ->> 5, j.limit_key
-         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2
-         WHERE i.value ->> 1 = 3",
-    ),
-];
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 1 = 1;
+    INSERT INTO queue_errors (id, attempt, at, error, excerpt)
+        SELECT j.id, j.attempts + 1, $2, i.value ->> 4, i.value ->> 7
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0
+        WHERE i.value ->> 1 = 1 AND i.value ->> 4 IS NOT NULL;
+    DELETE FROM queue_errors WHERE id IN (
+        SELECT j.id FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 1 = 0);
+    DELETE FROM queue_cancels WHERE id IN (
+        SELECT j.id FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0 WHERE i.value ->> 1 <= 1);
+    UPDATE queue_keys SET day = max(day, $3) WHERE seq IN (
+        SELECT value ->> 0 FROM json_each($1) WHERE value ->> 1 <= 1 AND value ->> 6);
+    DELETE FROM queue_jobs WHERE seq IN (SELECT value ->> 0 FROM json_each($1) WHERE value ->> 1 <= 1)";
+
+/// What becomes of those that go on; each gets its new number halfway. Answers those that are ready again.
+const GOES_ON: &str = "
+    INSERT INTO queue_errors (id, attempt, at, error, excerpt)
+        SELECT j.id, j.attempts + 1, $2, i.value ->> 4, i.value ->> 7
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 0
+        WHERE i.value ->> 1 = 2 AND i.value ->> 4 IS NOT NULL;
+    UPDATE queue_keys SET seq = i.value ->> 2, day = max(day, $3) FROM json_each($1) AS i
+        WHERE queue_keys.seq = i.value ->> 0 AND i.value ->> 1 >= 2;
+    UPDATE queue_jobs SET seq = i.value ->> 2, run_at = i.value ->> 3, attempts = attempts + (i.value ->> 4 IS NOT NULL)
+        FROM json_each($1) AS i WHERE queue_jobs.seq = i.value ->> 0 AND i.value ->> 1 >= 2;
+    INSERT INTO queue_later (queue, run_at, seq, lane, tenant, limit_key, ordered)
+        SELECT j.queue, j.run_at, j.seq, j.queue + 10 * j.crashes, j.tenant, j.limit_key, j.order_key IS NOT NULL
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2 WHERE i.value ->> 1 = 2;
+    INSERT INTO queue_parked (seq, lane, tenant, gate, limit_key)
+        SELECT j.seq, j.queue + 10 * j.crashes, j.tenant, i.value ->> 5, j.limit_key
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2 WHERE i.value ->> 1 = 3;
+    SELECT j.queue + 10 * j.crashes AS lane, COALESCE(j.limit_key, '') AS limit_key, j.tenant, j.seq
+        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2 WHERE i.value ->> 1 = 4";
 
 pub(super) async fn settle(
     connection: &mut SqliteConnection,
@@ -106,15 +97,9 @@ pub(super) async fn settle(
     finished: &[i64],
     now: Millis,
 ) -> Result<Vec<bool>, sqlx::Error> {
-    let mut gone = Gone::new();
-    if !settles.is_empty() {
-        gone = write(connection, settles, now).await?;
-        if settles.iter().any(|settle| !settle.keys.is_free()) {
-            tell_others(connection, queue, settles, &gone).await?;
-        }
-    }
-    if !finished.is_empty() {
-        sqlx::query(FINISHED).bind(json(finished)?).execute(connection).await?;
+    let mut gone = write(connection, settles, finished, now).await?;
+    if settles.iter().any(|settle| !settle.keys.is_free()) {
+        tell_others(connection, queue, settles, &gone).await?;
     }
     // A job that is settled twice in one call was held once.
     Ok(settles
@@ -123,23 +108,46 @@ pub(super) async fn settle(
         .collect())
 }
 
-async fn write(connection: &mut SqliteConnection, settles: &[Settle], now: Millis) -> Result<Gone, sqlx::Error> {
+async fn write(
+    connection: &mut SqliteConnection,
+    settles: &[Settle],
+    finished: &[i64],
+    now: Millis,
+) -> Result<Gone, sqlx::Error> {
     let today = day(now);
     let plain = |settle: &Settle| {
         settle.outcome == Outcome::Done && settle.attempts == 0 && settle.crashes == 0 && settle.added_on >= today
     };
-    let held = held(connection, settles).await?;
-    let mine: Vec<&Settle> = settles
-        .iter()
-        .filter(|settle| held.contains(&settle.ticket.claim))
-        .collect();
-    let live = live(connection, &mine).await?;
-    if !mine.iter().all(|settle| plain(settle)) {
-        return mixed(connection, &mine, &live, now).await;
+    let all_plain = settles.iter().all(plain);
+    let mut claims: Vec<i64> = settles.iter().map(|settle| settle.ticket.claim).collect();
+    claims.sort_unstable();
+    claims.dedup();
+    let seqs: Vec<i64> = settles.iter().map(|settle| settle.ticket.seq).collect();
+    let found: Vec<(String, String)> = sqlx::query_as(if all_plain { END } else { FOUND })
+        .bind(json(&claims)?)
+        .bind(json(&seqs)?)
+        .bind(number(claims.len()))
+        .bind(json(finished)?)
+        .fetch_all(&mut *connection)
+        .await?;
+    let (held, live): (HashSet<i64>, HashSet<i64>) = match &found[..] {
+        [(held, live)] => (numbers(held)?, numbers(live)?),
+        _ => return Err(broken("no answer as to what is held")),
+    };
+    if all_plain && held.len() == claims.len() {
+        return Ok(live.into_iter().map(|seq| (seq, DONE)).collect());
     }
-    let seqs: Vec<i64> = live.into_iter().collect();
-    sqlx::query(ENDED).bind(json(&seqs)?).execute(&mut *connection).await?;
-    Ok(seqs.into_iter().map(|seq| (seq, DONE)).collect())
+    let mine = settles.iter().filter(|settle| {
+        let ticket = settle.ticket;
+        held.contains(&ticket.claim) && live.contains(&ticket.seq)
+    });
+    let gone = mixed(connection, mine, now).await?;
+    sqlx::query(FINISHED).bind(json(finished)?).execute(connection).await?;
+    Ok(gone)
+}
+
+fn numbers(array: &str) -> Result<HashSet<i64>, sqlx::Error> {
+    serde_json::from_str(array).map_err(broken)
 }
 
 /// What the ends of these runs mean for other jobs: their lines go on, their limit keys have room or are cooled.
@@ -157,44 +165,26 @@ async fn tell_others(
     limits::cool(connection, queue, &cooled(settles, gone)).await
 }
 
-async fn held(connection: &mut SqliteConnection, settles: &[Settle]) -> Result<HashSet<i64>, sqlx::Error> {
-    let mut claims: Vec<i64> = settles.iter().map(|settle| settle.ticket.claim).collect();
-    claims.sort_unstable();
-    claims.dedup();
-    let held: Vec<i64> = sqlx::query_scalar(HELD)
-        .bind(json(&claims)?)
-        .fetch_all(connection)
-        .await?;
-    Ok(held.into_iter().collect())
-}
-
-/// The jobs that are still where they were claimed.
-async fn live(connection: &mut SqliteConnection, settles: &[&Settle]) -> Result<HashSet<i64>, sqlx::Error> {
-    let seqs: Vec<i64> = settles.iter().map(|settle| settle.ticket.seq).collect();
-    let live: String = sqlx::query_scalar(LIVE)
-        .bind(json(&seqs)?)
-        .fetch_one(connection)
-        .await?;
-    serde_json::from_str(&live).map_err(broken)
-}
-
-async fn mixed(
+async fn mixed<'a>(
     connection: &mut SqliteConnection,
-    settles: &[&Settle],
-    live: &HashSet<i64>,
+    mine: impl Iterator<Item = &'a Settle>,
     now: Millis,
 ) -> Result<Gone, sqlx::Error> {
-    const RELEASED: &str =
-        "SELECT j.queue + 10 * j.crashes AS lane, COALESCE(j.limit_key, '') AS limit_key, j.tenant, j.seq
-        FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2 WHERE i.value ->> 1 = 4";
-    let mut back = numbers_back(connection, settles.len()).await?;
-    let mut front = numbers_front(connection, settles.len()).await?;
-    let doomed = doomed(connection).await?;
+    let mine: Vec<&Settle> = mine.collect();
+    let rows = sqlx::query(NUMBERS)
+        .bind(number(mine.len()))
+        .fetch_all(&mut *connection)
+        .await?;
+    let [back, front, doomed] = &rows[..] else {
+        return Err(broken("no numbers for jobs that go on"));
+    };
+    let (mut back, mut front): (i64, i64) = (back.try_get(0)?, front.try_get(0)?);
+    let doomed = numbers(doomed.try_get(0)?)?;
     let mut seen = HashSet::new();
-    let mut input: Vec<Input> = Vec::with_capacity(settles.len());
-    for settle in settles {
+    let mut input: Vec<Input> = Vec::with_capacity(mine.len());
+    for settle in mine {
         let seq = settle.ticket.seq;
-        if !live.contains(&seq) || !seen.insert(seq) {
+        if !seen.insert(seq) {
             continue;
         }
         let outcome = &settle.outcome;
@@ -211,20 +201,16 @@ async fn mixed(
         *next += 1;
     }
     let text = json(&input)?;
-    for (kinds, step) in STEPS {
-        if input.iter().any(|row| kinds.contains(&row.1)) {
-            sqlx::query(step)
-                .bind(&text)
-                .bind(now)
-                .bind(day(now))
-                .execute(&mut *connection)
-                .await?;
-        }
+    let steps = [
+        (ENDS, input.iter().any(|row| row.1 < LATER)),
+        (GOES_ON, input.iter().any(|row| row.1 >= LATER)),
+    ];
+    let mut ready = Vec::new();
+    for (step, _) in steps.into_iter().filter(|(_, is_needed)| *is_needed) {
+        let query = sqlx::query_as(step).bind(&text).bind(now).bind(day(now));
+        ready.extend(query.fetch_all(&mut *connection).await?);
     }
-    if input.iter().any(|row| row.1 == RELEASE) {
-        let released: Vec<Place> = sqlx::query_as(RELEASED).bind(&text).fetch_all(&mut *connection).await?;
-        make_ready(connection, released).await?;
-    }
+    make_ready(connection, ready).await?;
     Ok(input.iter().map(|row| (row.0, row.1)).collect())
 }
 
