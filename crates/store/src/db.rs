@@ -6,6 +6,7 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Executor as _, Postgres, Sqlite, SqlitePool, Transaction};
+use turns::{Turn, Turns};
 use uuid::Uuid;
 
 use crate::StoreError;
@@ -45,9 +47,9 @@ macro_rules! push_in {
 const POSTGRES_SESSION: &str =
     "SET idle_in_transaction_session_timeout = '10s'; SET lock_timeout = '5s'; SET statement_timeout = '20s'";
 
-/// How long a write waits for SQLite's one writer: within this process, in the pool's line.
+/// How long a write waits for its turn to write to an SQLite file: within this process.
 const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
-/// How long SQLite waits for a writer in another pool or process.
+/// How long SQLite waits for a writer in another process.
 const SQLITE_BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// How to connect.
@@ -75,10 +77,12 @@ pub enum Db {
     Postgres(PgPool),
     /// An SQLite file in WAL mode: one writer, and readers that never wait for it.
     Sqlite {
-        /// The one connection that writes, so that writers queue in the pool instead of spinning on the file's lock.
+        /// The one connection that writes.
         writer: SqlitePool,
         /// Connections that refuse to write.
         readers: SqlitePool,
+        /// Who writes next, here or in a queue in the same file.
+        turns: Turns,
     },
 }
 
@@ -113,7 +117,7 @@ impl Db {
     pub async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
-            Self::Sqlite { writer, readers } => {
+            Self::Sqlite { writer, readers, .. } => {
                 readers.close().await;
                 writer.close().await;
             }
@@ -128,12 +132,18 @@ impl Db {
         }
     }
 
-    /// Where to run a single statement that writes.
-    pub(crate) fn writer(&self) -> On<&PgPool, &SqlitePool> {
-        match self {
-            Self::Postgres(pool) => On::Postgres(pool),
-            Self::Sqlite { writer, .. } => On::Sqlite(writer),
-        }
+    /// Where to run a single statement that writes: `on!(db.writer().await?.pool(), pool => …)` holds it until that is done.
+    pub(crate) async fn writer(&self) -> Result<Writer<'_>, StoreError> {
+        Ok(match self {
+            Self::Postgres(pool) => Writer {
+                pool: On::Postgres(pool),
+                _turn: None,
+            },
+            Self::Sqlite { writer, turns, .. } => Writer {
+                pool: On::Sqlite(writer),
+                _turn: Some(turn(turns).await?),
+            },
+        })
     }
 
     /// Begins a transaction that writes. On SQLite it has the file's write lock from its first moment, because one
@@ -141,9 +151,20 @@ impl Db {
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Postgres(pool) => On::Postgres(begin_whole(pool).await?),
-            Self::Sqlite { writer, .. } => On::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Sqlite { writer, turns, .. } => {
+                let turn = turn(turns).await?;
+                On::Sqlite(SqliteTransaction {
+                    inner: writer.begin_with("BEGIN IMMEDIATE").await?,
+                    _turn: turn,
+                })
+            }
         })
     }
+}
+
+async fn turn(turns: &Turns) -> Result<Turn, StoreError> {
+    let turn = tokio::time::timeout(SQLITE_WRITER_WAIT, turns.take()).await;
+    turn.map_err(|_| StoreError::Unavailable("others write to the SQLite file all the time".into()))
 }
 
 /// Begins a transaction to the end, also when whoever asked gives up on the way, as they do at a time-out.
@@ -188,16 +209,20 @@ async fn connect_sqlite(url: &str, options: &ConnectOptions) -> Result<Db, Store
     make_file(connect.get_filename()).map_err(|error| {
         StoreError::Unavailable(format!("the SQLite file cannot be made ({})", error.kind()).into())
     })?;
+    let turns = Turns::of(connect.get_filename());
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(SQLITE_WRITER_WAIT)
+        // A file does not go away as a server does.
+        .test_before_acquire(false)
         .connect_with(connect.clone())
         .await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(options.connections)
         .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
         .connect_lazy_with(connect.pragma("query_only", "ON"));
-    Ok(Db::Sqlite { writer, readers })
+    Ok(Db::Sqlite { writer, readers, turns })
 }
 
 /// Makes the file, if there is none, so that nobody but its user reads it, whatever the process's umask: not all that is in it
@@ -214,13 +239,57 @@ fn make_file(path: &Path) -> io::Result<()> {
 }
 
 /// One of two things, by dialect.
+#[derive(Clone, Copy)]
 pub(crate) enum On<P, S> {
     Postgres(P),
     Sqlite(S),
 }
 
+/// The right to write, and where.
+pub(crate) struct Writer<'a> {
+    pool: On<&'a PgPool, &'a SqlitePool>,
+    _turn: Option<Turn>,
+}
+
+impl Writer<'_> {
+    pub(crate) fn pool(&self) -> On<&PgPool, &SqlitePool> {
+        self.pool
+    }
+}
+
 /// A transaction of either kind. Rolled back when it is dropped.
-pub(crate) type Tx = On<Transaction<'static, Postgres>, Transaction<'static, Sqlite>>;
+pub(crate) type Tx = On<Transaction<'static, Postgres>, SqliteTransaction>;
+
+/// A transaction in its turn.
+pub(crate) struct SqliteTransaction {
+    // The first to be dropped.
+    inner: Transaction<'static, Sqlite>,
+    _turn: Turn,
+}
+
+impl SqliteTransaction {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        self.inner.commit().await
+    }
+
+    async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.inner.rollback().await
+    }
+}
+
+impl Deref for SqliteTransaction {
+    type Target = SqliteConnection;
+
+    fn deref(&self) -> &SqliteConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for SqliteTransaction {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.inner
+    }
+}
 
 impl Tx {
     /// Where to run the transaction's statements.

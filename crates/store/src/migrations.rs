@@ -37,7 +37,8 @@ pub async fn migrate(db: &Db) -> Result<(), StoreError> {
             connection.close().await?;
             done?;
         }
-        Db::Sqlite { writer, .. } => {
+        Db::Sqlite { writer, turns, .. } => {
+            let _turn = turns.take().await;
             // One transaction around all of it, because here the migrator itself locks nothing.
             let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
             SQLITE.run(&mut *transaction).await?;

@@ -311,21 +311,29 @@ pub(super) async fn last_errors(
     rows.into_iter().map(|row| Ok((row.id, row.failure()?))).collect()
 }
 
+/// How many letters of the bucket `b` died from `$6` on and before `$7`. Those outside are counted instead where the span covers
+/// most of the time in which letters came into it.
+const COUNTED: &str =
+    "CASE WHEN 2 * (CASE WHEN $7 < last THEN $7 ELSE last END - CASE WHEN $6 > first THEN $6 ELSE first END)
+        >= last - first
+    THEN b.letters - (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at < $6)
+        - (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $7)
+    ELSE (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $6 AND d.died_at < $7) END";
+
 /// Sums over the buckets; within a span of time their letters are counted.
 pub(super) async fn groups(connection: Connection<'_>, filter: &DeadFilter) -> Result<Vec<DeadGroup>, sqlx::Error> {
     let (count, span) = if filter.since.is_none() && filter.before.is_none() {
         ("b.letters", "$6 <= $7")
     } else {
-        (
-            "(SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $6 AND d.died_at < $7)",
-            "d.died_at >= $6 AND d.died_at < $7",
-        )
+        (COUNTED, "d.died_at >= $6 AND d.died_at < $7")
     };
     let groups = format!(
         "SELECT grp, kind, reason, error, CAST(sum(letters) AS bigint) AS letters, max(last_died_at) AS last_died_at
         FROM (SELECT b.grp, b.kind, b.reason, b.error, {count} AS letters, (
                 SELECT max(d.died_at) FROM queue_dead d WHERE d.bucket = b.id AND {span}) AS last_died_at
-            FROM (SELECT * FROM queue_dead_buckets WHERE {TAKEN}) b) parts
+            FROM (SELECT k.*, (SELECT min(d.died_at) FROM queue_dead d WHERE d.bucket = k.id) AS first,
+                    (SELECT max(d.died_at) FROM queue_dead d WHERE d.bucket = k.id) AS last
+                FROM (SELECT * FROM queue_dead_buckets WHERE {TAKEN}) k) b) parts
         WHERE letters > 0
         GROUP BY grp, kind, reason, error ORDER BY 5 DESC, grp LIMIT $8"
     );

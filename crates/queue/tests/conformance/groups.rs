@@ -248,6 +248,41 @@ pub(crate) async fn every_filter_finds_its_letters_latest_first(fixture: &Fixtur
     check(several, |n| n % 2 == 0 && n % 3 == 0 && n % 4 != 0 && n >= 3).await;
 }
 
+pub(crate) async fn groups_count_what_died_within_any_span_of_time(fixture: &Fixture) {
+    let begin = fixture.now();
+    let mut deaths = Vec::new();
+    for (number, died_after) in [0, 1, 1, 2, 50, 99, 100].into_iter().enumerate() {
+        fixture.advance(begin + died_after - fixture.now());
+        dead(
+            fixture,
+            fixture.job(&number.to_string()),
+            Reason::Refused,
+            Some("refused"),
+        )
+        .await;
+        deaths.push(begin + died_after);
+    }
+    let ends = [-1, 0, 1, 2, 3, 49, 50, 51, 99, 100, 101].map(|after| Some(begin + after));
+    for since in ends.into_iter().chain([None]) {
+        for before in ends.into_iter().chain([None]) {
+            let is_in = |died_at: &Millis| {
+                since.is_none_or(|since| *died_at >= since) && before.is_none_or(|before| *died_at < before)
+            };
+            let last = deaths.iter().copied().filter(is_in).max();
+            let count = deaths.iter().filter(|died_at| is_in(died_at)).count() as u64;
+            let filter = DeadFilter {
+                since,
+                before,
+                ..DeadFilter::default()
+            };
+            let shown = fixture.queue.dead_groups(&filter).await.unwrap();
+            let shown: Vec<_> = shown.iter().map(|group| (group.count, group.last_died_at)).collect();
+            let expected: Vec<_> = last.map(|last| (count, last)).into_iter().collect();
+            assert_eq!(shown, expected, "{since:?} to {before:?} from {begin}");
+        }
+    }
+}
+
 pub(crate) async fn a_text_is_looked_for_in_last_errors_in_capitals_or_not(fixture: &Fixture) {
     let text = |text: &str| DeadFilter {
         text: Some(text.to_owned()),

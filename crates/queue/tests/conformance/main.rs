@@ -333,6 +333,7 @@ promises! {
         errors_that_differ_in_numbers_only_are_one_group,
         every_way_of_dying_has_its_group,
         every_filter_finds_its_letters_latest_first,
+        groups_count_what_died_within_any_span_of_time,
         a_text_is_looked_for_in_last_errors_in_capitals_or_not,
         a_text_is_found_among_more_letters_than_are_looked_at_for_one_page,
         a_listed_letter_shows_its_last_error,

@@ -61,6 +61,29 @@ async fn a_file_that_somebody_else_writes_to_is_unreachable_and_then_not() {
     assert_eq!(queue.add(&jobs(1), NOW).await.unwrap(), [Added::New]);
 }
 
+/// Or it would look at a busy file after ever longer pauses, whenever the store writes to it.
+#[tokio::test]
+async fn a_call_waits_for_its_turn_to_write() {
+    let database = database().await;
+    let queue = open(database.url());
+    let turn = turns::Turns::of(database.url().trim_start_matches("sqlite://").as_ref())
+        .take()
+        .await;
+    let new = jobs(1);
+    let mut add = std::pin::pin!(queue.add(&new, NOW));
+    let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+    for _ in 0..20 {
+        let writes = sqlx::raw_sql("UPDATE queue_sequences SET value = value").execute(&mut other);
+        tokio::select! {
+            biased;
+            added = &mut add => panic!("it is not its turn: {added:?}"),
+            written = writes => drop(written.unwrap()),
+        }
+    }
+    drop(turn);
+    assert_eq!(add.await.unwrap(), [Added::New]);
+}
+
 #[tokio::test]
 async fn a_file_without_tables_is_broken_and_one_that_is_not_there_unreachable() {
     let empty = testkit::sqlite::fresh();

@@ -90,6 +90,29 @@ async fn an_sqlite_file_and_what_lies_beside_it_are_its_users_alone() {
     db.close().await;
 }
 
+/// Or whoever writes would look at a busy file after ever longer pauses, whenever the queue writes to it.
+#[tokio::test]
+async fn writes_to_an_sqlite_file_wait_for_their_turn() {
+    let fresh = Fresh::sqlite().await;
+    let Db::Sqlite { readers, turns, .. } = fresh.store.db() else {
+        unreachable!()
+    };
+    let turn = turns.take().await;
+    let mut transaction = std::pin::pin!(fresh.store.forget_crossings(crate::fresh::now(), 1));
+    let mut statement = std::pin::pin!(fresh.store.purge_challenges(crate::fresh::now(), 1));
+    for _ in 0..20 {
+        tokio::select! {
+            biased;
+            written = &mut transaction => panic!("it is not its turn: {written:?}"),
+            written = &mut statement => panic!("it is not its turn: {written:?}"),
+            read = sqlx::query("SELECT count(*) FROM tenants").fetch_one(readers) => drop(read.unwrap()),
+        }
+    }
+    drop(turn);
+    transaction.await.unwrap();
+    statement.await.unwrap();
+}
+
 #[tokio::test]
 async fn starting_while_postgres_is_away_succeeds_and_a_call_says_so() {
     // A port that was free a moment ago: nobody answers there.

@@ -2,7 +2,7 @@
 //!
 //! A call to the connection's thread and back costs more than most statements, so one call brings all statements that need
 //! nothing of each other's answers, with an empty array for those that have nothing to do. Bulk goes in and out as JSON
-//! arrays, and as one blob that is cut up with `substr` where it is bytes. Other processes, and the store in this one, write to the same file:
+//! arrays, and as one blob that is cut up with `substr` where it is bytes. The store in this process writes to the same file, by turns with the queue; so do other processes:
 //! every transaction begins with `BEGIN IMMEDIATE`, and a file that stays busy is an unreachable queue.
 
 mod add;
@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use tokio::sync::Notify;
+use turns::Turns;
 use uuid::Uuid;
 
 use super::inspect::Connection;
@@ -59,6 +60,7 @@ pub(super) struct SqliteQueue {
     rings: Rings,
     wakes: wake::Wakes,
     checkpoints: checkpoint::Checkpoints,
+    turns: Turns,
 }
 
 /// Runs a future that borrows the writer's connection in a transaction of its own. There is no rollback: a call that
@@ -69,6 +71,7 @@ macro_rules! write {
     };
     ($queue:expr, $begin:literal, $commit:literal, $connection:ident => $work:expr) => {
         call!($queue.writer, $connection => async {
+            let _turn = $queue.turns.take().await;
             begin(&mut *$connection, $begin).await?;
             let answer = {
                 let $connection: &mut SqliteConnection = &mut *$connection;
@@ -125,6 +128,7 @@ impl SqliteQueue {
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", checkpoint::PAGES_MAX);
         Ok(Self {
+            turns: Turns::of(writer.get_filename()),
             checkpoints: checkpoint::Checkpoints::new(writer.clone()),
             writer: Pool::new(writer, 1, options.call_limit),
             wakes: wake::Wakes::new(reader.clone()),
