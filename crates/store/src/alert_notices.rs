@@ -70,7 +70,7 @@ impl Store {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<Option<AlertNotice>, StoreError> {
-        let row: Option<Row> = on!(self.db.writer().await?.pool(), pool =>
+        let row: Option<Row> = write_on!(self.db, pool =>
             sqlx::query_as(TAKE)
                 .bind(now.timestamp_millis())
                 .bind(until.timestamp_millis())
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn alert_notice_put_off(&self, notice: &AlertNotice, next_at: DateTime<Utc>) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE alert_notices SET next_at = $4
                  WHERE alert_id = $1 AND change = $2 AND destination = $3 AND next_at IS NOT NULL AND attempts = $5")

@@ -156,7 +156,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_alerts(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        Ok(on!(self.db.writer().await?.pool(), pool =>
+        Ok(write_on!(self.db, pool =>
             sqlx::query(
                 "DELETE FROM alerts WHERE id IN
                      (SELECT id FROM alerts WHERE fired_at < $1 AND recovered_at < $1 ORDER BY fired_at LIMIT $2)")

@@ -155,7 +155,7 @@ impl Store {
         if key.last_used_at.is_some_and(|last| now - last < USE_GRAIN) {
             return Ok(());
         }
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE api_keys SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $3)")
                 .bind(key.id.0)

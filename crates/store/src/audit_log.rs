@@ -210,7 +210,7 @@ pub(crate) async fn write_hourly(
     let known: Option<Uuid> = on!(db.reader(), pool =>
         sqlx::query_scalar("SELECT id FROM audit_log WHERE id = $1").bind(id).fetch_optional(pool).await)?;
     if known.is_none() {
-        on!(db.writer().await?.pool(), pool => insert!(entry, id, now).execute(pool).await.map(|_| ()))?;
+        write_on!(db, pool => insert!(entry, id, now).execute(pool).await.map(|_| ()))?;
     }
     Ok(())
 }

@@ -105,7 +105,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<BulkActionId, StoreError> {
         let id = BulkActionId(new_id(now));
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "INSERT INTO bulk_actions
                      (id, act, filter, canary, rate, state, matched, asked_by, created_at, updated_at)
@@ -180,7 +180,7 @@ impl Store {
         by: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<u32>, StoreError> {
-        let step: Option<i64> = on!(self.db.writer().await?.pool(), pool => {
+        let step: Option<i64> = write_on!(self.db, pool => {
             let mut query = QueryBuilder::new("UPDATE bulk_actions SET step = step + 1, state = ");
             query.push_bind(BulkState::Running.as_str());
             query.push(", changed_by = ").push_bind(by);
@@ -204,7 +204,7 @@ impl Store {
         ends_step: bool,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let rows = on!(self.db.writer().await?.pool(), pool => {
+        let rows = write_on!(self.db, pool => {
             let mut query = QueryBuilder::new("UPDATE bulk_actions SET state = ");
             query.push_bind(state.as_str());
             query.push(", step = step + ").push_bind(i64::from(ends_step));
@@ -222,7 +222,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn pass_bulk_canary(&self, id: BulkActionId, now: DateTime<Utc>) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE bulk_actions SET canary_passed_at = $2, updated_at = $2
                  WHERE id = $1 AND canary_passed_at IS NULL")
@@ -239,7 +239,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_bulk_actions(&self, ended_before: DateTime<Utc>) -> Result<u64, StoreError> {
-        Ok(on!(self.db.writer().await?.pool(), pool => {
+        Ok(write_on!(self.db, pool => {
             let mut query = QueryBuilder::new("DELETE FROM bulk_actions WHERE ");
             query.push(ENDED).push(" AND updated_at < ").push_bind(ended_before.timestamp_millis());
             query.build().execute(pool).await.map(|done| done.rows_affected())
@@ -254,7 +254,7 @@ impl Store {
         by: &str,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let rows = on!(self.db.writer().await?.pool(), pool => {
+        let rows = write_on!(self.db, pool => {
             let mut query = QueryBuilder::new("UPDATE bulk_actions SET state = ");
             query.push_bind(to.as_str());
             query.push(", changed_by = ").push_bind(by);

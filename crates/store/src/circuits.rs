@@ -95,7 +95,7 @@ impl Store {
         pass: Pass,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE circuits SET state = $4, failures = 0, until = NULL, epoch = epoch + $5, changed_at = $6
                  WHERE tenant_id = $1 AND credential_id = $2 AND epoch = $3 AND (failures > 0 OR state <> $4)")
@@ -217,7 +217,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Passage, StoreError> {
         let until = now + circuit::PROBE;
-        let claimed = on!(self.db.writer().await?.pool(), pool =>
+        let claimed = write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE circuits SET state = $4, until = $5, epoch = epoch + 1, changed_at = $6
                  WHERE tenant_id = $1 AND credential_id = $2 AND epoch = $3")

@@ -74,7 +74,7 @@ impl Store {
         if crossings.is_empty() {
             return Ok(());
         }
-        on!(self.db.writer().await?.pool(), pool => {
+        write_on!(self.db, pool => {
             let mut query = QueryBuilder::new("UPDATE lead_crossings SET handed_at = ");
             query.push_bind(now.timestamp_millis()).push(" WHERE handed_at IS NULL AND id");
             push_in!(query, crossing in crossings => crossing.0);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Executor as _, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection as _, Executor as _, Postgres, Sqlite, SqlitePool, Transaction};
 use turns::{Turn, Turns};
 use uuid::Uuid;
 
@@ -27,6 +27,14 @@ macro_rules! on {
             $crate::db::On::Sqlite($executor) => $body,
         }
     };
+}
+
+/// Runs a body, a single statement that writes, in its turn: `write_on!(self.db, pool => sqlx::query(…).execute(pool).await)`.
+macro_rules! write_on {
+    ($db:expr, $executor:ident => $body:expr) => {{
+        let writer = $db.writer().await?;
+        on!(writer.pool(), $executor => $body)
+    }};
 }
 
 /// Ends a condition with the values of a list: after `query.push(" AND id")`, `push_in!(query, contact in contacts => contact.0)`
@@ -49,7 +57,7 @@ const POSTGRES_SESSION: &str =
 
 /// How long a write waits for its turn to write to an SQLite file: within this process.
 const SQLITE_WRITER_WAIT: Duration = Duration::from_secs(30);
-/// How long SQLite waits for a writer in another process.
+/// How long SQLite waits for whoever writes without a turn: another process, or a call that was given up and is not over yet.
 const SQLITE_BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// How to connect.
@@ -132,7 +140,7 @@ impl Db {
         }
     }
 
-    /// Where to run a single statement that writes: `on!(db.writer().await?.pool(), pool => …)` holds it until that is done.
+    /// The right to run a single statement that writes; see `write_on!`.
     pub(crate) async fn writer(&self) -> Result<Writer<'_>, StoreError> {
         Ok(match self {
             Self::Postgres(pool) => Writer {
@@ -162,7 +170,7 @@ impl Db {
     }
 }
 
-async fn turn(turns: &Turns) -> Result<Turn, StoreError> {
+pub(crate) async fn turn(turns: &Turns) -> Result<Turn, StoreError> {
     let turn = tokio::time::timeout(SQLITE_WRITER_WAIT, turns.take()).await;
     turn.map_err(|_| StoreError::Unavailable("others write to the SQLite file all the time".into()))
 }
@@ -213,10 +221,12 @@ async fn connect_sqlite(url: &str, options: &ConnectOptions) -> Result<Db, Store
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(SQLITE_WRITER_WAIT)
-        // A file does not go away as a server does.
         .test_before_acquire(false)
+        // SQLite ends a transaction by itself when the disk is full. The driver does not notice, and would begin no other.
+        .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(connect.clone())
         .await?;
+    // Each is asked whether it is well when it comes back, and a file does not go away as a server does.
     let readers = SqlitePoolOptions::new()
         .max_connections(options.connections)
         .acquire_timeout(options.acquire_timeout)

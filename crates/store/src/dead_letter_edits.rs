@@ -35,7 +35,7 @@ impl Store {
     ) -> Result<Uuid, StoreError> {
         let id = new_id(edit.at);
         let changes = self.sealed(id, &edit.changes);
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "INSERT INTO dead_letter_edits (id, job_id, edited_by, edited_at, changes, tenant_id)
                  VALUES ($1, $2, $3, $4, $5, (SELECT id FROM tenants WHERE id = $6))")
@@ -57,7 +57,7 @@ impl Store {
     /// Only those of the database.
     pub async fn settle_edit(&self, id: Uuid, changes: &PersonalText) -> Result<(), StoreError> {
         let changes = self.sealed(id, changes);
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("UPDATE dead_letter_edits SET changes = $1 WHERE id = $2")
                 .bind(changes)
                 .bind(id)
@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_edit(&self, id: Uuid) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("DELETE FROM dead_letter_edits WHERE id = $1").bind(id).execute(pool).await.map(|_| ()))?;
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_edits_of(&self, job: Uuid) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("DELETE FROM dead_letter_edits WHERE job_id = $1").bind(job).execute(pool).await.map(|_| ()))?;
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_dead_letter_edits(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        Ok(on!(self.db.writer().await?.pool(), pool =>
+        Ok(write_on!(self.db, pool =>
             sqlx::query("DELETE FROM dead_letter_edits WHERE edited_at < $1")
                 .bind(before.timestamp_millis())
                 .execute(pool)

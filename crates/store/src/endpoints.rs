@@ -48,7 +48,7 @@ impl Store {
     ) -> Result<Endpoint, StoreError> {
         let id = EndpointId(new_id(now));
         let sealed = self.seal_secret(id, &secret);
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("INSERT INTO endpoints (id, tenant_id, provider, secret, created_at) VALUES ($1, $2, $3, $4, $5)")
                 .bind(id.0)
                 .bind(tenant.0)
@@ -121,7 +121,7 @@ impl Store {
         secret: &SecretString,
     ) -> Result<bool, StoreError> {
         let sealed = self.seal_secret(id, secret);
-        let changed = on!(self.db.writer().await?.pool(), pool =>
+        let changed = write_on!(self.db, pool =>
             sqlx::query("UPDATE endpoints SET secret_previous = secret, secret = $3 WHERE tenant_id = $1 AND id = $2")
                 .bind(tenant.0)
                 .bind(id.0)
@@ -137,7 +137,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn retire_previous_secret(&self, tenant: TenantId, id: EndpointId) -> Result<bool, StoreError> {
-        let changed = on!(self.db.writer().await?.pool(), pool =>
+        let changed = write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE endpoints SET secret_previous = NULL
                  WHERE tenant_id = $1 AND id = $2 AND secret_previous IS NOT NULL")

@@ -183,7 +183,7 @@ impl Store {
         contact: ContactId,
         place: &str,
     ) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("UPDATE erasures SET place = $3 WHERE tenant_id = $1 AND id = $2")
                 .bind(tenant.0)
                 .bind(contact.0)

@@ -64,7 +64,7 @@ impl Store {
             Err(_) => done.unreadable = 1,
             Ok(Some(new)) => {
                 // The key itself never changes, so another process that sealed it again has done the same.
-                on!(self.db.writer().await?.pool(), pool =>
+                write_on!(self.db, pool =>
                     sqlx::query("UPDATE installation_keys SET key = $2 WHERE purpose = $1")
                         .bind(USERS)
                         .bind(&new)
@@ -92,13 +92,13 @@ impl Store {
     /// Of two that make one at once, the first one's counts.
     async fn make_users_key(&self) -> Result<Vec<u8>, StoreError> {
         let sealed = self.keyring.seal(CONTEXT, &rand::random::<[u8; 32]>());
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("INSERT INTO installation_keys (purpose, key) VALUES ($1, $2) ON CONFLICT (purpose) DO NOTHING")
                 .bind(USERS)
                 .bind(&sealed)
                 .execute(pool)
                 .await
                 .map(|_| ()))?;
-        Ok(on!(self.db.writer().await?.pool(), pool => sqlx::query_scalar(SELECT).bind(USERS).fetch_one(pool).await)?)
+        Ok(write_on!(self.db, pool => sqlx::query_scalar(SELECT).bind(USERS).fetch_one(pool).await)?)
     }
 }

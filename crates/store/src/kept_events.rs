@@ -56,7 +56,7 @@ impl Store {
         let content = self
             .keyring
             .seal(&context("kept_event.content", id.0), event.content.expose().as_bytes());
-        let inserted = on!(self.db.writer().await?.pool(), pool =>
+        let inserted = write_on!(self.db, pool =>
             sqlx::query(
                 "INSERT INTO kept_events (id, tenant_id, provider, word, occurred_at, recorded_at, content)
                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING")
@@ -123,7 +123,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_kept_event(&self, tenant: TenantId, id: EventId) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("DELETE FROM kept_events WHERE tenant_id = $1 AND id = $2")
                 .bind(tenant.0)
                 .bind(id.0)

@@ -33,7 +33,7 @@ impl Store {
         // In one order, because who claims several keys waits for others who do. Of two with one key the first one comes first.
         let mut ordered: Vec<_> = requests.iter().collect();
         ordered.sort_by_key(|(id, _)| id.0);
-        let new = on!(self.db.writer().await?.pool(), pool => {
+        let new = write_on!(self.db, pool => {
             let mut query =
                 QueryBuilder::new("INSERT INTO message_requests (tenant_id, message_id, fingerprint, created_at) ");
             query.push_values(ordered, |mut row, (id, fingerprint)| {
@@ -60,7 +60,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_requests(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        Ok(on!(self.db.writer().await?.pool(), pool =>
+        Ok(write_on!(self.db, pool =>
             sqlx::query(FORGET)
                 .bind(before.timestamp_millis())
                 .bind(i64::from(limit))

@@ -38,7 +38,7 @@ pub async fn migrate(db: &Db) -> Result<(), StoreError> {
             done?;
         }
         Db::Sqlite { writer, turns, .. } => {
-            let _turn = turns.take().await;
+            let _turn = crate::db::turn(turns).await?;
             // One transaction around all of it, because here the migrator itself locks nothing.
             let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
             SQLITE.run(&mut *transaction).await?;

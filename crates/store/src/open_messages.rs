@@ -132,7 +132,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn stop_looking(&self, tenant: TenantId, message: MessageId) -> Result<bool, StoreError> {
-        let changed = on!(self.db.writer().await?.pool(), pool =>
+        let changed = write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE messages SET looked_at = NULL WHERE tenant_id = $1 AND id = $2 AND looked_at IS NOT NULL")
                 .bind(tenant.0)

@@ -159,7 +159,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn purge_challenges(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        let purged = on!(self.db.writer().await?.pool(), pool =>
+        let purged = write_on!(self.db, pool =>
             sqlx::query(
                 "DELETE FROM otp_challenges WHERE (tenant_id, id) IN
                      (SELECT tenant_id, id FROM otp_challenges WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)")
@@ -221,7 +221,7 @@ impl Store {
             // Nothing was compared, so there is nothing to write.
             Verdict::Locked | Verdict::Expired | Verdict::Used => return Ok(true),
         };
-        let written = on!(self.db.writer().await?.pool(), pool =>
+        let written = write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE otp_challenges SET tries_left = tries_left - $4, used_at = $5
                  WHERE tenant_id = $1 AND id = $2 AND tries_left = $3 AND used_at IS NULL")

@@ -259,7 +259,7 @@ impl Store {
         about: Option<InteractionId>,
         message: MessageId,
     ) -> Result<(), StoreError> {
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE interactions SET told_by = $4
                  FROM reminders reminder

@@ -225,7 +225,7 @@ impl Store {
         let (first, second) = column.key();
         let SealedColumn { table, column, .. } = column;
         let text = format!("UPDATE {table} SET {column} = $4 WHERE {first} = $1 AND {second} = $2 AND {column} = $3");
-        let rows = on!(self.db.writer().await?.pool(), pool =>
+        let rows = write_on!(self.db, pool =>
             sqlx::query(AssertSqlSafe(text))
                 .bind(place.0)
                 .bind(place.1)

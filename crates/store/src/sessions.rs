@@ -83,7 +83,7 @@ impl Store {
         let Some(expires_at) = token_expires_at(session.created_at, now) else {
             return Ok(None);
         };
-        let rotated = on!(self.db.writer().await?.pool(), pool =>
+        let rotated = write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE sessions SET generation = generation + 1, rotated_at = $4, expires_at = $5
                  WHERE tenant_id = $1 AND id = $2 AND generation = $3 AND revoked_at IS NULL")
@@ -111,7 +111,7 @@ impl Store {
         if session.last_used_at.is_some_and(|last| now - last < USE_GRAIN) {
             return Ok(());
         }
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query(
                 "UPDATE sessions SET last_used_at = $3
                  WHERE tenant_id = $1 AND id = $2 AND (last_used_at IS NULL OR last_used_at < $4)")

@@ -100,7 +100,7 @@ impl Store {
         let mut links = Vec::new();
         for row in rows {
             let link = self.sign_in_link(&row, request, asked_at)?;
-            on!(self.db.writer().await?.pool(), pool =>
+            write_on!(self.db, pool =>
                 sqlx::query(
                     "INSERT INTO sign_in_links (tenant_id, id, user_id, created_at, expires_at)
                      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, id) DO NOTHING")
@@ -125,7 +125,7 @@ impl Store {
     pub async fn forget_sign_ins(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
         let mut gone = 0;
         for statement in FORGET {
-            gone += on!(self.db.writer().await?.pool(), pool =>
+            gone += write_on!(self.db, pool =>
                 sqlx::query(statement)
                     .bind(before.timestamp_millis())
                     .bind(i64::from(limit))

@@ -20,7 +20,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         for (endpoint, count) in failures {
-            on!(self.db.writer().await?.pool(), pool =>
+            write_on!(self.db, pool =>
                 sqlx::query(
                     "INSERT INTO signature_failures (endpoint_id, minute, failures)
                      SELECT id, $2, $3 FROM endpoints WHERE id = $1
@@ -54,7 +54,7 @@ impl Store {
     /// # Errors
     /// Only those of the database.
     pub async fn forget_signature_failures(&self, before: DateTime<Utc>, limit: u32) -> Result<u64, StoreError> {
-        Ok(on!(self.db.writer().await?.pool(), pool =>
+        Ok(write_on!(self.db, pool =>
             sqlx::query(
                 "DELETE FROM signature_failures WHERE (endpoint_id, minute) IN
                      (SELECT endpoint_id, minute FROM signature_failures WHERE minute < $1 ORDER BY minute LIMIT $2)")

@@ -52,7 +52,7 @@ impl Store {
         };
         let address_key = rand::random::<[u8; 32]>();
         let sealed = self.keyring.seal(&address_key_context(tenant.id), &address_key);
-        on!(self.db.writer().await?.pool(), pool =>
+        write_on!(self.db, pool =>
             sqlx::query("INSERT INTO tenants (id, name, address_key, created_at) VALUES ($1, $2, $3, $4)")
                 .bind(tenant.id.0)
                 .bind(&tenant.name)
@@ -112,7 +112,7 @@ impl Store {
     pub async fn thin_tenant(&self, id: TenantId, limit: u32) -> Result<u64, StoreError> {
         let mut gone = 0;
         for statement in THIN {
-            gone += on!(self.db.writer().await?.pool(), pool =>
+            gone += write_on!(self.db, pool =>
                 sqlx::query(statement)
                     .bind(id.0)
                     .bind(i64::from(limit))

@@ -16,33 +16,49 @@ use tokio::sync::{Mutex as Line, OwnedMutexGuard};
 /// The lines of this process, by file.
 static LINES: LazyLock<Mutex<HashMap<PathBuf, Weak<Line<()>>>>> = LazyLock::new(Mutex::default);
 
-/// The turns to write to one file. Cheap to clone.
+/// The turns of one writer of a file. Its clones are the same writer.
+///
+/// Who asks it stand in a line of their own, of which only the first stands in the file's. So two writers go by turns, however
+/// many wait behind either.
 #[derive(Debug, Clone)]
-pub struct Turns(Arc<Line<()>>);
+pub struct Turns {
+    own: Arc<Line<()>>,
+    of_file: Arc<Line<()>>,
+}
 
 impl Turns {
-    /// Those of this file, which need not be there yet. A file that is named by two symbolic links has two lines, which is
-    /// slower and does no harm.
+    /// Another writer of this file, which need not be there yet. A file that is named by two symbolic links has two lines,
+    /// which is slower and does no harm.
     #[must_use]
     pub fn of(file: &Path) -> Self {
         let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
         lines.retain(|_, line| line.strong_count() > 0);
         let place = lines.entry(absolute(file)).or_default();
-        let line = place.upgrade().unwrap_or_default();
-        *place = Arc::downgrade(&line);
-        Self(line)
+        let of_file = place.upgrade().unwrap_or_default();
+        *place = Arc::downgrade(&of_file);
+        Self {
+            own: Arc::default(),
+            of_file,
+        }
     }
 
     /// Waits for those who came before.
     pub async fn take(&self) -> Turn {
-        Turn(Arc::clone(&self.0).lock_owned().await)
+        let own = Arc::clone(&self.own).lock_owned().await;
+        Turn {
+            _of_file: Arc::clone(&self.of_file).lock_owned().await,
+            _own: own,
+        }
     }
 }
 
 /// A turn, until it is dropped.
 #[derive(Debug)]
 #[must_use = "it ends when it is dropped"]
-pub struct Turn(#[allow(dead_code, reason = "held for its drop")] OwnedMutexGuard<()>);
+pub struct Turn {
+    _of_file: OwnedMutexGuard<()>,
+    _own: OwnedMutexGuard<()>,
+}
 
 fn absolute(file: &Path) -> PathBuf {
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
@@ -71,6 +87,25 @@ mod tests {
         assert!(third.as_mut().now_or_never().is_none());
         drop(first);
         assert!(third.as_mut().now_or_never().is_none(), "the second is before it");
+        drop(second.await);
+        drop(third.await);
+    }
+
+    #[tokio::test]
+    async fn writers_go_by_turns_however_many_wait_behind_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let [one, other] = [0, 1].map(|_| Turns::of(&directory.path().join("file")));
+        let first = one.take().await;
+        let (mut second, mut third) = (Box::pin(one.take()), Box::pin(one.take()));
+        let mut between = Box::pin(other.take());
+        for waits in [&mut second, &mut third] {
+            assert!(waits.as_mut().now_or_never().is_none());
+        }
+        assert!(between.as_mut().now_or_never().is_none());
+        drop(first);
+        // The second comes into the file's line only now, behind the other writer.
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(between.await);
         drop(second.await);
         drop(third.await);
     }

@@ -10,7 +10,7 @@ use super::inspect::{self, Connection};
 use super::pool::call;
 use super::{SqlQueue, Store, letters, waits};
 use crate::backend::{
-    Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Kept,
+    Added, Backend, Cancelled, ClaimRequest, Claims, Counter, Counts, DeadFilter, DeadGroup, Finding, Flights, Kept,
     ListRequest, Mark, NewDead, NewJob, Page, Purged, QueueError, RetryDead, Settle, StillReady, Sweep, Worker,
 };
 use crate::backend::{bounded, claim_again};
@@ -63,6 +63,14 @@ impl SqlQueue {
 
 #[async_trait]
 impl Backend for SqlQueue {
+    /// A file has one writer: a second call would wait for the first, without what comes meanwhile.
+    fn flights(&self) -> Flights {
+        match &self.store {
+            Store::Postgres(_) => Flights { adds: 2, steps: 2 },
+            Store::Sqlite(_) => Flights { adds: 1, steps: 1 },
+        }
+    }
+
     fn call_limit(&self) -> Duration {
         self.call_limit
     }

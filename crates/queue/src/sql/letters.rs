@@ -311,11 +311,12 @@ pub(super) async fn last_errors(
     rows.into_iter().map(|row| Ok((row.id, row.failure()?))).collect()
 }
 
-/// How many letters of the bucket `b` died from `$6` on and before `$7`. Those outside are counted instead where the span covers
-/// most of the time in which letters came into it.
-const COUNTED: &str =
-    "CASE WHEN 2 * (CASE WHEN $7 < last THEN $7 ELSE last END - CASE WHEN $6 > first THEN $6 ELSE first END)
-        >= last - first
+/// How many letters of the bucket `b` died from `$6` on and before `$7`. If they are many and the span covers most of the time in
+/// which letters came into it, those outside are counted instead.
+const COUNTED: &str = "CASE
+    WHEN 1000 < (SELECT count(*) FROM (
+            SELECT 1 FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $6 AND d.died_at < $7 LIMIT 1001) some)
+        AND 2 * (CASE WHEN $7 < last THEN $7 ELSE last END - CASE WHEN $6 > first THEN $6 ELSE first END) >= last - first
     THEN b.letters - (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at < $6)
         - (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $7)
     ELSE (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $6 AND d.died_at < $7) END";
@@ -334,7 +335,7 @@ pub(super) async fn groups(connection: Connection<'_>, filter: &DeadFilter) -> R
             FROM (SELECT k.*, (SELECT min(d.died_at) FROM queue_dead d WHERE d.bucket = k.id) AS first,
                     (SELECT max(d.died_at) FROM queue_dead d WHERE d.bucket = k.id) AS last
                 FROM (SELECT * FROM queue_dead_buckets WHERE {TAKEN}) k) b) parts
-        WHERE letters > 0
+        WHERE letters > 0 AND last_died_at IS NOT NULL
         GROUP BY grp, kind, reason, error ORDER BY 5 DESC, grp LIMIT $8"
     );
     let shown_max = i64::try_from(GROUPS_MAX).unwrap_or(i64::MAX);

@@ -1,8 +1,9 @@
 //! Connecting, and databases that are away.
 
+use domain::EmailEvent;
 use store::{ConnectOptions, Db, StoreError};
 
-use crate::fresh::{Fresh, options};
+use crate::fresh::{Fresh, event, now, options};
 
 async fn a_ping_is_answered(fresh: Fresh) {
     fresh.store.db().ping().await.unwrap();
@@ -46,10 +47,7 @@ async fn an_sqlite_file_is_made_and_found_again() {
         let keyring = seal::Keyring::parse(&seal::Keyring::generate("k")).unwrap();
         let store = store::Store::new(db, keyring);
         assert_eq!(store.tenants().await.unwrap().len(), round);
-        store
-            .create_tenant(&format!("tenant {round}"), crate::fresh::now())
-            .await
-            .unwrap();
+        store.create_tenant(&format!("tenant {round}"), now()).await.unwrap();
         store.db().close().await;
     }
 }
@@ -98,8 +96,8 @@ async fn writes_to_an_sqlite_file_wait_for_their_turn() {
         unreachable!()
     };
     let turn = turns.take().await;
-    let mut transaction = std::pin::pin!(fresh.store.forget_crossings(crate::fresh::now(), 1));
-    let mut statement = std::pin::pin!(fresh.store.purge_challenges(crate::fresh::now(), 1));
+    let mut transaction = std::pin::pin!(fresh.store.forget_crossings(now(), 1));
+    let mut statement = std::pin::pin!(fresh.store.purge_challenges(now(), 1));
     for _ in 0..20 {
         tokio::select! {
             biased;
@@ -111,6 +109,38 @@ async fn writes_to_an_sqlite_file_wait_for_their_turn() {
     drop(turn);
     transaction.await.unwrap();
     statement.await.unwrap();
+}
+
+/// SQLite then ends the transaction by itself, of which the driver does not hear.
+#[tokio::test]
+async fn after_a_full_disk_an_sqlite_file_is_written_to_again() {
+    let fresh = Fresh::sqlite().await;
+    let Db::Sqlite { writer, .. } = fresh.store.db() else {
+        unreachable!()
+    };
+    let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writer).await.unwrap();
+    let full = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {}", pages + 5));
+    sqlx::query(full).execute(writer).await.unwrap();
+    let record = |number: usize| event(&number.to_string(), EmailEvent::Delivered, &number.to_string());
+    let mut kept = 0;
+    let refused = loop {
+        let next = record(kept);
+        let written = fresh
+            .store
+            .record_email_event(fresh.tenant, fresh.endpoint, &next, now());
+        match written.await {
+            Ok(_) => kept += 1,
+            Err(refused) => break refused,
+        }
+        assert!(kept < 10_000, "it never gets full");
+    };
+    assert!(refused.is_transient(), "{refused:?}");
+    // There is room again.
+    sqlx::query("PRAGMA max_page_count = 1000000")
+        .execute(writer)
+        .await
+        .unwrap();
+    fresh.record(&record(kept)).await;
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 //!
 //! A call to the connection's thread and back costs more than most statements, so one call brings all statements that need
 //! nothing of each other's answers, with an empty array for those that have nothing to do. Bulk goes in and out as JSON
-//! arrays, and as one blob that is cut up with `substr` where it is bytes. The store in this process writes to the same file, by turns with the queue; so do other processes:
-//! every transaction begins with `BEGIN IMMEDIATE`, and a file that stays busy is an unreachable queue.
+//! arrays, and as one blob that is cut up with `substr` where it is bytes.
+//!
+//! The store in this process writes to the same file, by turns with the queue, and so may other processes: every transaction
+//! begins with `BEGIN IMMEDIATE`, and a file that stays busy is an unreachable queue.
 
 mod add;
 mod cancel;
@@ -98,8 +100,8 @@ macro_rules! write_soon {
     };
 }
 
-/// Waits for its turn to write. SQLite itself looks again after ever longer pauses, and under steady writing by others the
-/// one that pauses longest never gets a turn; so it is given little time, and asked anew until the call's time is up.
+/// Waits for other processes that write. SQLite itself looks again after ever longer pauses, and under steady writing by
+/// others the one that pauses longest never gets to it; so it is given little time, and asked anew until the call's time is up.
 async fn begin(connection: &mut SqliteConnection, begin: &'static str) -> Result<(), sqlx::Error> {
     loop {
         match sqlx::query(begin).execute(&mut *connection).await {
