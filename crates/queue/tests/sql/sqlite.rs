@@ -61,6 +61,35 @@ async fn a_file_that_somebody_else_writes_to_is_unreachable_and_then_not() {
     assert_eq!(queue.add(&jobs(1), NOW).await.unwrap(), [Added::New]);
 }
 
+/// A claim alone does not wait for it.
+#[tokio::test]
+async fn after_a_claim_however_it_ended_calls_wait_for_the_disk() {
+    let database = database().await;
+    let queue = open(database.url());
+    queue.add(&jobs(2), NOW).await.unwrap();
+    assert_eq!(queue.claim(&request(1, NOW + LEASE_MS)).await.unwrap().jobs.len(), 1);
+    let is_durable = async || {
+        let findings = queue.check().await.unwrap();
+        assert!(
+            findings.iter().all(|finding| finding.level == FindingLevel::Good),
+            "{findings:?}"
+        );
+    };
+    is_durable().await;
+
+    let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+    for (rename, expected) in [
+        ("queue_leases RENAME TO elsewhere", 0),
+        ("elsewhere RENAME TO queue_leases", 1),
+    ] {
+        let rename = sqlx::AssertSqlSafe(format!("ALTER TABLE {rename}"));
+        sqlx::raw_sql(rename).execute(&mut other).await.unwrap();
+        let claimed = queue.claim(&request(1, NOW + LEASE_MS)).await;
+        assert_eq!(claimed.map_or(0, |claims| claims.jobs.len()), expected);
+    }
+    is_durable().await;
+}
+
 /// Or it would look at a busy file after ever longer pauses, whenever the store writes to it.
 #[tokio::test]
 async fn a_call_waits_for_its_turn_to_write() {
