@@ -315,7 +315,7 @@ pub(super) async fn last_errors(
 /// which letters came into it, those outside are counted instead.
 const COUNTED: &str = "CASE
     WHEN 1000 < (SELECT count(*) FROM (
-            SELECT 1 FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $6 AND d.died_at < $7 LIMIT 1001) some)
+            SELECT 1 FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $6 AND d.died_at < $7 LIMIT 1001) few)
         AND 2 * (CASE WHEN $7 < last THEN $7 ELSE last END - CASE WHEN $6 > first THEN $6 ELSE first END) >= last - first
     THEN b.letters - (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at < $6)
         - (SELECT count(*) FROM queue_dead d WHERE d.bucket = b.id AND d.died_at >= $7)
