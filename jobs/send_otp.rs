@@ -21,6 +21,6 @@ sending_job! {
     /// Sends a one-time code, which is computed when it is sent and lies in no payload.
     ///
     /// Twice is harmless: the code follows from the challenge, so a second message says the same. Late is useless: with the
-    /// code's life over, the job goes to the dead letters as "expired", unsent.
+    /// code's life over, the job goes to the dead letters as "expired", unsent, and a retry of that sends nothing.
     SendOtp, "send_otp", POLICY
 }

@@ -302,6 +302,16 @@ impl Course<'_> {
             ..Additions::default()
         };
         if let Content::Code { challenge, key_id } = &self.sending.content {
+            let known = self
+                .ctx
+                .store
+                .challenge(self.tenant, *challenge)
+                .await
+                .map_err(from_store)?;
+            // Its job expires with it, but a dead letter that is retried gets its span again.
+            if known.is_none_or(|known| known.expires_at <= Utc::now()) {
+                return self.fail("code_expired".to_owned()).await.map(Err);
+            }
             let code = otp::code(self.ctx.queue.keyring(), key_id, *challenge);
             let Some(code) = code else {
                 return self.fail("code_key_gone".to_owned()).await.map(Err);

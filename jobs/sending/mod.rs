@@ -17,6 +17,7 @@
 //! What a provider's answer means stands in one table: [`answer`].
 
 mod answer;
+mod call_off;
 mod compose;
 mod content;
 mod course;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 use store::Credential;
 
 pub(crate) use answer::span;
+pub use call_off::call_off;
 pub use compose::{Uncomposable, check_sender};
 pub use content::{AttachmentUrl, Content, EmailBody};
 pub(crate) use course::{from_store, note, run};
@@ -43,7 +45,16 @@ pub use files::{FILES_MAX, Files};
 pub use otp::code_key;
 
 pub use crate::guard::usable as usable_file_url;
-use crate::{Ctx, SendBulk, SendEmail, SendSms, SendWhatsapp};
+use crate::{Ctx, SendBulk, SendEmail, SendOtp, SendSms, SendWhatsapp};
+
+/// The kinds of the jobs that send a message.
+pub const KINDS: [&str; 5] = [
+    SendSms::KIND,
+    SendWhatsapp::KIND,
+    SendEmail::KIND,
+    SendOtp::KIND,
+    SendBulk::KIND,
+];
 
 /// What every job that sends carries: everything, so that a run needs no request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -119,6 +119,11 @@ impl Log {
         })
     }
 
+    /// Where it is written.
+    pub(super) const fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Writes down what they are about to do: before it is done, so that nothing is done that stands nowhere.
     pub(super) async fn about_to(
         &self,

@@ -60,8 +60,9 @@ pub(super) enum Command {
     ///
     /// Exit status 1 if one of the ids is not a dead letter.
     ///
-    /// Examples: relais dead retry 0b81…   ·   relais dead retry --kind send_sms --preview
-    ///           relais dead retry --kind send_sms --canary 10 --rate 200/s --yes --by ann
+    /// What died with its time over gets that time again; a one-time code does not, and nothing is sent.
+    ///
+    /// Example: relais dead retry --kind send_sms --canary 10 --rate 200/s --yes --by ann
     #[command(
         override_usage = "relais dead retry ID…\n       relais dead retry --all|--kind KIND|… --preview\n       \
                                 relais dead retry --all|--kind KIND|… [--canary K] [--rate N/s] --yes [--wait]"

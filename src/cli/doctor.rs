@@ -211,7 +211,8 @@ fn stands_still(queue: Queue, counts: &Counts, findings: &mut Findings) {
     if counts.parked > 0 {
         let parked = counts.parked;
         warn(format!(
-            "{parked} parked in {queue}, for want of a worker that knows their kind or key; `relais jobs list --state parked`"
+            "{parked} parked in {queue}: their kind or tenant is paused (`relais queues`), or no worker knows their kind or has \
+             their key; `relais jobs list --state parked`, and `relais jobs why ID` says which"
         ));
     }
     if counts.dead > 0 {

@@ -1,9 +1,11 @@
 //! `relais jobs`.
 
+use ::jobs::sending::call_off;
 use anyhow::Context as _;
+use chrono::Utc;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use domain::AuditAction;
+use domain::{AuditAction, Status, TenantId};
 use queue::backend::{Backend, Cancelled, Failure, Kept, State};
 use queue::envelope::Envelope;
 use queue::grouping::GroupId;
@@ -108,34 +110,48 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             show_to(how, to_json(&kept), &kept, settings).await
         }
         Command::Cancel { id, by } => {
-            let outcome = cancel(&*backend, id, by, settings).await?;
+            let (outcome, message) = cancel(&*backend, id, by, settings).await?;
             let (name, words) = match outcome {
                 Cancelled::Removed => ("removed", "Cancelled: it will never start."),
                 Cancelled::Signalled => ("signalled", "It runs; its worker has been told to stop it."),
                 Cancelled::Unknown => ("unknown", "No live job has that id."),
             };
-            let failed = outcome == Cancelled::Unknown;
-            Ok(Answer::new(json!({ "id": id.to_string(), "outcome": name }), words).failed_if(failed))
+            let of_message = message
+                .map(|status| format!(" Its message is {status}."))
+                .unwrap_or_default();
+            let json = json!({ "id": id.to_string(), "outcome": name, "message_status": message.map(Status::as_str) });
+            Ok(Answer::new(json, format!("{words}{of_message}")).failed_if(outcome == Cancelled::Unknown))
         }
         Command::Why { id } => why(&*backend, id, settings).await,
     }
 }
 
-/// Cancels a job, if it lives, once it is written down who asked.
+/// Cancels a job, if it lives, once it is written down who asked. Answers what became of its message, too, if it sends one.
 async fn cancel(
     backend: &dyn Backend,
     id: JobId,
     by: Option<String>,
     settings: &Settings,
-) -> anyhow::Result<Cancelled> {
+) -> anyhow::Result<(Cancelled, Option<Status>)> {
     let log = Log::of(by, settings).await?;
     let kept = backend.find(id).await?;
-    if kept.is_none_or(|kept| matches!(kept.state, State::Dead { .. })) {
-        return Ok(Cancelled::Unknown);
-    }
-    log.about_to(AuditAction::JobCancelled, Some(id.to_string()), None)
+    let Some(kept) = kept.filter(|kept| !matches!(kept.state, State::Dead { .. })) else {
+        return Ok((Cancelled::Unknown, None));
+    };
+    let envelope = Envelope::decode(&kept.body);
+    let kind = envelope.as_ref().map_or("", |envelope| envelope.kind);
+    let what = json!({ "kind": kind, "tenant": tenant(kept.tenant) });
+    log.about_to(AuditAction::JobCancelled, Some(id.to_string()), Some(what))
         .await?;
-    Ok(backend.cancel(id, Clock::System.now()).await?)
+    // What cannot be opened here is cancelled all the same.
+    let payload = envelope
+        .as_ref()
+        .and_then(|envelope| payload::clear(envelope, id, &settings.keyring).ok());
+    let message = match payload {
+        Some(payload) => call_off(log.store(), TenantId(kept.tenant), kind, &payload, Utc::now()).await?,
+        None => None,
+    };
+    Ok((backend.cancel(id, Clock::System.now()).await?, message))
 }
 
 /// The job or dead letter of that id.

@@ -19,7 +19,9 @@ pub(super) enum Command {
     List,
     /// Set what a key allows, from now on and for all workers. What is not given is not limited.
     ///
-    /// Example: relais limits set twilio:AC12 --queue default --rate 100/s --concurrency 20
+    /// The key of what goes by an account at a provider is PROVIDER:ID, with the ID that `relais credential list` shows.
+    ///
+    /// Example: relais limits set twilio:0198c7d2-5a1e-7c33-9d52-6b1f0f6a2c11 --queue default --rate 100/s --concurrency 20
     Set(Set),
     /// Remove a key's limit, and with it what a provider asked for (`Retry-After`).
     Remove {

@@ -58,7 +58,12 @@ pub(super) async fn run(
     let store = connect::store(settings).await?;
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
     let by = how.by.unwrap_or_else(pause::whoever);
-    let what = json!({ "act": act, "canary": canary, "rate": how.rate });
+    // A text that is looked for may be somebody's address.
+    let mut filter = selection.to_json();
+    if let Some(text) = filter.get_mut("text") {
+        *text = json!("<text>");
+    }
+    let what = json!({ "act": act, "canary": canary, "rate": how.rate, "filter": filter });
     let log = Log::of(Some(by.clone()), settings).await?;
     log.about_to(AuditAction::DeadLettersActedOn, None, Some(what)).await?;
     let asked = Asked {
@@ -109,7 +114,7 @@ fn previewed(act: BulkAct, counted: &Preview, is_enough: bool) -> Answer {
         words += &table(["COUNT", "GROUP", "KIND", "REASON", "ERROR"], &rows);
     }
     if !is_enough {
-        words += &format!("\nNothing was done. With --yes they are to {act}.");
+        words += &format!("\nNothing was done. --yes begins to {act} them.");
     }
     Answer::new(json!({ "matched": counted.matched, "groups": groups }), words).failed_if(!is_enough)
 }

@@ -146,7 +146,7 @@ enum Command {
         #[arg(long, global = true)]
         by: Option<String>,
     },
-    /// Let what was paused flow again.
+    /// Let what was paused flow again: a kind, a tenant or a worker.
     Resume {
         #[command(subcommand)]
         target: pause::Target,

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use domain::TenantId;
 use queue::backend::Backend;
 use queue::{Clock, Pause, Scope};
 use serde_json::json;
@@ -42,7 +43,21 @@ impl Target {
 
 pub(super) async fn pause(target: Target, by: Option<String>, settings: &Settings) -> anyhow::Result<Answer> {
     let backend = connect::queue(settings).await?;
-    stop(&*backend, target.scope(), by).await
+    let (scope, now) = (target.scope(), Clock::System.now());
+    let is_known = match &scope {
+        Scope::Kind(kind) => ::jobs::registry().names().contains(&kind.as_str()),
+        Scope::Tenant(id) => connect::store(settings).await?.tenant(TenantId(*id)).await?.is_some(),
+        Scope::Worker(session) => backend
+            .workers(now)
+            .await?
+            .iter()
+            .any(|worker| worker.session == *session),
+        Scope::Queue(_) => true,
+    };
+    let unknown =
+        " Nothing of that name is known here: look whether it is the right one. `relais resume` ends the pause.";
+    let answer = stop(&*backend, scope, by).await?;
+    Ok(answer.and("known", json!(is_known), if is_known { "" } else { unknown }))
 }
 
 pub(super) async fn resume(target: Target, settings: &Settings) -> anyhow::Result<Answer> {

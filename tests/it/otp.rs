@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use simulator::{Effect, Fault, Ledger, Misbehaviour, Provider, Selector};
+use store::Db;
 
 use crate::app::{Combination, Found, on_every_combination};
 use crate::outside::{ANA, Sending, only};
@@ -63,6 +64,28 @@ async fn a_code_is_right_once_even_for_two_who_try_at_once(combination: Combinat
         .count();
     assert_eq!(right, 1);
     assert_eq!(tried(&sending, &first["id"], &code).await["reason"], "used");
+}
+
+on_every_combination!(a_code_that_has_expired_is_not_sent);
+
+/// As it is when a dead letter is retried, which gives its job its time again.
+async fn a_code_that_has_expired_is_not_sent(combination: Combination) {
+    let sending = Sending::by_twilio(combination).await;
+    sending.app.relais(&["queues", "pause", "urgent"]);
+    let first = asked(&sending, None).await;
+    let store = sending.app.store().await;
+    let statement = "UPDATE otp_challenges SET expires_at = created_at + 1";
+    match store.db() {
+        Db::Postgres(pool) => drop(sqlx::query(statement).execute(pool).await.unwrap()),
+        Db::Sqlite { writer, .. } => drop(sqlx::query(statement).execute(writer).await.unwrap()),
+    }
+    store.db().close().await;
+    sending.app.relais(&["queues", "resume", "urgent"]);
+    let message = first["message_id"].as_str().unwrap();
+    sending.wait_for_status(message, &["failed"]).await;
+    assert_eq!(sending.message(message).await["error_code"], "code_expired");
+    sending.settle().await;
+    assert_eq!(sending.simulator.ledger().effects().len(), 0);
 }
 
 on_every_combination!(five_wrong_codes_lock_a_challenge);

@@ -372,6 +372,28 @@ async fn a_thousand_messages_come_in_at_once_and_each_is_answered(combination: C
     sending.app.leaves(&["scheduled"]);
 }
 
+on_every_combination!(a_message_whose_job_is_cancelled_is_canceled_and_stays_known);
+
+async fn a_message_whose_job_is_cancelled_is_canceled_and_stays_known(combination: Combination) {
+    let sending = Sending::by_twilio(combination).await;
+    let mut later = sms("Later");
+    later["scheduled_at"] = json!((Utc::now() + TimeDelta::hours(1)).to_rfc3339());
+    let asked = sending.post("/v1/messages", Some("order-77"), &later).await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{asked:?}");
+    let (id, job) = (asked.body["id"].as_str().unwrap(), asked.body["job"].as_str().unwrap());
+    let cancelled = sending.app.relais(&["jobs", "cancel", job, "--by", "ann"]);
+    assert_eq!(
+        (&cancelled["outcome"], &cancelled["message_status"]),
+        (&json!("removed"), &json!("canceled"))
+    );
+    assert_eq!(sending.message(id).await["status"], "canceled");
+    // Whoever asks again learns of that message, and that it will not go.
+    let again = sending.post("/v1/messages", Some("order-77"), &later).await;
+    assert_eq!((again.status, &again.body["id"]), (StatusCode::ACCEPTED, &json!(id)));
+    assert_eq!(sending.message(id).await["status"], "canceled");
+    assert_eq!(sending.simulator.ledger().effects().len(), 0);
+}
+
 on_every_combination!(nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait);
 
 /// Of the store's tables one cannot be asked any more.

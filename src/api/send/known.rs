@@ -1,12 +1,11 @@
 //! Where a message is: written down in the store, or only in the queue yet.
 
 use domain::{Fingerprint, MessageId, OutgoingRecord, TenantId};
-use jobs::sending::Sending;
+use jobs::sending::{KINDS, Sending};
 use queue::JobId;
 use queue::backend::{Kept, State};
 use queue::envelope::Envelope;
 
-use super::kinds;
 use crate::api::Api;
 use crate::problem::Problem;
 
@@ -50,7 +49,7 @@ pub(in crate::api) async fn find(api: &Api, tenant: TenantId, id: MessageId) -> 
 
 async fn waiting(api: &Api, tenant: TenantId, id: MessageId) -> Result<Option<Waiting>, Problem> {
     let unique = id.to_string();
-    for kind in kinds() {
+    for kind in KINDS {
         let job = JobId::derive(kind, tenant.0, &unique);
         // The id is derived with the tenant: another tenant's job has another.
         if let Some(kept) = api.queue.backend().find(job).await?

@@ -312,14 +312,6 @@ fn job_id(message: &OutgoingRecord, tenant: Uuid) -> queue::JobId {
     queue::JobId::derive(kind(message.channel, message.class), tenant, &message.id.to_string())
 }
 
-/// The kinds of jobs that a message may be sent by.
-pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
-    let by_channel = Channel::ALL
-        .iter()
-        .map(|channel| kind(*channel, MessageClass::Transactional));
-    by_channel.chain([SendBulk::KIND])
-}
-
 /// The kind of the job that sends such a message.
 const fn kind(channel: Channel, class: MessageClass) -> &'static str {
     match (class, channel) {

@@ -89,6 +89,9 @@ impl Why {
                 let until = rfc3339(*until);
                 format!("The limit key `{key}` allows {count} starts in {per_s} s and opens again at {until}.")
             }
+            Self::Concurrency { key, most: 0, .. } => {
+                format!("The limit key `{key}` allows no job at all; `relais limits set` or `remove` changes that.")
+            }
             Self::Concurrency { key, running, most } => {
                 format!("{running} of {most} jobs of the limit key `{key}` run; it starts when one of them has ended.")
             }
