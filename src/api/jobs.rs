@@ -30,9 +30,9 @@ pub(super) struct Job {
     attempts: u16,
     /// When it was added.
     created_at: Option<String>,
-    /// The one true reason why it is not done: `reason`, `explanation` in words, and the numbers. `reason` is `running`, `scheduled`,
-    /// `waiting`, `behind`, `rate_limit`, `concurrency_limit`, `cooled`, `circuit_open`, `quiet_hours`, `paused`, `no_worker`, `parked`,
-    /// `suspect`, `lease_ended` or `dead`.
+    /// The one true reason why it is not done: `reason`, `explanation` in words, and the numbers. `reason` is
+    /// `running`, `scheduled`, `waiting`, `behind`, `rate_limit`, `concurrency_limit`, `cooled`, `circuit_open`,
+    /// `quiet_hours`, `paused`, `no_worker`, `parked`, `suspect`, `lease_ended` or `dead`.
     why: serde_json::Value,
 }
 

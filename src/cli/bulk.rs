@@ -147,11 +147,15 @@ async fn show(
     };
     json["failures"] = failures.iter().map(failure).collect();
     json["next_cursor"] = json!(next);
-    let stands_still =
-        job.is_some() && kept.is_none_or(|kept| matches!(kept.state, queue::backend::State::Dead { .. }));
+    let stands_still = job.is_some()
+        && kept
+            .as_ref()
+            .is_none_or(|kept| matches!(kept.state, queue::backend::State::Dead { .. }));
     let mut text = words(&action) + &details(&action, open);
     if stands_still {
         text += &format!("Nothing works on it: `relais bulk resume {id}`\n");
+    } else if let Some((job, kept)) = job.zip(kept) {
+        text += &format!("{:12}{job} is {}; `relais jobs why {job}`\n", "job", kept.state.name());
     }
     let rows: Vec<_> = failures
         .iter()
@@ -245,8 +249,12 @@ fn details(action: &BulkAction, open: OpenLetters) -> String {
         );
     }
     if open.ready + open.waiting > 0 {
+        let since = match action.state.is_live() {
+            true => String::new(),
+            false => format!(" at {}, and nobody has looked since", rfc3339(action.updated_at)),
+        };
         text += &format!(
-            "{:12}{} ready or running, {} waiting\n",
+            "{:12}{} ready or running, {} waiting{since}\n",
             "retried", open.ready, open.waiting
         );
     }
