@@ -43,21 +43,25 @@ impl Target {
 
 pub(super) async fn pause(target: Target, by: Option<String>, settings: &Settings) -> anyhow::Result<Answer> {
     let backend = connect::queue(settings).await?;
-    let (scope, now) = (target.scope(), Clock::System.now());
-    let is_known = match &scope {
-        Scope::Kind(kind) => ::jobs::registry().names().contains(&kind.as_str()),
-        Scope::Tenant(id) => connect::store(settings).await?.tenant(TenantId(*id)).await?.is_some(),
-        Scope::Worker(session) => backend
-            .workers(now)
-            .await?
-            .iter()
-            .any(|worker| worker.session == *session),
-        Scope::Queue(_) => true,
-    };
+    let scope = target.scope();
+    let answer = stop(&*backend, scope.clone(), by).await?;
+    // What cannot be looked up just now is paused all the same, and nothing is said of it.
+    let is_known = is_known(&*backend, &scope, settings).await.unwrap_or(true);
     let unknown =
         " Nothing of that name is known here: look whether it is the right one. `relais resume` ends the pause.";
-    let answer = stop(&*backend, scope, by).await?;
     Ok(answer.and("known", json!(is_known), if is_known { "" } else { unknown }))
+}
+
+async fn is_known(backend: &dyn Backend, scope: &Scope, settings: &Settings) -> anyhow::Result<bool> {
+    Ok(match scope {
+        Scope::Queue(_) => true,
+        Scope::Kind(kind) => ::jobs::registry().names().contains(&kind.as_str()),
+        Scope::Tenant(id) => connect::store(settings).await?.tenant(TenantId(*id)).await?.is_some(),
+        Scope::Worker(session) => {
+            let workers = backend.workers(Clock::System.now()).await?;
+            workers.iter().any(|worker| worker.session == *session)
+        }
+    })
 }
 
 pub(super) async fn resume(target: Target, settings: &Settings) -> anyhow::Result<Answer> {

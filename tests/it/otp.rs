@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use simulator::{Effect, Fault, Ledger, Misbehaviour, Provider, Selector};
-use store::Db;
 
 use crate::app::{Combination, Found, on_every_combination};
 use crate::outside::{ANA, Sending, only};
@@ -73,13 +72,8 @@ async fn a_code_that_has_expired_is_not_sent(combination: Combination) {
     let sending = Sending::by_twilio(combination).await;
     sending.app.relais(&["queues", "pause", "urgent"]);
     let first = asked(&sending, None).await;
-    let store = sending.app.store().await;
-    let statement = "UPDATE otp_challenges SET expires_at = created_at + 1";
-    match store.db() {
-        Db::Postgres(pool) => drop(sqlx::query(statement).execute(pool).await.unwrap()),
-        Db::Sqlite { writer, .. } => drop(sqlx::query(statement).execute(writer).await.unwrap()),
-    }
-    store.db().close().await;
+    let past = "UPDATE otp_challenges SET expires_at = created_at + 1";
+    sending.app.execute(past).await;
     sending.app.relais(&["queues", "resume", "urgent"]);
     let message = first["message_id"].as_str().unwrap();
     sending.wait_for_status(message, &["failed"]).await;

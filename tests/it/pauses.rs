@@ -23,9 +23,15 @@ fn why(app: &TestApp, job: &str) -> Value {
 
 async fn a_paused_kind_is_set_aside_and_flows_when_it_is_resumed(combination: Combination) {
     let app = TestApp::on(combination).start().await;
+    let nobody = "00000000-0000-0000-0000-00000000000f";
+    for (what, name) in [("kind", "record_email_evnet"), ("tenant", nobody), ("worker", nobody)] {
+        assert_eq!(app.relais(&["pause", what, name])["known"], false, "{what}");
+        app.relais(&["resume", what, name]);
+    }
     for (what, name) in [("kind", "record_email_event"), ("tenant", app.tenant.as_str())] {
         let paused = app.relais(&["pause", what, name, "--by", "ann"]);
         assert_eq!((&paused[what], &paused["by"]), (&name.into(), &"ann".into()));
+        assert_eq!(paused["known"], true);
         // A worker hears of it within a second or two; until then it may still run what comes.
         let parked = async || {
             let job = accepted(&app, &format!("{what} {}", uuid::Uuid::new_v4())).await;

@@ -4,7 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use simulator::{Fault, Misbehaviour, Provider, Selector};
-use store::Db;
 
 use crate::app::{Combination, on_every_combination};
 use crate::outside::{ANA, OURS, Sending, only, sms};
@@ -396,17 +395,6 @@ async fn a_message_whose_job_is_cancelled_is_canceled_and_stays_known(combinatio
 
 on_every_combination!(nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait);
 
-/// Of the store's tables one cannot be asked any more.
-async fn forget_circuits(sending: &Sending) {
-    let store = sending.app.store().await;
-    let statement = "ALTER TABLE circuits RENAME TO circuits_elsewhere";
-    match store.db() {
-        Db::Postgres(pool) => drop(sqlx::query(statement).execute(pool).await.unwrap()),
-        Db::Sqlite { writer, .. } => drop(sqlx::query(statement).execute(writer).await.unwrap()),
-    }
-    store.db().close().await;
-}
-
 async fn nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait(combination: Combination) {
     let sending = Sending::by_twilio(combination).await;
     let now = Utc::now();
@@ -433,7 +421,8 @@ async fn nobody_is_disturbed_in_quiet_hours_but_by_what_cannot_wait(combination:
     assert_eq!(why["reason"], "quiet_hours", "{why}");
     assert_eq!(sending.app.ask(&format!("/v1/jobs/{job}")).await["why"], why);
     // What the store does not answer takes nothing from what is known.
-    forget_circuits(&sending).await;
+    let elsewhere = "ALTER TABLE circuits RENAME TO circuits_elsewhere";
+    sending.app.execute(elsewhere).await;
     assert_eq!(sending.app.relais(&["jobs", "why", job]), why);
     assert_eq!(sending.app.ask(&format!("/v1/jobs/{job}")).await["why"], why);
     // Somebody may end the quiet hours.

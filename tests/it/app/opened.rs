@@ -60,6 +60,16 @@ impl TestApp {
         store.db().close().await;
         all
     }
+
+    /// Runs a statement, past the store.
+    pub(crate) async fn execute(&self, statement: &'static str) {
+        let store = self.store().await;
+        match store.db() {
+            Db::Postgres(pool) => drop(sqlx::query(statement).execute(pool).await.unwrap()),
+            Db::Sqlite { writer, .. } => drop(sqlx::query(statement).execute(writer).await.unwrap()),
+        }
+        store.db().close().await;
+    }
 }
 
 async fn columns(db: &Db) -> Vec<(String, String, bool)> {
