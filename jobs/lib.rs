@@ -109,7 +109,7 @@ mod tests {
             for form in forms {
                 let path = form.unwrap().path();
                 let checked = registry.check(kind, &std::fs::read(&path).unwrap());
-                assert_eq!(checked, Some(Ok(())), "{}", path.display());
+                assert!(matches!(checked, Some(Ok(_))), "{}: {checked:?}", path.display());
             }
         }
     }

@@ -131,16 +131,42 @@ impl Log {
         target: Option<String>,
         after: Option<Value>,
     ) -> anyhow::Result<()> {
-        let entry = NewAuditEntry {
-            tenant: None,
-            author: self.author.clone(),
-            action,
-            target,
-            before: None,
-            after,
-        };
+        let entry = entry(self.author.clone(), action, target, after);
         let written = self.store.write_audit(&[entry], Utc::now()).await;
         written.context("nothing was done, because it could not be written into the audit log")
+    }
+}
+
+/// Writes down what was done already, and says in its answer if that failed: jobs can be stopped also while the store is away.
+pub(super) async fn note(answer: Answer, entry: NewAuditEntry, settings: &Settings) -> Answer {
+    let written = async {
+        let store = connect::store(settings).await?;
+        anyhow::Ok(store.write_audit(&[entry], Utc::now()).await?)
+    };
+    let (logged, words) = match written.await {
+        Ok(()) => (true, String::new()),
+        Err(error) => (
+            false,
+            format!(" It is done, but does not stand in the audit log: {error:#}"),
+        ),
+    };
+    answer.and("logged", logged.into(), &words)
+}
+
+/// An entry about the installation.
+pub(super) const fn entry(
+    author: Author,
+    action: AuditAction,
+    target: Option<String>,
+    after: Option<Value>,
+) -> NewAuditEntry {
+    NewAuditEntry {
+        tenant: None,
+        author,
+        action,
+        target,
+        before: None,
+        after,
     }
 }
 

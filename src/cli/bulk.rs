@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::answer::{Answer, table};
 use super::audit::Log;
-use super::{many, pages, pause};
+use super::{many, pages, who};
 use crate::config::Settings;
 use crate::connect;
 
@@ -91,7 +91,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
 
 /// Writes down that somebody steers an action; answers who.
 async fn noted(id: BulkActionId, how: &str, by: Option<String>, settings: &Settings) -> anyhow::Result<String> {
-    let by = by.unwrap_or_else(pause::whoever);
+    let by = by.unwrap_or_else(who::whoever);
     let log = Log::of(Some(by.clone()), settings).await?;
     let what = json!({ "steer": how });
     log.about_to(AuditAction::DeadLettersActedOn, Some(id.to_string()), Some(what))

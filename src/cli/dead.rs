@@ -22,7 +22,7 @@ use self::which::Which;
 use super::answer::{Answer, or_dash, table, tenant};
 use super::audit::Log;
 use super::many::{self, How};
-use super::{history, jobs, pages, pause};
+use super::{history, jobs, pages, who};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -198,7 +198,7 @@ pub(super) async fn run(command: Command, settings: &Settings) -> anyhow::Result
             open(&payload)?
                 .read_to_end(&mut new)
                 .with_context(|| format!("{} cannot be read", payload.display()))?;
-            let by = by.unwrap_or_else(pause::whoever);
+            let by = by.unwrap_or_else(who::whoever);
             edit::edit(&*backend, id, &new, reveal, by, settings).await
         }
         Command::Export { which, reveal, by } => {

@@ -15,6 +15,7 @@ use crate::alerts::words;
 use crate::config::{Settings, Values};
 use crate::connect;
 use crate::ops::serving::Serving;
+use crate::time::rfc3339;
 
 /// A clock that runs has looked within so long.
 const WATCHED_WITHIN: TimeDelta = TimeDelta::minutes(2);
@@ -108,7 +109,7 @@ async fn look_into(store: &Store, findings: &mut Findings) {
         Err(error) => findings.fault("alerts", error.to_string()),
     }
     match store.circuits(None).await {
-        Ok(circuits) => findings.0.extend(resting(&circuits)),
+        Ok(circuits) => findings.0.extend(resting(&circuits, Utc::now())),
         Err(error) => findings.fault("accounts", error.to_string()),
     }
 }
@@ -139,7 +140,7 @@ fn watched(looked_at: DateTime<Utc>, now: DateTime<Utc>) -> Looked {
 }
 
 /// The accounts at providers that are left alone because they keep failing.
-fn resting(circuits: &[Circuit]) -> Vec<Looked> {
+fn resting(circuits: &[Circuit], now: DateTime<Utc>) -> Vec<Looked> {
     let looked = |level, text| Looked {
         at: "accounts",
         finding: Finding { level, text },
@@ -152,10 +153,16 @@ fn resting(circuits: &[Circuit]) -> Vec<Looked> {
                 label,
                 tenant,
                 failures,
+                until,
                 ..
             } = circuit;
+            let what_now = match until {
+                Some(until) if *until <= now => "the next message tries it".to_owned(),
+                Some(until) => format!("is left alone until {}", rfc3339(until.timestamp_millis())),
+                None => "is left alone".to_owned(),
+            };
             let text = format!(
-                "{provider} `{label}` of tenant {tenant} failed {failures} times in a row and is left alone; `relais circuits`"
+                "{provider} `{label}` of tenant {tenant} failed {failures} times in a row and {what_now}; `relais circuits`"
             );
             looked(FindingLevel::Warning, text)
         })
@@ -306,15 +313,28 @@ mod tests {
         };
         let levels = |states: &[CircuitState]| {
             let circuits: Vec<_> = states.iter().map(|state| circuit(*state)).collect();
-            let found = resting(&circuits).into_iter();
+            let found = resting(&circuits, DateTime::UNIX_EPOCH).into_iter();
             found.map(|looked| looked.finding.level).collect::<Vec<_>>()
         };
         assert_eq!(levels(&[]), [FindingLevel::Good]);
         assert_eq!(levels(&[CircuitState::Closed]), [FindingLevel::Good]);
         let some = [CircuitState::Open, CircuitState::Closed, CircuitState::HalfOpen];
         assert_eq!(levels(&some), [FindingLevel::Warning; 2]);
-        let said = &resting(&[circuit(CircuitState::Open)])[0].finding.text;
-        assert!(said.contains("twilio `main`") && said.contains("5 times"), "{said}");
+        let said = |until| {
+            let open = Circuit {
+                until: Some(until),
+                ..circuit(CircuitState::Open)
+            };
+            resting(&[open], DateTime::UNIX_EPOCH).remove(0).finding.text
+        };
+        let alone = said(DateTime::UNIX_EPOCH + TimeDelta::seconds(1));
+        assert!(alone.contains("twilio `main`") && alone.contains("5 times"), "{alone}");
+        assert!(alone.contains("is left alone until 1970-01-01T00:00:01"), "{alone}");
+        let over = said(DateTime::UNIX_EPOCH);
+        assert!(
+            over.contains("the next message tries it") && !over.contains("left alone"),
+            "{over}"
+        );
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use domain::AuditAction;
 use queue::{Clock, Key, Limit, LimitState, Queue, Rate};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, or_dash, table};
-use super::queues;
+use super::{audit, queues, who};
 use crate::config::Settings;
 use crate::connect;
 use crate::time::rfc3339;
@@ -30,6 +31,9 @@ pub(super) enum Command {
         /// In which queue: limits are of one queue.
         #[arg(long, value_parser = queues::names())]
         queue: String,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
@@ -47,12 +51,15 @@ pub(super) struct Set {
     /// At most so many at once; 0 lets none start.
     #[arg(long)]
     concurrency: Option<u32>,
+    /// Who asks; kept in the audit log.
+    #[arg(long)]
+    by: Option<String>,
 }
 
 pub(super) async fn run(command: Option<Command>, settings: &Settings) -> anyhow::Result<Answer> {
     let backend = connect::queue(settings).await?;
     let now = Clock::System.now();
-    let (queue, key, limit) = match command {
+    let (queue, key, limit, by) = match command {
         None | Some(Command::List) => {
             let mut items = Vec::new();
             for queue in Queue::ALL {
@@ -67,19 +74,22 @@ pub(super) async fn run(command: Option<Command>, settings: &Settings) -> anyhow
                 rate.is_some() || concurrency.is_some(),
                 "give --rate, --concurrency or both; `relais limits remove` removes a limit"
             );
-            (set.queue, set.key, Some(Limit { rate, concurrency }))
+            (set.queue, set.key, Some(Limit { rate, concurrency }), set.by)
         }
-        Some(Command::Remove { queue, key }) => (queue, key, None),
+        Some(Command::Remove { queue, key, by }) => (queue, key, None, by),
     };
     let queue = Queue::named(&queue).context("there is no queue of that name")?;
     let key = Key::new(&key).context("a limit key has a name")?;
+    let author = who::author(by)?;
     backend.set_limit(queue, &key, limit, now).await?;
     let words = match limit {
         Some(limit) => format!("{key} in {queue}: {}.", allowance(limit)),
         None => format!("{key} in {queue} is not limited."),
     };
-    let limit = limit.unwrap_or_default();
-    Ok(Answer::new(to_json(queue, key.as_str(), limit), words))
+    let json = to_json(queue, key.as_str(), limit.unwrap_or_default());
+    let target = Some(format!("{queue} {key}"));
+    let entry = audit::entry(author, AuditAction::LimitChanged, target, Some(json.clone()));
+    Ok(audit::note(Answer::new(json, words), entry, settings).await)
 }
 
 /// Reads `100/s`.

@@ -13,7 +13,7 @@ use store::{BulkAction, Store};
 
 use super::answer::{Answer, table};
 use super::audit::Log;
-use super::{bulk as shown, pause};
+use super::{bulk as shown, who};
 use crate::config::Settings;
 use crate::connect;
 
@@ -57,7 +57,7 @@ pub(super) async fn run(
     }
     let store = connect::store(settings).await?;
     let queue = Client::new(backend, settings.keyring.clone(), Clock::System);
-    let by = how.by.unwrap_or_else(pause::whoever);
+    let by = how.by.unwrap_or_else(who::whoever);
     // A text that is looked for may be somebody's address.
     let mut filter = selection.to_json();
     if let Some(text) = filter.get_mut("text") {

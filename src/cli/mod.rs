@@ -142,7 +142,7 @@ enum Command {
     Pause {
         #[command(subcommand)]
         target: pause::Target,
-        /// Who asks; shown to whoever wonders why nothing runs.
+        /// Who asks; shown to whoever wonders why nothing runs, and kept in the audit log.
         #[arg(long, global = true)]
         by: Option<String>,
     },
@@ -150,6 +150,9 @@ enum Command {
     Resume {
         #[command(subcommand)]
         target: pause::Target,
+        /// Who asks; kept in the audit log.
+        #[arg(long, global = true)]
+        by: Option<String>,
     },
     /// How many jobs of a key may run at once or start in a time, shared by all workers.
     Limits {
@@ -262,7 +265,7 @@ async fn answer(command: Command, values: &Values) -> anyhow::Result<Answer> {
         Command::Audit(command) => audit::run(command, &settings).await,
         Command::Queues { command } => queues::run(command, &settings).await,
         Command::Pause { target, by } => pause::pause(target, by, &settings).await,
-        Command::Resume { target } => pause::resume(target, &settings).await,
+        Command::Resume { target, by } => pause::resume(target, by, &settings).await,
         Command::Limits { command } => limits::run(command, &settings).await,
         Command::Schedules => schedules::run(&settings).await,
         Command::Scoring(command) => scoring::run(command, &settings).await,

@@ -2,13 +2,14 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use domain::TenantId;
+use domain::{AuditAction, Author, TenantId};
 use queue::backend::Backend;
 use queue::{Clock, Pause, Scope};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::answer::Answer;
+use super::{audit, who};
 use crate::config::Settings;
 use crate::connect;
 
@@ -44,7 +45,7 @@ impl Target {
 pub(super) async fn pause(target: Target, by: Option<String>, settings: &Settings) -> anyhow::Result<Answer> {
     let backend = connect::queue(settings).await?;
     let scope = target.scope();
-    let answer = stop(&*backend, scope.clone(), by).await?;
+    let answer = stop(&*backend, scope.clone(), by, settings).await?;
     // What cannot be looked up just now is paused all the same, and nothing is said of it.
     let is_known = is_known(&*backend, &scope, settings).await.unwrap_or(true);
     let unknown =
@@ -64,16 +65,24 @@ async fn is_known(backend: &dyn Backend, scope: &Scope, settings: &Settings) -> 
     })
 }
 
-pub(super) async fn resume(target: Target, settings: &Settings) -> anyhow::Result<Answer> {
+pub(super) async fn resume(target: Target, by: Option<String>, settings: &Settings) -> anyhow::Result<Answer> {
     let backend = connect::queue(settings).await?;
-    start(&*backend, target.scope()).await
+    start(&*backend, target.scope(), by, settings).await
 }
 
 /// Pauses, and says what is so now: an earlier pause keeps its name and time.
-pub(super) async fn stop(backend: &dyn Backend, scope: Scope, by: Option<String>) -> anyhow::Result<Answer> {
-    let by = by.unwrap_or_else(whoever);
-    let at = Clock::System.now();
-    let pause = Pause { scope, by, at };
+pub(super) async fn stop(
+    backend: &dyn Backend,
+    scope: Scope,
+    by: Option<String>,
+    settings: &Settings,
+) -> anyhow::Result<Answer> {
+    let by = who::name(by)?;
+    let pause = Pause {
+        scope,
+        by: by.as_str().to_owned(),
+        at: Clock::System.now(),
+    };
     backend.pause(&pause).await?;
     let pauses = backend.pauses().await?;
     let kept = pauses.into_iter().find(|other| other.scope == pause.scope);
@@ -82,19 +91,26 @@ pub(super) async fn stop(backend: &dyn Backend, scope: Scope, by: Option<String>
     let since = crate::time::rfc3339(kept.at);
     let words = format!("{what} {name} is paused by {} since {since}.", kept.by);
     let json = json!({ what: name, "paused": true, "by": kept.by, "since": since });
-    Ok(Answer::new(json, words))
+    let entry = audit::entry(
+        Author::operator(by),
+        AuditAction::Paused,
+        Some(format!("{what} {name}")),
+        None,
+    );
+    Ok(audit::note(Answer::new(json, words), entry, settings).await)
 }
 
 /// Ends a pause.
-pub(super) async fn start(backend: &dyn Backend, scope: Scope) -> anyhow::Result<Answer> {
+pub(super) async fn start(
+    backend: &dyn Backend,
+    scope: Scope,
+    by: Option<String>,
+    settings: &Settings,
+) -> anyhow::Result<Answer> {
+    let author = who::author(by)?;
     backend.resume(&scope).await?;
     let (what, name) = crate::ops::why::scope(&scope);
-    let words = format!("{what} {name} flows.");
-    Ok(Answer::new(json!({ what: name, "paused": false }), words))
-}
-
-/// Who asks, when nobody says.
-pub(super) fn whoever() -> String {
-    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
-    user.unwrap_or_else(|| "somebody".to_owned())
+    let answer = Answer::new(json!({ what: name, "paused": false }), format!("{what} {name} flows."));
+    let entry = audit::entry(author, AuditAction::Resumed, Some(format!("{what} {name}")), None);
+    Ok(audit::note(answer, entry, settings).await)
 }

@@ -21,7 +21,7 @@ pub(super) enum Command {
         /// Which one.
         #[arg(value_parser = names())]
         queue: String,
-        /// Who asks; shown to whoever wonders why nothing runs.
+        /// Who asks; shown to whoever wonders why nothing runs, and kept in the audit log.
         #[arg(long)]
         by: Option<String>,
     },
@@ -30,6 +30,9 @@ pub(super) enum Command {
         /// Which one.
         #[arg(value_parser = names())]
         queue: String,
+        /// Who asks; kept in the audit log.
+        #[arg(long)]
+        by: Option<String>,
     },
 }
 
@@ -53,8 +56,10 @@ pub(super) async fn run(command: Option<Command>, settings: &Settings) -> anyhow
                 &backend.pauses().await?,
             ))
         }
-        Some(Command::Pause { queue, by }) => pause::stop(&*backend, Scope::Queue(named(&queue)?), by).await,
-        Some(Command::Resume { queue }) => pause::start(&*backend, Scope::Queue(named(&queue)?)).await,
+        Some(Command::Pause { queue, by }) => pause::stop(&*backend, Scope::Queue(named(&queue)?), by, settings).await,
+        Some(Command::Resume { queue, by }) => {
+            pause::start(&*backend, Scope::Queue(named(&queue)?), by, settings).await
+        }
     }
 }
 

@@ -20,7 +20,7 @@ fn own(app: &TestApp) -> Vec<Value> {
 
 on_every_combination!(whatever_an_operator_does_with_dead_letters_is_written_down_with_their_name);
 
-/// And with a job that waits.
+/// And with a job that waits, a pause and a limit.
 async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_name(combination: Combination) {
     let app = TestApp::on(combination).start().await;
     app.leaves(&["dead"]);
@@ -47,7 +47,7 @@ async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_
         let cancelled = ["jobs", "cancel", nothing_to_cancel, "--by", "ann"];
         assert_eq!(app.refused(&cancelled).0, Some(1), "it has ended, or is dead");
     }
-    app.relais(&["queues", "resume", "default"]);
+    by_ann(&["queues", "resume", "default"]);
     let exported = app.relais_words(&["dead", "export", "--by", "ann"]);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), exported).unwrap();
@@ -58,6 +58,10 @@ async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_
     by_ann(&["dead", "delete", &theirs]);
     by_ann(&["dead", "delete", "--kind", "record_email_event", "--yes", "--wait"]);
     by_ann(&["dead", "import", file.path().to_str().unwrap()]);
+    by_ann(&["pause", "kind", "send_sms"]);
+    by_ann(&["resume", "kind", "send_sms"]);
+    by_ann(&["limits", "set", "k", "--queue", "bulk", "--concurrency", "5"]);
+    by_ann(&["limits", "remove", "k", "--queue", "bulk"]);
 
     let entries = own(&app);
     let told: Vec<_> = entries[..entries.len() - before]
@@ -74,12 +78,17 @@ async fn whatever_an_operator_does_with_dead_letters_is_written_down_with_their_
     assert_eq!(
         told,
         [
+            ("limit_changed", Some("bulk k")),
+            ("limit_changed", Some("bulk k")),
+            ("resumed", Some("kind send_sms")),
+            ("paused", Some("kind send_sms")),
             ("dead_letters_imported", None),
             ("dead_letters_acted_on", None),
             ("dead_letter_deleted", theirs),
             ("dead_letter_edited", id),
             ("dead_letter_retried", id),
             ("dead_letters_exported", None),
+            ("resumed", Some("queue default")),
             ("job_cancelled", waiting),
             ("payload_shown", theirs),
             ("payload_shown", id),

@@ -323,6 +323,32 @@ fn queues_are_shown_paused_and_resumed() {
 }
 
 #[tokio::test]
+async fn jobs_are_stopped_also_while_the_store_cannot_be_asked() {
+    let installation = Installation::new();
+    let tenant = Uuid::from_u128(5).to_string();
+    installation
+        .execute("ALTER TABLE audit_log RENAME TO away; ALTER TABLE tenants RENAME TO tenants_away")
+        .await;
+    let paused = installation.json(&["pause", "tenant", &tenant]);
+    assert_eq!(
+        (&paused["known"], &paused["logged"]),
+        (&true.into(), &false.into()),
+        "{paused}"
+    );
+    let limited = installation.json(&["limits", "set", "k", "--queue", "bulk", "--rate", "5/s"]);
+    assert_eq!(
+        (&limited["rate"], &limited["logged"]),
+        (&"5/s".into(), &false.into()),
+        "{limited}"
+    );
+    let pauses = installation.json(&["queues"])["pauses"].clone();
+    assert_eq!(pauses[0]["tenant"], tenant);
+    let resumed = installation.words(&["resume", "tenant", &tenant]);
+    assert!(resumed.contains("does not stand in the audit log"), "{resumed}");
+    assert_eq!(installation.json(&["queues"])["pauses"], json!([]));
+}
+
+#[tokio::test]
 async fn a_waiting_job_is_found_explained_and_cancelled() {
     let installation = Installation::new();
     let tenant = Uuid::from_u128(5);
@@ -414,6 +440,14 @@ async fn a_payload_is_replaced_only_by_one_that_its_kind_can_read() {
     assert_eq!(refused.status.code(), Some(1));
     let message = String::from_utf8(refused.stderr).unwrap();
     assert!(message.contains("missing field `event`"), "{message}");
+    let mut misspelt = event();
+    misspelt["evnt"] = "x".into();
+    let refused = String::from_utf8(edit(&misspelt.to_string()).stderr).unwrap();
+    assert!(refused.contains("`evnt` is no field"), "{refused}");
+    let mut number = event();
+    number["event"]["subject"] = 5.into();
+    let refused = String::from_utf8(edit(&number.to_string()).stderr).unwrap();
+    assert!(refused.contains("`event.subject` must be a string"), "{refused}");
 
     let edited = edit(&event().to_string());
     assert_eq!(

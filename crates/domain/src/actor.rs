@@ -48,6 +48,12 @@ impl OperatorName {
             Err(UnknownActor)
         }
     }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Actor {

@@ -37,6 +37,12 @@ stored! {
         PayloadShown = "payload_shown",
         /// A job was cancelled.
         JobCancelled = "job_cancelled",
+        /// A queue, a kind, a tenant or a worker was paused.
+        Paused = "paused",
+        /// What was paused flows again.
+        Resumed = "resumed",
+        /// What a limit key allows was changed.
+        LimitChanged = "limit_changed",
         /// The payload of a dead letter was changed.
         DeadLetterEdited = "dead_letter_edited",
         /// A dead letter was run again.

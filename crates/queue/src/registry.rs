@@ -23,7 +23,7 @@ pub(crate) struct Kind<C> {
     pub(crate) policy: Policy,
     pub(crate) waits_itself: bool,
     pub(crate) start: Start<C>,
-    check: fn(&[u8]) -> Result<(), String>,
+    check: fn(&[u8]) -> Result<Vec<String>, String>,
 }
 
 /// All kinds a process knows, by name.
@@ -101,11 +101,12 @@ impl<C: Send + Sync + 'static> Registry<C> {
         names
     }
 
-    /// Whether `payload` (JSON) is one that the kind reads; `None` = unknown kind.
+    /// Whether `payload` (JSON) is one that the kind reads; `None` = unknown kind. Answers the fields that this version of it
+    /// does not know and passes over: `event.tags.0.colour`.
     ///
     /// # Errors
     /// Names the field and what is wrong, without values.
-    pub fn check(&self, name: &str, payload: &[u8]) -> Option<Result<(), String>> {
+    pub fn check(&self, name: &str, payload: &[u8]) -> Option<Result<Vec<String>, String>> {
         self.kinds.get(name).map(|kind| (kind.check)(payload))
     }
 }
@@ -115,8 +116,14 @@ fn start<J: Job>(payload: &[u8], ctx: Arc<J::Ctx>, attempt: Attempt) -> Result<R
     Ok(Box::pin(async move { job.run(&ctx, &attempt).await }))
 }
 
-fn check<J: Job>(payload: &[u8]) -> Result<(), String> {
-    read::<J>(payload).map(drop)
+fn check<J: Job>(payload: &[u8]) -> Result<Vec<String>, String> {
+    read::<J>(payload)?;
+    let mut unknown = Vec::new();
+    let mut json = serde_json::Deserializer::from_slice(payload);
+    // What is optional stands as a step of its own in a path.
+    let found = |path: serde_ignored::Path<'_>| unknown.push(path.to_string().replace("?.", ""));
+    serde_ignored::deserialize::<_, _, J>(&mut json, found).map_err(|_| "it is not JSON".to_owned())?;
+    Ok(unknown)
 }
 
 /// Reads a payload. The error names the field and none of its values: those may be personal, and serde's own message
@@ -132,13 +139,30 @@ fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, String> {
             .and_then(|rest| rest.split('`').next());
         match (missing, error.inner().classify()) {
             (Some(field), _) => format!("missing field `{field}`"),
-            (None, Category::Data) => format!("`{at}` is not what stands there"),
+            (None, Category::Data) => match expected(&text) {
+                Some(expected) => format!("`{at}` must be {expected}"),
+                None => format!("`{at}` is not what stands there"),
+            },
             (None, _) => "it is not JSON".to_owned(),
         }
     })?;
     json.end()
         .map(|()| read)
         .map_err(|_| "something stands behind the JSON".to_owned())
+}
+
+/// What a message of serde's says should stand there, which it says behind the value that does.
+fn expected(text: &str) -> Option<&str> {
+    let is_of_serde = ["invalid type: ", "invalid value: ", "unknown variant "];
+    if !is_of_serde.iter().any(|beginning| text.starts_with(beginning)) {
+        return None;
+    }
+    let (_, expected) = text.rsplit_once(", expected ")?;
+    Some(
+        expected
+            .rsplit_once(" at line ")
+            .map_or(expected, |(expected, _)| expected),
+    )
 }
 
 #[cfg(test)]
@@ -156,8 +180,48 @@ mod tests {
             assert_eq!(read::<Form>(payload.as_bytes()).expect_err(payload), expected);
         };
         check("{}", "missing field `to`");
-        check(r#"{"to":33612345678}"#, "`to` is not what stands there");
+        check(r#"{"to":33612345678}"#, "`to` must be a string");
         check(r#"{"to":"a\" b"#, "it is not JSON");
         check(r#"{"to":"a"} secret"#, "something stands behind the JSON");
+        assert_eq!(expected("marie, expected a secret"), None, "not serde's own words");
+    }
+
+    #[test]
+    fn fields_that_a_kind_does_not_know_are_named() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Form {
+            to: Option<Address>,
+        }
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Address {
+            street: String,
+        }
+        impl Job for Form {
+            type Ctx = ();
+            const KIND: &'static str = "form";
+            const POLICY: Policy = Policy {
+                queue: crate::Queue::Default,
+                attempts: 1,
+                backoff: crate::Backoff {
+                    first: Duration::from_secs(1),
+                    cap: Duration::from_secs(1),
+                },
+                timeout: Duration::from_secs(1),
+                expires: None,
+            };
+            fn unique(&self) -> String {
+                String::new()
+            }
+            async fn run(self, (): &(), _: &Attempt) -> Result<(), JobError> {
+                Ok(())
+            }
+        }
+        let unknown = |payload: &str| check::<Form>(payload.as_bytes());
+        assert_eq!(unknown(r#"{"to":{"street":"x"}}"#), Ok(vec![]));
+        assert_eq!(
+            unknown(r#"{"to":{"street":"x","town":"y"},"too":{"street":"z"}}"#),
+            Ok(vec!["to.town".to_owned(), "too".to_owned()])
+        );
+        assert_eq!(unknown(r#"{"to":{}}"#), Err("missing field `street`".to_owned()));
     }
 }

@@ -35,6 +35,7 @@ pub(super) async fn edit(
     let kept = super::find(backend, id).await?;
     let envelope = Envelope::decode(&kept.body).context("its stored form is not one this program ever wrote")?;
     let (body, changes) = replaced(&envelope, id, new, &settings.keyring)?;
+    refuse_unknown(&envelope, id, new, &settings.keyring)?;
     let mut meant = None;
     if !changes.is_empty() {
         let log = Log::of(Some(by.clone()), settings).await?;
@@ -74,7 +75,8 @@ pub(super) fn replaced(
     keyring: &Keyring,
 ) -> anyhow::Result<(Vec<u8>, Vec<Change>)> {
     match ::jobs::registry().check(envelope.kind, new) {
-        Some(checked) => checked.map_err(|why| anyhow::anyhow!("a {} cannot be read from it: {why}", envelope.kind))?,
+        Some(Ok(_)) => {}
+        Some(Err(why)) => bail!("a {} cannot be read from it: {why}", envelope.kind),
         None => bail!(
             "this version does not know the kind `{}`, so it cannot check the payload",
             envelope.kind
@@ -100,4 +102,21 @@ pub(super) fn replaced(
     }
     .encode();
     Ok((body, changes))
+}
+
+/// A field that nobody reads is a misspelt one. What the letter had before belongs to the version that wrote it.
+fn refuse_unknown(envelope: &Envelope<'_>, id: JobId, new: &[u8], keyring: &Keyring) -> anyhow::Result<()> {
+    let unknown = |payload: &[u8]| {
+        let checked = ::jobs::registry().check(envelope.kind, payload);
+        checked.and_then(Result::ok).unwrap_or_default()
+    };
+    let before = payload::clear(envelope, id, keyring).ok();
+    let before = before.map_or_else(Vec::new, |old| unknown(&old));
+    if let Some(field) = unknown(new).into_iter().find(|field| !before.contains(field)) {
+        bail!(
+            "`{field}` is no field of a {} here: nobody would read it",
+            envelope.kind
+        );
+    }
+    Ok(())
 }
