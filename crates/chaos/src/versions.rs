@@ -148,7 +148,10 @@ mod tests {
             };
             let payload = Foreign::new("0197f0a0-0000-7000-8000-000000000001", &event);
             let written = serde_json::to_vec(&payload).unwrap();
-            assert!(matches!(jobs::registry().check(RecordEmailEvent::KIND, &written), Some(Ok(_))));
+            assert!(matches!(
+                jobs::registry().check(RecordEmailEvent::KIND, &written),
+                Some(Ok(_))
+            ));
             let read: RecordEmailEvent = serde_json::from_slice(&written).unwrap();
             assert_eq!(read.unique(), payload.unique());
         }

@@ -245,9 +245,12 @@ pub trait Backend: Send + Sync + 'static {
     /// takes its place in its line: the head's if the line held for it, else the last. Answers in the order of `letters`, of
     /// which there are at most [`BATCH_MAX`];
     /// `false` = no such dead letter, or named before.
+    ///
+    /// On SQLite a power cut may take it back until something else is written into the file, as whoever retries many does when
+    /// it notes what it did.
     async fn retry_all_dead(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError>;
 
-    /// The same for one, whose envelope `body` replaces.
+    /// The same for one, whose envelope `body` replaces, and for good.
     async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
         Ok(self.retry_all_dead(&[RetryDead { id, body }], now).await? == [true])
     }

@@ -206,6 +206,15 @@ impl Backend for SqlQueue {
         each!(self, store => store.retry_all_dead(letters, now).await)
     }
 
+    async fn retry_dead(&self, id: JobId, body: Option<&[u8]>, now: Millis) -> Result<bool, QueueError> {
+        let letters = [RetryDead { id, body }];
+        let risen = match &self.store {
+            Store::Postgres(store) => store.retry_all_dead(&letters, now).await?,
+            Store::Sqlite(store) => store.retry_for_good(&letters, now).await?,
+        };
+        Ok(risen == [true])
+    }
+
     async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
         each!(self, store => store.rewrite(id, old, new).await)
     }
@@ -237,10 +246,7 @@ impl Backend for SqlQueue {
     async fn reconnect(&self) {
         match &self.store {
             Store::Postgres(store) => store.pool.clear(),
-            Store::Sqlite(store) => {
-                store.reader.clear();
-                store.writer.clear();
-            }
+            Store::Sqlite(store) => store.clear(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Looking, and single rows: everything whose text is the same on both databases.
+//! Looking: everything whose text is the same on both databases.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +8,11 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use super::limits::LimitRow;
 use super::ring::lanes;
 use super::rows::{self, DeadRow, ErrorRow, JobRow, LeasedRun};
-use super::texts::storable;
 use crate::backend::{BATCH_MAX, Counter, Kept, ListRequest, Page, Worker};
 use crate::clock::Millis;
 use crate::flow::LimitState;
 use crate::job::{JobId, Queue};
-use crate::pauses::{Pause, Scope};
+use crate::pauses::Pause;
 
 /// A connection to either database.
 pub(super) enum Connection<'a> {
@@ -206,26 +205,6 @@ pub(super) async fn gates(connection: Connection<'_>, queue: Queue) -> Result<Ve
     Ok(gates.into_iter().collect())
 }
 
-/// A job that dies between the two statements is not found, and is dead the next time.
-pub(super) async fn rewrite(
-    mut connection: Connection<'_>,
-    id: JobId,
-    old: &[u8],
-    new: &[u8],
-) -> Result<bool, sqlx::Error> {
-    const ALIVE: &str = "UPDATE queue_jobs SET body = $3
-        WHERE seq = (SELECT seq FROM queue_keys WHERE id = $1) AND id = $1 AND body = $2";
-    const DEAD: &str = "UPDATE queue_dead SET body = $3 WHERE id = $1 AND body = $2";
-    for statement in [ALIVE, DEAD] {
-        let rows = on!(&mut connection, inner =>
-            sqlx::query(statement).bind(id.0).bind(old).bind(new).execute(&mut **inner).await?.rows_affected());
-        if rows > 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 pub(super) async fn counters(connection: Connection<'_>) -> Result<Vec<(Counter, u64)>, sqlx::Error> {
     const COUNTERS: &str = "SELECT queue, kind, name, value FROM queue_counters ORDER BY queue, kind, name";
     let rows: Vec<(i16, String, String, i64)> = on!(connection, inner =>
@@ -244,33 +223,12 @@ pub(super) async fn counters(connection: Connection<'_>) -> Result<Vec<(Counter,
         .collect()
 }
 
-pub(super) async fn announce(connection: Connection<'_>, worker: &Worker, until: Millis) -> Result<(), sqlx::Error> {
-    const ANNOUNCE: &str = "INSERT INTO queue_workers (session, info, until) VALUES ($1, $2, $3)
-        ON CONFLICT (session) DO UPDATE SET info = excluded.info, until = excluded.until";
-    let info = serde_json::to_string(worker).map_err(super::pool::broken)?;
-    on!(connection, inner =>
-        sqlx::query(ANNOUNCE).bind(worker.session).bind(storable(&info)).bind(until).execute(inner).await.map(drop))
-}
-
 pub(super) async fn workers(connection: Connection<'_>, now: Millis) -> Result<Vec<Worker>, sqlx::Error> {
     let rows: Vec<String> = on!(connection, inner =>
         sqlx::query_scalar("SELECT info FROM queue_workers WHERE until > $1 ORDER BY session").bind(now)
             .fetch_all(inner).await?);
     // What a newer version wrote may not parse here; that is no reason to show nobody.
     Ok(rows.iter().filter_map(|info| serde_json::from_str(info).ok()).collect())
-}
-
-pub(super) async fn pause(connection: Connection<'_>, pause: &Pause) -> Result<(), sqlx::Error> {
-    const STOP: &str = "INSERT INTO queue_control (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    let (gate, details) = (pause.scope.gate(), pause.details());
-    on!(connection, inner =>
-        sqlx::query(STOP).bind(storable(&gate)).bind(storable(&details)).execute(inner).await.map(drop))
-}
-
-pub(super) async fn resume(connection: Connection<'_>, scope: &Scope) -> Result<(), sqlx::Error> {
-    const RESUME: &str = "DELETE FROM queue_control WHERE name = $1";
-    let gate = scope.gate();
-    on!(connection, inner => sqlx::query(RESUME).bind(storable(&gate)).execute(inner).await.map(drop))
 }
 
 pub(super) async fn pauses(connection: Connection<'_>) -> Result<Vec<Pause>, sqlx::Error> {

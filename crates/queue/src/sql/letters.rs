@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::inspect::{Connection, on};
 use super::rows::{self, DeadRow, ErrorRow};
+use super::sqlite::statements::by_name;
 use super::texts::storable;
 use crate::backend::{BATCH_MAX, DeadFilter, DeadGroup, Failure, GROUPS_MAX, Kept, Page, Reason};
 use crate::clock::Millis;
@@ -59,6 +60,14 @@ pub(super) struct Loose {
     reason: String,
     head: Vec<u8>,
 }
+
+by_name!(Loose {
+    id,
+    queue,
+    tenant,
+    reason,
+    head
+});
 
 impl Loose {
     /// The columns that a [`Loose`] is made of.

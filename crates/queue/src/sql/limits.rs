@@ -8,12 +8,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::inspect::{Connection, on};
 use super::ring::{Rings, lane};
+use super::sqlite::statements::by_name;
 use crate::backend::{ClaimRequest, Claimed};
 use crate::clock::Millis;
 use crate::flow::{Gcra, Key, Limit, LimitState, Missed, Rate};
-use crate::job::Queue;
 
 /// A key that is full is looked at again after this long although nobody said that one of its jobs has ended: the one
 /// who said so may not have seen that jobs wait, as those were being added at that moment.
@@ -29,25 +28,28 @@ const ASKS_ENDLESSLY: Millis = Millis::MAX;
 const LEAVES_ROOM: Millis = -1;
 
 /// The [`LimitRow`] of queue `$1` and key `$2`.
-const LIMIT: &str = "SELECT limit_key, concurrency, rate_count, rate_per_us, arrival_us, cool_until
+pub(super) const LIMIT: &str = "SELECT limit_key, concurrency, rate_count, rate_per_us, arrival_us, cool_until
     FROM queue_limits WHERE queue = $1 AND limit_key = $2";
-
-/// Where the rate goes on of queue `$1` and key `$2`, which was at `$3` and will be at `$4`; of no row if it is not there any
-/// more, or is no longer `$5` in `$6` microseconds.
-const GOES_ON: &str = "UPDATE queue_limits SET arrival_us = $4
-    WHERE queue = $1 AND limit_key = $2 AND arrival_us = $3
-        AND rate_count IS NOT DISTINCT FROM $5 AND rate_per_us IS NOT DISTINCT FROM $6";
 
 /// What is kept about a limit key that has a limit or was cooled.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct LimitRow {
     pub(super) limit_key: String,
     concurrency: Option<i64>,
-    rate_count: Option<i64>,
-    rate_per_us: Option<i64>,
-    arrival_us: i64,
+    pub(super) rate_count: Option<i64>,
+    pub(super) rate_per_us: Option<i64>,
+    pub(super) arrival_us: i64,
     cool_until: i64,
 }
+
+by_name!(LimitRow {
+    limit_key,
+    concurrency,
+    rate_count,
+    rate_per_us,
+    arrival_us,
+    cool_until
+});
 
 impl LimitRow {
     /// A key of which nothing is kept.
@@ -84,7 +86,7 @@ impl LimitRow {
     }
 
     /// When what was missed may start instead, and where the rate goes on if it is reserved.
-    fn again(&self, missed: Missed) -> (Millis, Option<i64>) {
+    pub(super) fn again(&self, missed: Missed) -> (Millis, Option<i64>) {
         let missed = missed.cooled(self.cool_until);
         self.gcra()
             .map_or((missed.now, None), |gcra| gcra.again(self.arrival_us, missed))
@@ -110,36 +112,6 @@ impl LimitRow {
         };
         let shown = state.limit != Limit::default() || state.cooled_until.is_some() || state.running > 0;
         shown.then_some(state)
-    }
-}
-
-/// Reserves another start instead of one that was missed. Nothing is locked while it is thought about: who comes too late for
-/// what was read reads again.
-pub(super) async fn reserve_again(
-    mut connection: Connection<'_>,
-    queue: Queue,
-    key: &Key,
-    missed: Missed,
-) -> Result<Millis, sqlx::Error> {
-    loop {
-        let row: Option<LimitRow> = on!(&mut connection, inner => {
-            let query = sqlx::query_as(LIMIT).bind(queue as i16).bind(key.as_str());
-            query.fetch_optional(&mut **inner).await?
-        });
-        let Some(row) = row else { return Ok(missed.now) };
-        let (instead, arrival_us) = row.again(missed);
-        let Some(arrival_us) = arrival_us else {
-            return Ok(instead);
-        };
-        let went_on = on!(&mut connection, inner => {
-            let query = sqlx::query(GOES_ON).bind(queue as i16).bind(key.as_str());
-            let query = query.bind(row.arrival_us).bind(arrival_us);
-            let query = query.bind(row.rate_count).bind(row.rate_per_us);
-            query.execute(&mut **inner).await?.rows_affected()
-        });
-        if went_on > 0 {
-            return Ok(instead);
-        }
     }
 }
 

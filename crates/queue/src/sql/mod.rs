@@ -42,6 +42,7 @@ mod pool;
 mod postgres;
 mod ring;
 mod rows;
+mod single;
 mod sqlite;
 mod texts;
 mod waits;

@@ -134,7 +134,7 @@ macro_rules! call {
 }
 pub(super) use call;
 
-fn too_late() -> QueueError {
+pub(super) fn too_late() -> QueueError {
     QueueError::Unavailable("no answer in time".into())
 }
 
@@ -144,7 +144,7 @@ pub(super) fn broken(what: impl Display) -> sqlx::Error {
 }
 
 /// Whether asking again later may help.
-fn failure(error: &sqlx::Error) -> QueueError {
+pub(super) fn failure(error: &sqlx::Error) -> QueueError {
     let unavailable = match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| passes(&code)),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use super::*;
 
 async fn database() -> testkit::sqlite::TempSqlite {
@@ -57,6 +59,17 @@ async fn a_file_that_somebody_else_writes_to_is_unreachable_and_then_not() {
     let refused = queue.add(&jobs(1), NOW).await;
     assert!(matches!(refused, Err(QueueError::Unavailable(_))), "{refused:?}");
     queue.ping().await.unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(queue.add(&jobs(1), NOW).await.unwrap(), [Added::New]);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_does_not_happen() {
+    let database = database().await;
+    let queue = open(database.url());
+    let mut other = sqlx::SqliteConnection::connect(database.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    assert!(queue.add(&jobs(1), NOW).now_or_never().is_none());
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     assert_eq!(queue.add(&jobs(1), NOW).await.unwrap(), [Added::New]);
 }

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::super::limits::{arrival_under, columns};
+use super::super::limits::{LIMIT, LimitRow, arrival_under, columns};
 use super::super::ring::lanes;
 use super::wake;
 use crate::clock::Millis;
-use crate::flow::{Key, Limit};
+use crate::flow::{Key, Limit, Missed};
 use crate::job::Queue;
+
+/// Where the rate goes on of queue `$1` and key `$2`, which was at `$3` and will be at `$4`; of no row if it is not there any
+/// more, or is no longer `$5` in `$6` microseconds.
+const GOES_ON: &str = "UPDATE queue_limits SET arrival_us = $4
+    WHERE queue = $1 AND limit_key = $2 AND arrival_us = $3
+        AND rate_count IS NOT DISTINCT FROM $5 AND rate_per_us IS NOT DISTINCT FROM $6";
 
 pub(super) async fn set(
     connection: &mut PgConnection,
@@ -106,4 +112,38 @@ async fn look_again(connection: &mut PgConnection, queue: Queue, keys: &[&str]) 
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Reserves another start instead of one that was missed. Nothing is locked while it is thought about: who comes too late for
+/// what was read reads again.
+pub(super) async fn reserve_again(
+    connection: &mut PgConnection,
+    queue: Queue,
+    key: &Key,
+    missed: Missed,
+) -> Result<Millis, sqlx::Error> {
+    loop {
+        let row: Option<LimitRow> = sqlx::query_as(LIMIT)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(row) = row else { return Ok(missed.now) };
+        let (instead, arrival_us) = row.again(missed);
+        let Some(arrival_us) = arrival_us else {
+            return Ok(instead);
+        };
+        let went_on = sqlx::query(GOES_ON)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .bind(row.arrival_us)
+            .bind(arrival_us)
+            .bind(row.rate_count)
+            .bind(row.rate_per_us)
+            .execute(&mut *connection)
+            .await?;
+        if went_on.rows_affected() > 0 {
+            return Ok(instead);
+        }
+    }
 }

@@ -14,6 +14,7 @@ mod lines;
 mod pieces;
 mod rescue;
 mod settle;
+mod single;
 mod sweep;
 mod wake;
 
@@ -24,11 +25,9 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Notify, Semaphore};
 
-use super::inspect::Connection;
-use super::limits::reserve_again;
+use super::SqlOptions;
 use super::pool::{Pool, call};
 use super::ring::Rings;
-use super::{SqlOptions, inspect};
 use crate::backend::{Added, Cancelled, Claims, Counter, Counts, Finding, NewJob, QueueError, Settle, Sweep, Worker};
 use crate::backend::{ClaimRequest, NewDead, Purged, RetryDead};
 use crate::clock::Millis;
@@ -173,21 +172,15 @@ impl PostgresQueue {
 
     pub(super) async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
         let _permit = self.reserves.acquire().await;
-        call!(self.pool, connection => reserve_again(Connection::Postgres(connection), queue, key, missed))
+        call!(self.pool, connection => limits::reserve_again(connection, queue, key, missed))
     }
 
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
-        call!(self.pool, connection => inspect::pause(inspect::Connection::Postgres(connection), pause))
+        call!(self.pool, connection => single::pause(connection, pause))
     }
 
     pub(super) async fn resume(&self, scope: &Scope) -> Result<(), QueueError> {
-        call!(self.pool, connection => async {
-            inspect::resume(inspect::Connection::Postgres(&mut *connection), scope).await?;
-            match scope {
-                Scope::Queue(queue) => wake::tell(connection, *queue).await,
-                _ => Ok(()),
-            }
-        })
+        call!(self.pool, connection => single::resume(connection, scope))
     }
 
     pub(super) async fn counts(&self, queue: Queue) -> Result<Counts, QueueError> {
@@ -207,7 +200,7 @@ impl PostgresQueue {
     }
 
     pub(super) async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
-        call!(self.pool, connection => inspect::rewrite(inspect::Connection::Postgres(connection), id, old, new))
+        call!(self.pool, connection => single::rewrite(connection, id, old, new))
     }
 
     pub(super) async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
@@ -227,7 +220,7 @@ impl PostgresQueue {
     }
 
     pub(super) async fn announce(&self, worker: &Worker, until: Millis) -> Result<(), QueueError> {
-        call!(self.pool, connection => inspect::announce(inspect::Connection::Postgres(connection), worker, until))
+        call!(self.pool, connection => single::announce(connection, worker, until))
     }
 
     pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {

@@ -1,12 +1,13 @@
 //! Keeping new jobs.
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::super::pool::broken;
 use super::super::rows::holds;
 use super::lines::{self, Due};
 use super::ready::{Place, RUN_MAX};
+use super::statements::query;
 use super::{json, number, packed};
 use crate::backend::{Added, NewJob};
 use crate::clock::{Millis, day};
@@ -49,16 +50,12 @@ const JOBS_KEYED: &str = "
             value ->> 5, value ->> 6 IS NOT NULL
         FROM json_each($6)";
 
-pub(super) async fn add(
-    connection: &mut SqliteConnection,
-    jobs: &[NewJob],
-    now: Millis,
-) -> Result<Vec<Added>, sqlx::Error> {
+pub(super) fn add(connection: &Connection, jobs: &[NewJob], now: Millis) -> Result<Vec<Added>, sqlx::Error> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&index| (jobs[index].queue, &jobs[index].keys.limit, jobs[index].tenant));
     let sorted: Vec<&NewJob> = order.iter().map(|&index| &jobs[index]).collect();
     let ids = packed(sorted.iter().map(|job| &job.id.0));
-    let (base, fresh) = fresh(connection, &ids, jobs.len(), day(now)).await?;
+    let (base, fresh) = fresh(connection, &ids, jobs.len(), day(now))?;
     let mut added = vec![Added::Duplicate; jobs.len()];
     for &index in &fresh {
         added[order[index]] = Added::New;
@@ -75,9 +72,9 @@ pub(super) async fn add(
         ids,
     };
     if jobs.iter().all(|job| job.keys.is_free()) {
-        batch.keep_free(connection).await?;
+        batch.keep_free(connection)?;
     } else {
-        batch.keep(connection, &order).await?;
+        batch.keep(connection, &order)?;
     }
     Ok(added)
 }
@@ -105,15 +102,15 @@ impl Batch<'_> {
         (job.run_at > self.now).then_some(job.run_at)
     }
 
-    async fn keep_free(&self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    fn keep_free(&self, connection: &Connection) -> Result<(), sqlx::Error> {
         let row =
             |(index, job, at): (usize, &NewJob, usize)| (index, job.queue as i16, self.due(job), at, job.body.len());
         let runs = runs(self.jobs().filter(|(_, job)| self.due(job).is_none()));
-        self.insert(connection, JOBS, row, &runs).await
+        self.insert(connection, JOBS, row, &runs)
     }
 
     /// `order` tells the place of each in the call: neighbours by limit key are no neighbours in a line.
-    async fn keep(&self, connection: &mut SqliteConnection, order: &[usize]) -> Result<(), sqlx::Error> {
+    fn keep(&self, connection: &Connection, order: &[usize]) -> Result<(), sqlx::Error> {
         let limit = |job: &NewJob| job.keys.limit.as_ref().map(|key| key.as_str().to_owned());
         let line = |job: &NewJob| job.keys.order.as_ref().map(|order| order.key.as_str().to_owned());
         let row = |(index, job, at): (usize, &NewJob, usize)| {
@@ -129,7 +126,7 @@ impl Batch<'_> {
                 holds(&job.keys),
             )
         };
-        self.insert(connection, JOBS_KEYED, row, &[]).await?;
+        self.insert(connection, JOBS_KEYED, row, &[])?;
         let now = self.jobs().filter(|(_, job)| self.due(job).is_none());
         let mut due: Vec<(usize, Due)> = now
             .map(|(index, job)| {
@@ -153,13 +150,13 @@ impl Batch<'_> {
             })
             .collect();
         due.sort_by_key(|(place, _)| *place);
-        lines::join(connection, due.into_iter().map(|(_, due)| due).collect()).await
+        lines::join(connection, due.into_iter().map(|(_, due)| due).collect())
     }
 
     /// Inserts the rows of the jobs, of those that are due later, and runs; `row` gets each job with the offset of its body.
-    async fn insert<'j, R: serde::Serialize>(
+    fn insert<'j, R: serde::Serialize>(
         &'j self,
-        connection: &mut SqliteConnection,
+        connection: &Connection,
         insert: &'static str,
         row: impl Fn((usize, &'j NewJob, usize)) -> R,
         runs: &[Run],
@@ -174,9 +171,7 @@ impl Batch<'_> {
             .filter(|(_, (_, job))| self.due(job).is_some())
             .map(|(row, _)| row)
             .collect();
-        // An empty blob would be bound as NULL.
-        bodies.push(0);
-        sqlx::query(insert)
+        query(insert)
             .bind(self.base)
             .bind(&self.ids)
             .bind(&self.tenants)
@@ -184,25 +179,23 @@ impl Batch<'_> {
             .bind(json(&rows)?)
             .bind(json(&later)?)
             .bind(json(runs)?)
-            .execute(&mut *connection)
-            .await?;
+            .execute(connection)?;
         Ok(())
     }
 }
 
 /// Keeps new keys; answers the number of the first, and which are new, ascending.
-pub(super) async fn fresh(
-    connection: &mut SqliteConnection,
+pub(super) fn fresh(
+    connection: &Connection,
     ids: &[u8],
     count: usize,
     day: i32,
 ) -> Result<(i64, Vec<usize>), sqlx::Error> {
-    let rows: Vec<(i64, Option<String>)> = sqlx::query_as(KEYS)
+    let rows: Vec<(i64, Option<String>)> = query(KEYS)
         .bind(number(count))
         .bind(ids)
         .bind(day)
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let Some((first, fresh)) = rows.into_iter().next() else {
         return Err(broken("no numbers for new jobs"));
     };

@@ -2,17 +2,18 @@
 
 use std::collections::HashSet;
 
+use rusqlite::Connection;
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
 use super::super::outcome::End;
 use super::super::rows;
+use super::statements::{by_name, query};
 use super::{json, lines};
 use crate::backend::Cancelled;
 use crate::clock::{Millis, day};
 use crate::job::{JobId, Queue};
 
-#[derive(sqlx::FromRow)]
 struct Place {
     seq: i64,
     run_at: Option<i64>,
@@ -23,9 +24,19 @@ struct Place {
     order_key: Option<String>,
 }
 
+by_name!(Place {
+    seq,
+    run_at,
+    queue,
+    lane,
+    tenant,
+    limit_key,
+    order_key
+});
+
 /// Answers with the queue in which another job follows it in its line, if one does.
-pub(super) async fn cancel(
-    connection: &mut SqliteConnection,
+pub(super) fn cancel(
+    connection: &Connection,
     id: JobId,
     now: Millis,
 ) -> Result<(Cancelled, Option<Queue>), sqlx::Error> {
@@ -38,31 +49,26 @@ pub(super) async fn cancel(
         DELETE FROM queue_errors WHERE id = $1;
         DELETE FROM queue_cancels WHERE id = $1;
         UPDATE queue_keys SET day = max(day, $3) WHERE id = $1";
-    let Some(place) = sqlx::query_as::<_, Place>(PLACE)
-        .bind(id.0)
-        .fetch_optional(&mut *connection)
-        .await?
-    else {
+    let Some(place) = query(PLACE).bind(id.0).fetch_optional::<Place>(connection)? else {
         return Ok((Cancelled::Unknown, None));
     };
-    if !take_out(connection, &place).await? {
-        sqlx::query(MARK).bind(id.0).bind(now).execute(connection).await?;
+    if !take_out(connection, &place)? {
+        query(MARK).bind(id.0).bind(now).execute(connection)?;
         return Ok((Cancelled::Signalled, None));
     }
-    sqlx::query(END)
+    query(END)
         .bind(id.0)
         .bind(place.seq)
         .bind(day(now))
-        .execute(&mut *connection)
-        .await?;
+        .execute(connection)?;
     let queue = rows::queue(place.queue)?;
     let end: Vec<End> = End::of(place.tenant, place.order_key, id.0).into_iter().collect();
-    let follows = lines::follow(connection, queue, &end).await?;
+    let follows = lines::follow(connection, queue, &end)?;
     Ok((Cancelled::Removed, follows.then_some(queue)))
 }
 
 /// Takes the job from where it waits; `false` = it does not wait, so it runs.
-async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bool, sqlx::Error> {
+fn take_out(connection: &Connection, place: &Place) -> Result<bool, sqlx::Error> {
     const LATER: &str = "DELETE FROM queue_later WHERE queue = $1 AND run_at = $2 AND seq = $3";
     const ELSEWHERE: [&str; 2] = [
         "DELETE FROM queue_parked WHERE seq = $1",
@@ -70,68 +76,64 @@ async fn take_out(connection: &mut SqliteConnection, place: &Place) -> Result<bo
     ];
 
     if let Some(run_at) = place.run_at {
-        let waited = sqlx::query(LATER)
+        let waited = query(LATER)
             .bind(place.queue)
             .bind(run_at)
             .bind(place.seq)
-            .execute(&mut *connection)
-            .await?;
-        if waited.rows_affected() > 0 {
+            .execute(connection)?;
+        if waited > 0 {
             return Ok(true);
         }
     }
     for step in ELSEWHERE {
-        let waited = sqlx::query(step).bind(place.seq).execute(&mut *connection).await?;
-        if waited.rows_affected() > 0 {
+        let waited = query(step).bind(place.seq).execute(connection)?;
+        if waited > 0 {
             return Ok(true);
         }
     }
-    take_from_run(connection, place).await
+    take_from_run(connection, place)
 }
 
 /// Takes the job out of a ready run; `false` = none has it.
-async fn take_from_run(connection: &mut SqliteConnection, place: &Place) -> Result<bool, sqlx::Error> {
+fn take_from_run(connection: &Connection, place: &Place) -> Result<bool, sqlx::Error> {
     const RUN: &str = "SELECT pos, n FROM queue_ready
         WHERE lane = $1 AND limit_key = $2 AND tenant = $3 AND pos <= $4 ORDER BY pos DESC LIMIT 1";
     const CUT: &str = "DELETE FROM queue_ready WHERE lane = $1 AND limit_key = $2 AND tenant = $3 AND pos = $4";
     const REST: &str = "INSERT INTO queue_ready (lane, limit_key, tenant, pos, n) VALUES ($1, $2, $3, $4, $5)";
 
-    let run: Option<(i64, i64)> = sqlx::query_as(RUN)
+    let run: Option<(i64, i64)> = query(RUN)
         .bind(place.lane)
         .bind(&place.limit_key)
         .bind(place.tenant)
         .bind(place.seq)
-        .fetch_optional(&mut *connection)
-        .await?;
+        .fetch_optional(connection)?;
     let Some((pos, n)) = run.filter(|(pos, n)| place.seq < pos + n) else {
         return Ok(false);
     };
-    sqlx::query(CUT)
+    query(CUT)
         .bind(place.lane)
         .bind(&place.limit_key)
         .bind(place.tenant)
         .bind(pos)
-        .execute(&mut *connection)
-        .await?;
+        .execute(connection)?;
     for (pos, n) in [(pos, place.seq - pos), (place.seq + 1, pos + n - place.seq - 1)] {
         if n > 0 {
-            sqlx::query(REST)
+            query(REST)
                 .bind(place.lane)
                 .bind(&place.limit_key)
                 .bind(place.tenant)
                 .bind(pos)
                 .bind(n)
-                .execute(&mut *connection)
-                .await?;
+                .execute(connection)?;
         }
     }
     Ok(true)
 }
 
 /// The numbers of the jobs that somebody cancelled while they ran.
-pub(super) async fn doomed(connection: &mut SqliteConnection) -> Result<HashSet<i64>, sqlx::Error> {
+pub(super) fn doomed(connection: &Connection) -> Result<HashSet<i64>, sqlx::Error> {
     const DOOMED: &str = "SELECT k.seq FROM queue_cancels c CROSS JOIN queue_keys k ON k.id = c.id";
-    let seqs: Vec<i64> = sqlx::query_scalar(DOOMED).fetch_all(connection).await?;
+    let seqs: Vec<i64> = query(DOOMED).fetch_all(connection)?;
     Ok(seqs.into_iter().collect())
 }
 

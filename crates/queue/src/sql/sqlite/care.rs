@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use rusqlite::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::letters::MISCOUNTED;
 use super::super::ring::lanes;
 use super::super::texts::paused;
+use super::statements::query;
 use super::{dead, json};
 use crate::backend::{Counter, Counts, Finding, FindingLevel, KNOWN_DAYS, Purged};
 use crate::clock::{DAY_MS, Millis, day};
@@ -50,7 +52,7 @@ pub(super) async fn counts(connection: &mut SqliteConnection, queue: Queue) -> R
     })
 }
 
-pub(super) async fn count(connection: &mut SqliteConnection, counters: &[(Counter, u64)]) -> Result<(), sqlx::Error> {
+pub(super) fn count(connection: &Connection, counters: &[(Counter, u64)]) -> Result<(), sqlx::Error> {
     const COUNT: &str = "INSERT INTO queue_counters (queue, kind, name, value)
         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1) WHERE true
         ON CONFLICT (queue, kind, name) DO UPDATE SET value = value + excluded.value";
@@ -58,12 +60,12 @@ pub(super) async fn count(connection: &mut SqliteConnection, counters: &[(Counte
         .iter()
         .map(|(counter, by)| (counter.queue as i16, &counter.kind, &counter.name, by))
         .collect();
-    sqlx::query(COUNT).bind(json(&rows)?).execute(connection).await?;
+    query(COUNT).bind(json(&rows)?).execute(connection)?;
     Ok(())
 }
 
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
+pub(super) fn purge(
+    connection: &Connection,
     queue: Queue,
     now: Millis,
     dead_before: Millis,
@@ -82,11 +84,10 @@ pub(super) async fn purge(
     const CANCELS: &str = "DELETE FROM queue_cancels WHERE NOT EXISTS (
         SELECT 1 FROM queue_keys k JOIN queue_jobs j ON j.seq = k.seq WHERE k.id = queue_cancels.id)";
 
-    let keys: Vec<(i64, bool)> = sqlx::query_as(OLD_KEYS)
+    let keys: Vec<(i64, bool)> = query(OLD_KEYS)
         .bind(day(now) - KNOWN_DAYS)
         .bind(PURGE_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let of = |kept: bool| {
         json(
             &keys
@@ -96,22 +97,15 @@ pub(super) async fn purge(
                 .collect::<Vec<_>>(),
         )
     };
-    sqlx::query(RENEW)
-        .bind(of(true)?)
-        .bind(day(now))
-        .execute(&mut *connection)
-        .await?;
+    query(RENEW).bind(of(true)?).bind(day(now)).execute(connection)?;
     for step in FORGET {
-        sqlx::query(step).bind(of(false)?).execute(&mut *connection).await?;
+        query(step).bind(of(false)?).execute(connection)?;
     }
-    sqlx::query(WORKERS)
-        .bind(now - DAY_MS)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(CANCELS).execute(&mut *connection).await?;
+    query(WORKERS).bind(now - DAY_MS).execute(connection)?;
+    query(CANCELS).execute(connection)?;
     Ok(Purged {
         keys: keys.len() as u64,
-        dead: dead::purge(connection, queue, dead_before, PURGE_MAX).await?,
+        dead: dead::purge(connection, queue, dead_before, PURGE_MAX)?,
     })
 }
 
@@ -121,12 +115,10 @@ pub(super) struct Settings {
     synchronous: i64,
 }
 
-pub(super) async fn settings(connection: &mut SqliteConnection) -> Result<Settings, sqlx::Error> {
+pub(super) fn settings(connection: &Connection) -> Result<Settings, sqlx::Error> {
     Ok(Settings {
-        journal: sqlx::query_scalar("PRAGMA journal_mode")
-            .fetch_one(&mut *connection)
-            .await?,
-        synchronous: sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await?,
+        journal: query("PRAGMA journal_mode").fetch_one(connection)?,
+        synchronous: query("PRAGMA synchronous").fetch_one(connection)?,
     })
 }
 

@@ -1,13 +1,12 @@
 //! Taking jobs under a lease.
 
-use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
-use super::super::pool::broken;
 use super::super::ring::{Ring, Rings, Visit, lane, lanes};
 use super::super::rows::{attempts, keys};
 use super::super::texts::paused;
+use super::statements::{FromRow, by_name, query};
 use super::{json, keyed, number, packed};
 use crate::backend::{ClaimRequest, Claimed, Claims, Ticket};
 use crate::job::JobId;
@@ -56,10 +55,9 @@ FROM ring CROSS JOIN queue_ready run
 WHERE ring.k = 1 OR ring.tenant <> ring.first
 ORDER BY 1, 3";
 
-/// Cuts runs off, leases them and answers the lease's number, then its jobs. `$1` lane, `$2` tenants, `$3` the runs that are cut as
-/// they were, `[index of the tenant, pos, limit key]`, `$4` what is left of them, `[index of the tenant, pos, limit key, n]`, `$5`
-/// session, `$6` the lease's end, `$7` its runs, `[tenant, pos, n]`, `$8` queue, `$9` what runs now of limit keys, for those
-/// who count, `[limit key, pos, n]`.
+/// Cuts runs off and leases them; answers the lease's number. `$1` lane, `$2` tenants, `$3` the runs that are cut as they were,
+/// `[index of the tenant, pos, limit key]`, `$4` what is left of them, `[index of the tenant, pos, limit key, n]`, `$5` session,
+/// `$6` the lease's end, `$7` its runs, `[tenant, pos, n]`.
 ///
 /// What is left is not an UPDATE with a join: SQLite would look at every run of the lane to find these, and the longer the
 /// queue the slower every claim.
@@ -68,11 +66,16 @@ const TAKE: &str = "
         SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1 FROM json_each($3));
     INSERT INTO queue_ready (lane, limit_key, tenant, pos, n)
         SELECT $1, value ->> 2, substr($2, 16 * (value ->> 0) + 1, 16), value ->> 1, value ->> 3 FROM json_each($4);
-    INSERT INTO queue_leases (lane, session, until, runs) VALUES ($1, $5, $6, $7) RETURNING id;
-    INSERT INTO queue_uses (queue, limit_key, first, n, lease)
-        SELECT $8, value ->> 0, value ->> 1, value ->> 2, (SELECT max(id) FROM queue_leases) FROM json_each($9);
-    SELECT j.seq, j.id, j.tenant, j.attempts, j.limit_key, j.order_key, j.holds, j.body FROM json_each($7) run
-        CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)";
+    INSERT INTO queue_leases (lane, session, until, runs) VALUES ($1, $5, $6, $7) RETURNING id";
+
+/// What runs now of limit keys, for those who count: `$1` queue, `$2` `[limit key, pos, n]`, `$3` the lease.
+const USE: &str = "INSERT INTO queue_uses (queue, limit_key, first, n, lease)
+    SELECT $1, value ->> 0, value ->> 1, value ->> 2, $3 FROM json_each($2)";
+
+/// The jobs of the runs `$1`.
+const JOBS: &str =
+    "SELECT j.seq, j.id, j.tenant, j.attempts, j.limit_key, j.order_key, j.holds, j.body FROM json_each($1) run
+    CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)";
 
 pub(super) struct Outcome {
     pub(super) claims: Claims,
@@ -80,7 +83,6 @@ pub(super) struct Outcome {
 }
 
 /// A row of [`PICK`].
-#[derive(sqlx::FromRow)]
 struct Picked {
     k: i64,
     tenant: Option<Uuid>,
@@ -88,6 +90,14 @@ struct Picked {
     n: Option<i64>,
     unserved: bool,
 }
+
+by_name!(Picked {
+    k,
+    tenant,
+    pos,
+    n,
+    unserved
+});
 
 /// A ready run that may be cut.
 #[derive(Clone, Debug)]
@@ -119,14 +129,14 @@ struct Cut {
     take: i64,
 }
 
-pub(super) async fn claim(
-    connection: &mut SqliteConnection,
+pub(super) fn claim(
+    connection: &Connection,
     request: &ClaimRequest,
     ring: &Ring,
     rings: &Rings,
 ) -> Result<Outcome, sqlx::Error> {
     let [first, second, third] = lanes(request.queue);
-    let rows: Vec<Picked> = sqlx::query_as(PICK)
+    let rows: Vec<Picked> = query(PICK)
         .bind(lane(request.queue, request.lane))
         .bind(ring.cursor)
         .bind(number(request.want))
@@ -137,8 +147,7 @@ pub(super) async fn claim(
         .bind(first)
         .bind(second)
         .bind(third)
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let (mut picked, mut keyed, mut opens_at) = (Vec::with_capacity(rows.len()), false, None);
     for row in rows {
         match (row.tenant, row.n) {
@@ -154,16 +163,16 @@ pub(super) async fn claim(
         }
     }
     if keyed {
-        return keyed::claim(connection, request, ring, rings, picked).await;
+        return keyed::claim(connection, request, ring, rings, picked);
     }
-    let (jobs, visit, more) = take(connection, request, ring, &picked, &[]).await?;
+    let (jobs, visit, more) = take(connection, request, ring, &picked, &[])?;
     let claims = Claims { jobs, more, opens_at };
     Ok(Outcome { claims, visit })
 }
 
 /// Takes of these runs what their turns allow; answers the jobs, what was seen, and whether there may be more of these.
-pub(super) async fn take(
-    connection: &mut SqliteConnection,
+pub(super) fn take(
+    connection: &Connection,
     request: &ClaimRequest,
     ring: &Ring,
     picked: &[Run],
@@ -173,34 +182,53 @@ pub(super) async fn take(
     if cuts.is_empty() {
         return Ok((Vec::new(), visit, more));
     }
-    let rows = cut_off(connection, request, &cuts).await?;
-    let Some((lease, rows)) = rows.split_first() else {
-        return Err(broken("no number for a lease"));
-    };
-    let claim: i64 = lease.try_get(0)?;
-    let jobs = rows.iter().map(|row| job(row, claim, request));
+    let (claim, rows) = cut_off(connection, request, &cuts)?;
+    let jobs = rows.into_iter().map(|row| row.claimed(claim, request));
     Ok((jobs.collect::<Result<_, _>>()?, visit, more))
 }
 
-fn job(row: &SqliteRow, claim: i64, request: &ClaimRequest) -> Result<Claimed, sqlx::Error> {
-    Ok(Claimed {
-        id: JobId(row.try_get("id")?),
-        queue: request.queue,
-        tenant: row.try_get("tenant")?,
-        crashes: request.lane,
-        attempts: attempts(row.try_get("attempts")?)?,
-        starts_at: 0,
-        ticket: Ticket {
-            claim,
-            seq: row.try_get("seq")?,
-        },
-        keys: keys(
-            row.try_get("limit_key")?,
-            row.try_get("order_key")?,
-            row.try_get("holds")?,
-        ),
-        body: row.try_get("body")?,
-    })
+/// A row of [`JOBS`].
+struct JobRow {
+    seq: i64,
+    id: Uuid,
+    tenant: Uuid,
+    attempts: i32,
+    limit_key: Option<String>,
+    order_key: Option<String>,
+    holds: Option<bool>,
+    body: Vec<u8>,
+}
+
+impl FromRow for JobRow {
+    /// By place: there are hundreds of them.
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            id: row.get(1)?,
+            tenant: row.get(2)?,
+            attempts: row.get(3)?,
+            limit_key: row.get(4)?,
+            order_key: row.get(5)?,
+            holds: row.get(6)?,
+            body: row.get(7)?,
+        })
+    }
+}
+
+impl JobRow {
+    fn claimed(self, claim: i64, request: &ClaimRequest) -> Result<Claimed, sqlx::Error> {
+        Ok(Claimed {
+            id: JobId(self.id),
+            queue: request.queue,
+            tenant: self.tenant,
+            crashes: request.lane,
+            attempts: attempts(self.attempts)?,
+            starts_at: 0,
+            ticket: Ticket { claim, seq: self.seq },
+            keys: keys(self.limit_key, self.order_key, self.holds),
+            body: self.body,
+        })
+    }
 }
 
 /// How much of each run this claim takes, what it saw, and whether there may be more.
@@ -249,11 +277,8 @@ fn share_out(picked: &[Run], allowed: &[Allowed], ring: &Ring, want: i64) -> (Ve
     (cuts, visit, more)
 }
 
-async fn cut_off(
-    connection: &mut SqliteConnection,
-    request: &ClaimRequest,
-    cuts: &[Cut],
-) -> Result<Vec<SqliteRow>, sqlx::Error> {
+/// Answers the number of the lease, and its jobs.
+fn cut_off(connection: &Connection, request: &ClaimRequest, cuts: &[Cut]) -> Result<(i64, Vec<JobRow>), sqlx::Error> {
     let cuts = || cuts.iter().enumerate();
     let whole: Vec<_> = cuts().map(|(index, cut)| (index, cut.pos, &cut.limit_key)).collect();
     let rest = cuts().filter(|(_, cut)| cut.take < cut.n);
@@ -263,18 +288,24 @@ async fn cut_off(
     let runs: Vec<_> = cuts()
         .map(|(_, cut)| (cut.tenant.simple().to_string(), cut.pos, cut.take))
         .collect();
-    let uses = cuts().filter(|(_, cut)| !cut.limit_key.is_empty());
-    let uses: Vec<_> = uses.map(|(_, cut)| (&cut.limit_key, cut.pos, cut.take)).collect();
-    sqlx::query(TAKE)
+    let runs = json(&runs)?;
+    let claim = query(TAKE)
         .bind(lane(request.queue, request.lane))
         .bind(packed(cuts().map(|(_, cut)| &cut.tenant)))
         .bind(json(&whole)?)
         .bind(json(&rest)?)
         .bind(request.session)
         .bind(request.until)
-        .bind(json(&runs)?)
-        .bind(request.queue as i16)
-        .bind(json(&uses)?)
-        .fetch_all(connection)
-        .await
+        .bind(&runs)
+        .fetch_one(connection)?;
+    let uses = cuts().filter(|(_, cut)| !cut.limit_key.is_empty());
+    let uses: Vec<_> = uses.map(|(_, cut)| (&cut.limit_key, cut.pos, cut.take)).collect();
+    if !uses.is_empty() {
+        query(USE)
+            .bind(request.queue as i16)
+            .bind(json(&uses)?)
+            .bind(claim)
+            .execute(connection)?;
+    }
+    Ok((claim, query(JOBS).bind(&runs).fetch_all(connection)?))
 }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::super::outcome::End;
 use super::super::rows;
 use super::lines::{self, Due};
 use super::ready::Place;
+use super::statements::{by_name, query};
 use super::{json, letters, numbers_back, packed};
-use crate::backend::RetryDead;
 use crate::clock::{Millis, day};
 use crate::job::{JobId, Queue};
 
@@ -31,10 +31,8 @@ const RETRY: &str = "
     DELETE FROM queue_dead WHERE id IN (SELECT substr($1, 16 * key + 1, 16) FROM json_each($4))";
 
 /// A dead letter's place.
-#[derive(sqlx::FromRow)]
 struct Letter {
-    /// Among those that are asked for, if any are.
-    #[sqlx(default)]
+    /// Among those that are asked for.
     place: i64,
     id: Uuid,
     queue: i16,
@@ -43,6 +41,16 @@ struct Letter {
     order_key: Option<String>,
     holds: Option<bool>,
 }
+
+by_name!(Letter {
+    place,
+    id,
+    queue,
+    tenant,
+    limit_key,
+    order_key,
+    holds
+});
 
 impl Letter {
     /// What it is when it is a job again.
@@ -68,56 +76,57 @@ impl Letter {
 }
 
 /// Those of them that are dead, each once, in their order.
-async fn letters_of(connection: &mut SqliteConnection, ids: &[Uuid]) -> Result<Vec<Letter>, sqlx::Error> {
+fn letters_of(connection: &Connection, ids: &[Uuid]) -> Result<Vec<Letter>, sqlx::Error> {
     const LETTERS: &str = "SELECT min(i.key) AS place, d.id, d.queue, d.tenant, COALESCE(d.limit_key, '') AS limit_key,
             d.order_key, d.holds
         FROM json_each($2) i CROSS JOIN queue_dead d ON d.id = substr($1, 16 * i.key + 1, 16)
         GROUP BY d.id ORDER BY place";
-    sqlx::query_as(LETTERS)
+    query(LETTERS)
         .bind(packed(ids))
         .bind(json(&vec![0; ids.len()])?)
         .fetch_all(connection)
-        .await
 }
 
-/// Answers of each whether it was dead, and the queues in which they live now. In its line one is the head if that waited
-/// for it, else the last.
-pub(super) async fn retry(
-    connection: &mut SqliteConnection,
-    letters: &[RetryDead<'_>],
+/// Of each letter whether it was dead, and the queues in which they live now.
+pub(super) type Retried = (Vec<bool>, BTreeSet<Queue>);
+
+/// `letters` are ids, with an envelope instead of the one that they have. In its line one is the head if that waited for it, else
+/// the last.
+pub(super) fn retry(
+    connection: &Connection,
+    letters: &[(JobId, Option<Vec<u8>>)],
     now: Millis,
-) -> Result<(Vec<bool>, BTreeSet<Queue>), sqlx::Error> {
+) -> Result<Retried, sqlx::Error> {
     const BODY: &str = "UPDATE queue_jobs SET body = $2 WHERE seq = $1";
-    let ids: Vec<Uuid> = letters.iter().map(|letter| letter.id.0).collect();
-    let found = letters_of(connection, &ids).await?;
+    let ids: Vec<Uuid> = letters.iter().map(|(id, _)| id.0).collect();
+    let found = letters_of(connection, &ids)?;
     let (mut risen, mut queues) = (vec![false; letters.len()], BTreeSet::new());
-    let first = numbers_back(connection, found.len()).await?;
-    sqlx::query(RETRY)
+    let first = numbers_back(connection, found.len())?;
+    query(RETRY)
         .bind(packed(found.iter().map(|letter| &letter.id)))
         .bind(first)
         .bind(day(now))
         .bind(json(&vec![0; found.len()])?)
-        .execute(&mut *connection)
-        .await?;
+        .execute(connection)?;
     let mut due = Vec::with_capacity(found.len());
     for (seq, letter) in (first..).zip(found) {
         let asked = usize::try_from(letter.place)
             .ok()
             .and_then(|place| letters.get(place).zip(risen.get_mut(place)));
-        let Some((asked, has_risen)) = asked else { continue };
+        let Some(((_, body), has_risen)) = asked else { continue };
         *has_risen = true;
         queues.insert(rows::queue(letter.queue)?);
-        if let Some(body) = asked.body {
-            sqlx::query(BODY).bind(seq).bind(body).execute(&mut *connection).await?;
+        if let Some(body) = body {
+            query(BODY).bind(seq).bind(body).execute(connection)?;
         }
         due.push(letter.due(seq));
     }
-    lines::join(connection, due).await?;
+    lines::join(connection, due)?;
     Ok((risen, queues))
 }
 
 /// The queue of which it was; `None` = no such dead letter.
-pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Result<Option<Queue>, sqlx::Error> {
+pub(super) fn delete(connection: &Connection, id: JobId) -> Result<Option<Queue>, sqlx::Error> {
     const DELETE: &str = "
         INSERT INTO queue_counters (queue, kind, name, value)
             SELECT d.queue, COALESCE(b.kind, ''), 'deleted', 1
@@ -126,26 +135,21 @@ pub(super) async fn delete(connection: &mut SqliteConnection, id: JobId) -> Resu
         UPDATE queue_dead_buckets SET letters = letters - 1 WHERE id = (SELECT bucket FROM queue_dead WHERE id = $1);
         DELETE FROM queue_dead WHERE id = $1;
         DELETE FROM queue_errors WHERE id = $1";
-    let Some(letter) = letters_of(connection, &[id.0]).await?.pop() else {
+    let Some(letter) = letters_of(connection, &[id.0])?.pop() else {
         return Ok(None);
     };
-    letters::put(connection).await?;
-    sqlx::query(DELETE).bind(id.0).execute(&mut *connection).await?;
+    letters::put(connection)?;
+    query(DELETE).bind(id.0).execute(connection)?;
     let queue = rows::queue(letter.queue)?;
     let end: Vec<End> = letter.end().into_iter().collect();
-    lines::follow(connection, queue, &end).await?;
+    lines::follow(connection, queue, &end)?;
     Ok(Some(queue))
 }
 
 /// Removes the oldest of those that died before, at most `most`, once they are counted; answers how many.
-pub(super) async fn purge(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    dead_before: Millis,
-    most: i64,
-) -> Result<u64, sqlx::Error> {
+pub(super) fn purge(connection: &Connection, queue: Queue, dead_before: Millis, most: i64) -> Result<u64, sqlx::Error> {
     const OLD: &str = "SELECT rowid FROM queue_dead WHERE died_at < $1 AND queue = $2 ORDER BY died_at LIMIT $3";
-    const LETTERS: &str = "SELECT id, queue, tenant, COALESCE(limit_key, '') AS limit_key, order_key, holds
+    const LETTERS: &str = "SELECT 0 AS place, id, queue, tenant, COALESCE(limit_key, '') AS limit_key, order_key, holds
         FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)) AND holds";
     const PURGE: &str = "
         INSERT INTO queue_counters (queue, kind, name, value)
@@ -160,17 +164,16 @@ pub(super) async fn purge(
         DELETE FROM queue_errors WHERE id IN (
             SELECT id FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1)));
         DELETE FROM queue_dead WHERE rowid IN (SELECT value FROM json_each($1))";
-    letters::put(connection).await?;
-    let old: Vec<i64> = sqlx::query_scalar(OLD)
+    letters::put(connection)?;
+    let old: Vec<i64> = query(OLD)
         .bind(dead_before)
         .bind(queue as i16)
         .bind(most)
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let rows = json(&old)?;
-    let letters: Vec<Letter> = sqlx::query_as(LETTERS).bind(&rows).fetch_all(&mut *connection).await?;
-    sqlx::query(PURGE).bind(&rows).execute(&mut *connection).await?;
+    let letters: Vec<Letter> = query(LETTERS).bind(&rows).fetch_all(connection)?;
+    query(PURGE).bind(&rows).execute(connection)?;
     let ends: Vec<End> = letters.into_iter().filter_map(Letter::end).collect();
-    lines::follow(connection, queue, &ends).await?;
+    lines::follow(connection, queue, &ends)?;
     Ok(old.len() as u64)
 }

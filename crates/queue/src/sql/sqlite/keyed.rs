@@ -3,34 +3,33 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{FromRow as _, Row as _};
+use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
 use super::super::limits::{ASK_MS, LimitRow, Turn, each_once, last_marked, note_taken};
-use super::super::pool::broken;
 use super::super::ring::{Ring, Rings, Visit, lane, lanes, later_lanes};
 use super::claim::{Allowed, Outcome, Run, take};
+use super::statements::{FromRow, query};
 use super::{json, number, packed};
 use crate::backend::{ClaimRequest, Claims};
 use crate::clock::Millis;
 
 /// `picked` are runs of tenants without a limit key, in the order of their turns.
-pub(super) async fn claim(
-    connection: &mut SqliteConnection,
+pub(super) fn claim(
+    connection: &Connection,
     request: &ClaimRequest,
     ring: &Ring,
     rings: &Rings,
     picked: Vec<Run>,
 ) -> Result<Outcome, sqlx::Error> {
-    let (mut turns, more_keys) = look(connection, request, ring).await?;
-    count_running(connection, request, &mut turns).await?;
+    let (mut turns, more_keys) = look(connection, request, ring)?;
+    count_running(connection, request, &mut turns)?;
     let allowed = allowed(&turns, request);
-    let keyed = runs(connection, request, ring, rings, &allowed).await?;
+    let keyed = runs(connection, request, ring, rings, &allowed)?;
     let runs = by_turns(picked, keyed, ring.keys_first);
-    let (mut jobs, visit, _) = take(connection, request, ring, &runs, &allowed).await?;
+    let (mut jobs, visit, _) = take(connection, request, ring, &runs, &allowed)?;
     note_taken(&mut turns, &mut jobs, rings, request);
-    let (more, opens_at) = leave(connection, request, &turns).await?;
+    let (more, opens_at) = leave(connection, request, &turns)?;
 
     let is_full = jobs.len() >= request.want;
     let key = last_marked(&turns, is_full, request.now).map(str::to_owned);
@@ -48,11 +47,7 @@ pub(super) async fn claim(
 
 /// The keys that may be open, those with marks by turns with the closed ones whose time has come, and whether there are
 /// more than one claim looks at.
-async fn look(
-    connection: &mut SqliteConnection,
-    request: &ClaimRequest,
-    ring: &Ring,
-) -> Result<(Vec<Turn>, bool), sqlx::Error> {
+fn look(connection: &Connection, request: &ClaimRequest, ring: &Ring) -> Result<(Vec<Turn>, bool), sqlx::Error> {
     // `$1` lane, `$2` key looked at last, `$3` keys at most, `$4` now, `$5` queue, `$6` the later lanes.
     const TURNS: &str = "
         WITH RECURSIVE ring(limit_key, first, k) AS (
@@ -83,31 +78,29 @@ async fn look(
                 ON c.lane = later.value AND c.limit_key = turn.limit_key) AS asked_until
         FROM turn LEFT JOIN queue_limits l ON l.queue = $5 AND l.limit_key = turn.limit_key
         ORDER BY turn.o LIMIT $3 + 1";
-    let rows = sqlx::query(TURNS)
+    let turns: Vec<Turn> = query(TURNS)
         .bind(lane(request.queue, request.lane))
         .bind(&ring.key)
         .bind(number(ring.keys))
         .bind(request.now)
         .bind(request.queue as i16)
         .bind(json(&later_lanes(request.queue, request.lane))?)
-        .fetch_all(connection)
-        .await?;
-    let turn = |row: &SqliteRow| {
-        Ok(Turn::new(
-            LimitRow::from_row(row)?,
-            row.try_get("marked")?,
-            row.try_get("asked_until")?,
-        ))
-    };
-    let turns = rows.iter().map(turn).collect::<Result<Vec<_>, sqlx::Error>>()?;
-    Ok((each_once(turns.into_iter()), rows.len() > ring.keys))
+        .fetch_all(connection)?;
+    let more = turns.len() > ring.keys;
+    Ok((each_once(turns.into_iter()), more))
 }
 
-async fn count_running(
-    connection: &mut SqliteConnection,
-    request: &ClaimRequest,
-    turns: &mut [Turn],
-) -> Result<(), sqlx::Error> {
+impl FromRow for Turn {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self::new(
+            LimitRow::from_row(row)?,
+            row.get("marked")?,
+            row.get("asked_until")?,
+        ))
+    }
+}
+
+fn count_running(connection: &Connection, request: &ClaimRequest, turns: &mut [Turn]) -> Result<(), sqlx::Error> {
     const RUNNING: &str = "SELECT u.limit_key, sum((
             SELECT count(*) FROM queue_jobs j WHERE j.seq >= u.first AND j.seq < u.first + u.n))
         FROM json_each($2) i CROSS JOIN queue_uses u ON u.queue = $1 AND u.limit_key = i.value GROUP BY u.limit_key";
@@ -116,11 +109,10 @@ async fn count_running(
     if capped.is_empty() {
         return Ok(());
     }
-    let running: Vec<(String, i64)> = sqlx::query_as(RUNNING)
+    let running: Vec<(String, i64)> = query(RUNNING)
         .bind(request.queue as i16)
         .bind(json(&capped)?)
-        .fetch_all(connection)
-        .await?;
+        .fetch_all(connection)?;
     let running: HashMap<String, i64> = running.into_iter().collect();
     for turn in turns {
         turn.running = running.get(&turn.row.limit_key).copied().unwrap_or(0);
@@ -138,8 +130,8 @@ fn allowed(turns: &[Turn], request: &ClaimRequest) -> Vec<Allowed> {
 
 /// The first runs of these keys: first of every key those of its next tenant, then of every key those of the second one,
 /// and so on.
-async fn runs(
-    connection: &mut SqliteConnection,
+fn runs(
+    connection: &Connection,
     request: &ClaimRequest,
     ring: &Ring,
     rings: &Rings,
@@ -183,15 +175,14 @@ async fn runs(
         .map(|allowed| (&allowed.limit_key, allowed.most))
         .collect();
     let served: Vec<Uuid> = keys.iter().map(|(key, _)| rings.served(lane, key)).collect();
-    let rows: Vec<(i64, i64, Uuid, i64, i64)> = sqlx::query_as(RUNS)
+    let rows: Vec<(i64, i64, Uuid, i64, i64)> = query(RUNS)
         .bind(lane)
         .bind(json(&keys)?)
         .bind(packed(&served))
         .bind(number(keys.len()))
         .bind(number(request.want))
         .bind(number(ring.runs))
-        .fetch_all(connection)
-        .await?;
+        .fetch_all(connection)?;
     let run = |(turn, key, tenant, pos, n)| Run {
         turn,
         key: usize::try_from(key).ok(),
@@ -221,8 +212,8 @@ fn by_turns(plain: Vec<Run>, keyed: Vec<Run>, keys_first: bool) -> Vec<Run> {
 
 /// Writes down what is left: where the rates go on, which keys are closed, and forgets those without ready jobs. Answers
 /// whether something is left in the lane that may start, and when the next closed key of the queue opens by itself.
-async fn leave(
-    connection: &mut SqliteConnection,
+fn leave(
+    connection: &Connection,
     request: &ClaimRequest,
     turns: &[Turn],
 ) -> Result<(bool, Option<Millis>), sqlx::Error> {
@@ -260,13 +251,12 @@ async fn leave(
         .filter_map(|turn| Some((key(turn), turn.spent(request.now)?)))
         .collect();
     let keys: Vec<String> = turns.iter().map(key).collect();
-    let waits: Vec<String> = sqlx::query_scalar(WAITS)
+    let waits: Vec<String> = query(WAITS)
         .bind(lane)
         .bind(request.queue as i16)
         .bind(json(&spent)?)
         .bind(json(&keys)?)
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let waits: HashSet<String> = waits.into_iter().collect();
     let (mut shut, mut open, mut mark, mut unmark) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for turn in turns {
@@ -287,7 +277,7 @@ async fn leave(
         }
     }
     let offered: Vec<String> = turns.iter().filter(|turn| turn.offers(request.now)).map(key).collect();
-    let outlook = sqlx::query_as(LEAVE)
+    query(LEAVE)
         .bind(lane)
         .bind(json(&shut)?)
         .bind(json(&open)?)
@@ -298,8 +288,5 @@ async fn leave(
         .bind(request.now + ASK_MS)
         .bind(request.now)
         .bind(json(&lanes(request.queue))?)
-        .fetch_all(connection)
-        .await?;
-    let nothing = || broken("no answer as to what is left");
-    outlook.into_iter().next().ok_or_else(nothing)
+        .fetch_one(connection)
 }

@@ -1,21 +1,22 @@
 //! Dead letters into their buckets and out of them, and from elsewhere.
 
-use sqlx::AssertSqlSafe;
-use sqlx::sqlite::SqliteConnection;
+use std::collections::HashMap;
+
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::super::inspect::Connection;
-use super::super::letters::{Loose, filled, last_errors};
+use super::super::letters::{Loose, filled};
 use super::super::rows::holds;
 use super::super::texts::{storable_error, storable_excerpt};
 use super::add::fresh;
+use super::statements::query;
 use super::{json, packed};
 use crate::backend::{BATCH_MAX, NewDead};
 use crate::clock::{Millis, day};
 use crate::flow::Key;
 
 /// Puts letters that are in no bucket yet into theirs, the latest first, at most [`BATCH_MAX`].
-pub(super) async fn put(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+pub(super) fn put(connection: &Connection) -> Result<(), sqlx::Error> {
     // `$1` [grp, queue, tenant, kind, reason, error, how many], `$2` [id, grp]
     const PUT: &str = "
         INSERT INTO queue_dead_buckets (grp, queue, tenant, kind, reason, error, letters)
@@ -29,15 +30,15 @@ pub(super) async fn put(connection: &mut SqliteConnection) -> Result<(), sqlx::E
     let columns = Loose::columns();
     let loose =
         format!("SELECT {columns} FROM queue_dead WHERE bucket IS NULL ORDER BY died_at DESC LIMIT {BATCH_MAX}");
-    let loose: Vec<Loose> = sqlx::query_as(AssertSqlSafe(loose)).fetch_all(&mut *connection).await?;
+    let loose: Vec<Loose> = query(&loose).fetch_all(connection)?;
     if loose.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = loose.iter().map(|letter| letter.id).collect();
-    let errors = last_errors(&mut Connection::Sqlite(&mut *connection), &ids).await?;
+    let errors = last_errors(connection, &ids)?;
     let (mut puts, mut buckets) = (Vec::with_capacity(loose.len()), Vec::with_capacity(loose.len()));
     for letter in &loose {
-        let bucket = letter.bucket(errors.get(&letter.id).map(|last| last.error.as_str()))?;
+        let bucket = letter.bucket(errors.get(&letter.id).map(String::as_str))?;
         puts.push((hex(letter.id), bucket.place.0));
         buckets.push(bucket);
     }
@@ -56,12 +57,17 @@ pub(super) async fn put(connection: &mut SqliteConnection) -> Result<(), sqlx::E
             )
         })
         .collect();
-    sqlx::query(PUT)
-        .bind(json(&fills)?)
-        .bind(json(&puts)?)
-        .execute(connection)
-        .await?;
+    query(PUT).bind(json(&fills)?).bind(json(&puts)?).execute(connection)?;
     Ok(())
+}
+
+/// What last went wrong with each.
+fn last_errors(connection: &Connection, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, sqlx::Error> {
+    const ERRORS: &str = "SELECT id, error FROM queue_errors
+        WHERE id IN (SELECT unhex(value) FROM json_each($1)) ORDER BY number";
+    let ids: Vec<String> = ids.iter().copied().map(hex).collect();
+    let errors: Vec<(Uuid, String)> = query(ERRORS).bind(json(&ids)?).fetch_all(connection)?;
+    Ok(errors.into_iter().collect())
 }
 
 fn hex(id: Uuid) -> String {
@@ -69,11 +75,7 @@ fn hex(id: Uuid) -> String {
 }
 
 /// Keeps letters whose keys are not known; answers which.
-pub(super) async fn import(
-    connection: &mut SqliteConnection,
-    letters: &[NewDead],
-    now: Millis,
-) -> Result<Vec<bool>, sqlx::Error> {
+pub(super) fn import(connection: &Connection, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, sqlx::Error> {
     // [[index, queue, died_at, attempts, reason], [offset of the body, its length], [limit key, order key, holds]]
     const DEAD: &str = "INSERT INTO queue_dead
             (id, queue, crashes, attempts, died_at, tenant, reason, body, limit_key, order_key, holds)
@@ -89,7 +91,7 @@ pub(super) async fn import(
 
     let ids = packed(letters.iter().map(|letter| &letter.job.id.0));
     let tenants = packed(letters.iter().map(|letter| &letter.job.tenant));
-    let (_, fresh) = fresh(connection, &ids, letters.len(), day(now)).await?;
+    let (_, fresh) = fresh(connection, &ids, letters.len(), day(now))?;
     let (mut dead, mut errors, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
     let mut imported = vec![false; letters.len()];
     for index in fresh {
@@ -118,20 +120,13 @@ pub(super) async fn import(
             (index, failure.attempt, failure.at, error, excerpt)
         }));
     }
-    // An empty blob would be bound as NULL.
-    bodies.push(0);
-    sqlx::query(DEAD)
+    query(DEAD)
         .bind(json(&dead)?)
         .bind(&ids)
         .bind(&tenants)
         .bind(&bodies)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(ERRORS)
-        .bind(json(&errors)?)
-        .bind(&ids)
-        .execute(&mut *connection)
-        .await?;
-    put(connection).await?;
+        .execute(connection)?;
+    query(ERRORS).bind(json(&errors)?).bind(&ids).execute(connection)?;
+    put(connection)?;
     Ok(imported)
 }

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 
-use super::super::limits::{arrival_under, columns};
+use super::super::limits::{LIMIT, LimitRow, arrival_under, columns};
 use super::super::ring::lanes;
 use super::json;
+use super::statements::query;
 use crate::clock::Millis;
-use crate::flow::{Key, Limit};
+use crate::flow::{Key, Limit, Missed};
 use crate::job::Queue;
 
-pub(super) async fn set(
-    connection: &mut SqliteConnection,
+pub(super) fn set(
+    connection: &Connection,
     queue: Queue,
     key: &Key,
     limit: Option<Limit>,
@@ -26,37 +27,53 @@ pub(super) async fn set(
             rate_count = excluded.rate_count, rate_per_us = excluded.rate_per_us, arrival_us = excluded.arrival_us";
     const FORGET: &str = "DELETE FROM queue_limits WHERE queue = $1 AND limit_key = $2";
     if let Some(limit) = limit {
-        let arrival_us: Option<i64> = sqlx::query_scalar(ARRIVAL)
+        let arrival_us: Option<i64> = query(ARRIVAL)
             .bind(queue as i16)
             .bind(key.as_str())
-            .fetch_optional(&mut *connection)
-            .await?;
+            .fetch_optional(connection)?;
         let (concurrency, rate_count, rate_per_us) = columns(limit);
-        sqlx::query(SET)
+        query(SET)
             .bind(queue as i16)
             .bind(key.as_str())
             .bind(concurrency)
             .bind(rate_count)
             .bind(rate_per_us)
             .bind(arrival_under(limit, arrival_us.unwrap_or(0), now))
-            .execute(&mut *connection)
-            .await?;
+            .execute(connection)?;
     } else {
-        sqlx::query(FORGET)
+        query(FORGET)
             .bind(queue as i16)
             .bind(key.as_str())
-            .execute(&mut *connection)
-            .await?;
+            .execute(connection)?;
     }
-    look_again(connection, queue, &[key.as_str()], false).await
+    look_again(connection, queue, &[key.as_str()], false)
+}
+
+/// Reserves another start instead of one that was missed.
+pub(super) fn reserve_again(
+    connection: &Connection,
+    queue: Queue,
+    key: &Key,
+    missed: Missed,
+) -> Result<Millis, sqlx::Error> {
+    const GOES_ON: &str = "UPDATE queue_limits SET arrival_us = $3 WHERE queue = $1 AND limit_key = $2";
+    let row: Option<LimitRow> = query(LIMIT)
+        .bind(queue as i16)
+        .bind(key.as_str())
+        .fetch_optional(connection)?;
+    let (instead, arrival_us) = row.map_or((missed.now, None), |row| row.again(missed));
+    if let Some(arrival_us) = arrival_us {
+        query(GOES_ON)
+            .bind(queue as i16)
+            .bind(key.as_str())
+            .bind(arrival_us)
+            .execute(connection)?;
+    }
+    Ok(instead)
 }
 
 /// Closes keys until a time, each for the longest that was said.
-pub(super) async fn cool(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    until: &BTreeMap<&str, Millis>,
-) -> Result<(), sqlx::Error> {
+pub(super) fn cool(connection: &Connection, queue: Queue, until: &BTreeMap<&str, Millis>) -> Result<(), sqlx::Error> {
     const COOL: &str = "INSERT INTO queue_limits (queue, limit_key, cool_until)
         SELECT $1, value ->> 0, value ->> 1 FROM json_each($2) WHERE true
         ON CONFLICT (queue, limit_key) DO UPDATE SET cool_until = max(cool_until, excluded.cool_until)";
@@ -64,23 +81,14 @@ pub(super) async fn cool(
         return Ok(());
     }
     let rows: Vec<_> = until.iter().collect();
-    sqlx::query(COOL)
-        .bind(queue as i16)
-        .bind(json(&rows)?)
-        .execute(&mut *connection)
-        .await?;
+    query(COOL).bind(queue as i16).bind(json(&rows)?).execute(connection)?;
     let keys: Vec<&str> = until.keys().copied().collect();
-    look_again(connection, queue, &keys, false).await
+    look_again(connection, queue, &keys, false)
 }
 
 /// What was found out about closed keys is forgotten, so that the next claim looks anew. If only those are meant that the end of
 /// a job may open, it stays known where a lane asks for the next room.
-async fn look_again(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    keys: &[&str],
-    only_by_ends: bool,
-) -> Result<(), sqlx::Error> {
+fn look_again(connection: &Connection, queue: Queue, keys: &[&str], only_by_ends: bool) -> Result<(), sqlx::Error> {
     const OPEN: &str = "
         INSERT INTO queue_turns (lane, limit_key)
             SELECT lane, limit_key FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
@@ -89,18 +97,17 @@ async fn look_again(
         DELETE FROM queue_closed WHERE lane IN (SELECT value FROM json_each($1))
             AND limit_key IN (SELECT value FROM json_each($2))
             AND (NOT $3 OR (is_full AND asks_until = 0) OR asks_until < 0)";
-    sqlx::query(OPEN)
+    query(OPEN)
         .bind(json(&lanes(queue))?)
         .bind(json(keys)?)
         .bind(only_by_ends)
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
     Ok(())
 }
 
 /// Jobs of these keys have left their leases: those that were full are looked at again.
-pub(super) async fn make_room<'a>(
-    connection: &mut SqliteConnection,
+pub(super) fn make_room<'a>(
+    connection: &Connection,
     queue: Queue,
     keys: impl Iterator<Item = &'a str>,
 ) -> Result<(), sqlx::Error> {
@@ -109,23 +116,15 @@ pub(super) async fn make_room<'a>(
     if keys.is_empty() {
         return Ok(());
     }
-    look_again(connection, queue, &keys, true).await
+    look_again(connection, queue, &keys, true)
 }
 
 /// Forgets some keys without a limit whose cooling is over.
-pub(super) async fn forget_cooled(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    now: Millis,
-) -> Result<(), sqlx::Error> {
+pub(super) fn forget_cooled(connection: &Connection, queue: Queue, now: Millis) -> Result<(), sqlx::Error> {
     const FORGET: &str = "DELETE FROM queue_limits WHERE queue = $1 AND limit_key IN (
         SELECT limit_key FROM queue_limits
         WHERE queue = $1 AND cool_until <= $2 AND concurrency IS NULL AND rate_count IS NULL
         ORDER BY cool_until LIMIT 100)";
-    sqlx::query(FORGET)
-        .bind(queue as i16)
-        .bind(now)
-        .execute(connection)
-        .await?;
+    query(FORGET).bind(queue as i16).bind(now).execute(connection)?;
     Ok(())
 }

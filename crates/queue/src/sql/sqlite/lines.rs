@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::super::outcome::End;
 use super::ready::{Place, make_ready};
+use super::statements::{by_name, query};
 use super::{json, packed};
 use crate::job::Queue;
 
@@ -29,11 +30,11 @@ impl Due {
 
 /// Makes jobs ready, in their order: one with an order key joins its line, unless it is its head already, and only the
 /// head is ready.
-pub(super) async fn join(connection: &mut SqliteConnection, due: Vec<Due>) -> Result<(), sqlx::Error> {
+pub(super) fn join(connection: &Connection, due: Vec<Due>) -> Result<(), sqlx::Error> {
     // [queue, order key, index of the tenant, seq]
     const BEHIND: &str = "INSERT INTO queue_behind (queue, tenant, order_key, seq)
         SELECT value ->> 0, substr($2, 16 * (value ->> 2) + 1, 16), value ->> 1, value ->> 3 FROM json_each($1)";
-    let heads = heads(connection, &due).await?;
+    let heads = heads(connection, &due)?;
     let first = |due: &Due| due.line().is_none_or(|line| heads.get(&line) == Some(&due.id));
     let tenants = packed(due.iter().map(|due| &due.place.tenant));
     let behind = due.iter().enumerate().filter(|(_, due)| !first(due));
@@ -41,18 +42,14 @@ pub(super) async fn join(connection: &mut SqliteConnection, due: Vec<Due>) -> Re
         .map(|(index, due)| (due.queue, &due.order_key, index, due.place.seq))
         .collect();
     if !behind.is_empty() {
-        sqlx::query(BEHIND)
-            .bind(json(&behind)?)
-            .bind(tenants)
-            .execute(&mut *connection)
-            .await?;
+        query(BEHIND).bind(json(&behind)?).bind(tenants).execute(connection)?;
     }
     let ready = due.iter().filter(|due| first(due)).map(|due| due.place.clone());
-    make_ready(connection, ready.collect()).await
+    make_ready(connection, ready.collect())
 }
 
 /// The heads of the lines of these jobs. Who comes first to a line that is not there becomes its head.
-async fn heads<'a>(connection: &mut SqliteConnection, due: &'a [Due]) -> Result<HashMap<Line<'a>, Uuid>, sqlx::Error> {
+fn heads<'a>(connection: &Connection, due: &'a [Due]) -> Result<HashMap<Line<'a>, Uuid>, sqlx::Error> {
     // `$1` [queue, order key], `$2` tenants, `$3` ids
     const HEADS: &str = "
         INSERT INTO queue_lines (queue, tenant, order_key, head)
@@ -72,12 +69,11 @@ async fn heads<'a>(connection: &mut SqliteConnection, due: &'a [Due]) -> Result<
         return Ok(heads);
     }
     let keys: Vec<_> = lines.iter().map(|((queue, _, key), _)| (queue, key)).collect();
-    let rows: Vec<(i64, Uuid)> = sqlx::query_as(HEADS)
+    let rows: Vec<(i64, Uuid)> = query(HEADS)
         .bind(json(&keys)?)
         .bind(packed(lines.iter().map(|((_, tenant, _), _)| tenant)))
         .bind(packed(lines.iter().map(|(_, id)| id)))
-        .fetch_all(connection)
-        .await?;
+        .fetch_all(connection)?;
     for (index, head) in rows {
         let line = usize::try_from(index).ok().and_then(|index| lines.get(index));
         heads.extend(line.map(|(line, _)| (*line, head)));
@@ -86,7 +82,6 @@ async fn heads<'a>(connection: &mut SqliteConnection, due: &'a [Due]) -> Result<
 }
 
 /// The next of a line whose head has ended.
-#[derive(sqlx::FromRow)]
 struct Next {
     /// The place of the end in the call.
     ended: i64,
@@ -97,9 +92,18 @@ struct Next {
     limit_key: Option<String>,
 }
 
+by_name!(Next {
+    ended,
+    place,
+    seq,
+    id,
+    lane,
+    limit_key
+});
+
 /// Makes the next of each line ready, if its head has ended; answers whether there was one. A job keeps its `seq` when it
 /// follows: it has never been under a lease with that one.
-pub(super) async fn follow(connection: &mut SqliteConnection, queue: Queue, ends: &[End]) -> Result<bool, sqlx::Error> {
+pub(super) fn follow(connection: &Connection, queue: Queue, ends: &[End]) -> Result<bool, sqlx::Error> {
     const NEXT: &str = "
         SELECT i.key AS ended, b.place, b.seq, j.id, j.queue + 10 * j.crashes AS lane, j.limit_key
         FROM json_each($1) i
@@ -120,13 +124,12 @@ pub(super) async fn follow(connection: &mut SqliteConnection, queue: Queue, ends
         return Ok(false);
     }
     let order_keys: Vec<&str> = ends.iter().map(|end| end.order_key.as_str()).collect();
-    let found: Vec<Next> = sqlx::query_as(NEXT)
+    let found: Vec<Next> = query(NEXT)
         .bind(json(&order_keys)?)
         .bind(packed(ends.iter().map(|end| &end.tenant)))
         .bind(packed(ends.iter().map(|end| &end.id)))
         .bind(queue as i16)
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let (mut over, mut led, mut ready, mut places) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for next in found {
         let Some(end) = usize::try_from(next.ended).ok().and_then(|index| ends.get(index)) else {
@@ -147,25 +150,23 @@ pub(super) async fn follow(connection: &mut SqliteConnection, queue: Queue, ends
     }
     if !over.is_empty() {
         let keys: Vec<&str> = over.iter().map(|end| end.order_key.as_str()).collect();
-        sqlx::query(OVER)
+        query(OVER)
             .bind(queue as i16)
             .bind(packed(over.iter().map(|end| &end.tenant)))
             .bind(json(&keys)?)
-            .execute(&mut *connection)
-            .await?;
+            .execute(connection)?;
     }
     if ready.is_empty() {
         return Ok(false);
     }
     let keys: Vec<&str> = led.iter().map(|(end, _)| end.order_key.as_str()).collect();
-    sqlx::query(LEAD)
+    query(LEAD)
         .bind(queue as i16)
         .bind(packed(led.iter().map(|(end, _)| &end.tenant)))
         .bind(json(&keys)?)
         .bind(packed(led.iter().map(|(_, id)| id)))
         .bind(json(&places)?)
-        .execute(&mut *connection)
-        .await?;
-    make_ready(connection, ready).await?;
+        .execute(connection)?;
+    make_ready(connection, ready)?;
     Ok(true)
 }

@@ -1,8 +1,8 @@
-//! The queue in an SQLite file: one writer at a time, every call one transaction, few statements in each.
+//! The queue in an SQLite file: one writer at a time, every call one transaction.
 //!
-//! A call to the connection's thread and back costs more than most statements, so one call brings all statements that need
-//! nothing of each other's answers, with an empty array for those that have nothing to do. Bulk goes in and out as JSON
-//! arrays, and as one blob that is cut up with `substr` where it is bytes.
+//! A transaction runs through on a thread of its own ([`writer`]), with its statements one after the other
+//! ([`statements`]). Bulk goes in and out as JSON arrays, and as one blob that is cut up with `substr` where it is bytes. What
+//! only looks goes over connections that are for reading, and mostly says the same on both databases.
 //!
 //! The store in this process writes to the same file, by turns with the queue, and so may other processes: every transaction
 //! begins with `BEGIN IMMEDIATE`, and a file that stays busy is an unreachable queue.
@@ -20,123 +20,65 @@ mod lines;
 mod ready;
 mod rescue;
 mod settle;
+mod single;
+pub(super) mod statements;
 mod sweep;
 mod wake;
+mod writer;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use rusqlite::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::Notify;
-use turns::Turns;
 use uuid::Uuid;
 
-use super::inspect::Connection;
-use super::limits::reserve_again;
-use super::pool::{Pool, call, is_busy};
-use super::ring::Rings;
-use super::{SqlOptions, inspect};
-use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewDead, NewJob};
+use self::statements::query;
+use self::writer::{BUSY_LIMIT, Writer};
+use super::SqlOptions;
+use super::pool::{Pool, call};
+use super::ring::{Ring, Rings};
+use crate::backend::{Added, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewDead, NewJob};
 use crate::backend::{Purged, QueueError, RetryDead, Settle, Sweep};
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, Missed};
 use crate::job::{JobId, Queue};
 use crate::pauses::{Pause, Scope};
 
-/// How long SQLite waits by itself for another process that writes.
-const BUSY_LIMIT: Duration = Duration::from_millis(50);
-
-/// Pages that the writer keeps in memory, as its `cache_size`: 16 MiB. Keys are random, so each job touches pages of its own.
-const WRITER_CACHE: &str = "-16384";
-
-/// Readers beside the writer: listings, figures, and whoever looks for what other processes did.
+/// Connections for listings, figures, and whoever looks for what other processes did.
 const READERS: usize = 2;
 
 /// How many times one sweep takes back ended leases (each time those of about a thousand jobs).
 const RESCUE_ROUNDS: usize = 10;
 
 pub(super) struct SqliteQueue {
-    pub(super) writer: Pool<SqliteConnection>,
+    writer: Writer,
     pub(super) reader: Pool<SqliteConnection>,
-    rings: Rings,
+    rings: Arc<Rings>,
     wakes: wake::Wakes,
-    checkpoints: checkpoint::Checkpoints,
-    turns: Turns,
-}
-
-/// Runs a future that borrows the writer's connection in a transaction of its own. There is no rollback: a call that
-/// fails closes its connection, and that is one.
-macro_rules! write {
-    ($queue:expr, $connection:ident => $work:expr) => {
-        write!($queue, "BEGIN IMMEDIATE", "COMMIT", $connection => $work)
-    };
-    ($queue:expr, $begin:literal, $commit:literal, $connection:ident => $work:expr) => {
-        call!($queue.writer, $connection => async {
-            let _turn = $queue.turns.take().await;
-            begin(&mut *$connection, $begin).await?;
-            let answer = {
-                let $connection: &mut SqliteConnection = &mut *$connection;
-                $work.await?
-            };
-            sqlx::query($commit).execute(&mut *$connection).await?;
-            $queue.checkpoints.count();
-            Ok(answer)
-        })
-    };
-}
-
-/// The same without a wait for the disk, for what is worth nothing without the process that did it. A power cut takes a lease back
-/// together with its worker: the job is as ready as before, its crash is not counted, and its start of a rate was not used.
-/// Whatever a run writes into this file carries its claim to the disk with it.
-macro_rules! write_soon {
-    ($queue:expr, $connection:ident => $work:expr) => {
-        write!(
-            $queue,
-            "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-            "COMMIT; PRAGMA synchronous = FULL",
-            $connection => $work
-        )
-    };
-}
-
-/// Waits for other processes that write. SQLite itself looks again after ever longer pauses, and under steady writing by
-/// others the one that pauses longest never gets to it; so it is given little time, and asked anew until the call's time is up.
-async fn begin(connection: &mut SqliteConnection, begin: &'static str) -> Result<(), sqlx::Error> {
-    loop {
-        match sqlx::query(begin).execute(&mut *connection).await {
-            Ok(_) => return Ok(()),
-            Err(error) if is_busy(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
 }
 
 impl SqliteQueue {
     pub(super) fn connect(url: &str, options: &SqlOptions) -> Result<Self, QueueError> {
         let connect = SqliteConnectOptions::from_str(url)
             .map_err(|_| QueueError::Broken("the URL of the SQLite file cannot be read".into()))?
-            .foreign_keys(true)
-            // All rows of a batch: a smaller buffer makes the two threads wait for each other again and again.
-            .row_buffer_size(BATCH_MAX)
             .busy_timeout(BUSY_LIMIT)
             .pragma("temp_store", "MEMORY");
-        let reader = connect.clone().pragma("query_only", "1");
-        // The mode is the file's, so the writer alone sets it: to change it takes the whole file for a moment. As to
-        // `synchronous`, with NORMAL a power cut may take back what was answered already.
-        let writer = connect
-            .pragma("cache_size", WRITER_CACHE)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", checkpoint::PAGES_MAX);
+        let checkpoints = checkpoint::Checkpoints::new(connect.clone());
+        let reader = connect.pragma("query_only", "1");
         Ok(Self {
-            turns: Turns::of(writer.get_filename()),
-            checkpoints: checkpoint::Checkpoints::new(writer.clone()),
-            writer: Pool::new(writer, 1, options.call_limit),
+            writer: Writer::new(reader.get_filename().to_owned(), options.call_limit, checkpoints),
             wakes: wake::Wakes::new(reader.clone()),
             reader: Pool::new(reader, READERS, options.call_limit),
-            rings: Rings::default(),
+            rings: Arc::default(),
         })
+    }
+
+    /// Closes what is idle; the next calls open the file anew.
+    pub(super) fn clear(&self) {
+        self.writer.clear();
+        self.reader.clear();
     }
 
     pub(super) fn wakes(&self, queue: Queue) -> Arc<Notify> {
@@ -147,7 +89,11 @@ impl SqliteQueue {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
-        let added = write!(self, connection => add::add(connection, jobs, now))?;
+        let owned = jobs.to_vec();
+        let added = self
+            .writer
+            .write(move |connection| add::add(connection, &owned, now))
+            .await?;
         for queue in Queue::ALL {
             if jobs.iter().any(|job| job.queue == queue) {
                 self.wakes.ring(queue);
@@ -158,7 +104,8 @@ impl SqliteQueue {
 
     pub(super) async fn claim(&self, request: &ClaimRequest) -> Result<Claims, QueueError> {
         let ring = self.rings.get(request.queue, request.lane);
-        let outcome = write_soon!(self, connection => claim::claim(connection, request, &ring, &self.rings))?;
+        let claim = self.claiming(request, &ring);
+        let outcome = self.writer.write_soon(claim).await?;
         self.rings
             .went(request.queue, request.lane, ring, outcome.visit, request.want);
         Ok(outcome.claims)
@@ -171,7 +118,8 @@ impl SqliteQueue {
         finished: &[i64],
         now: Millis,
     ) -> Result<Vec<bool>, QueueError> {
-        let held = write!(self, connection => settle::settle(connection, queue, settles, finished, now))?;
+        let settle = settling(queue, settles, finished, now);
+        let held = self.writer.write(settle).await?;
         self.wake_after(queue, settles);
         Ok(held)
     }
@@ -184,14 +132,25 @@ impl SqliteQueue {
         request: &ClaimRequest,
     ) -> Result<(Vec<bool>, Claims), QueueError> {
         let ring = self.rings.get(request.queue, request.lane);
-        let (held, outcome) = write!(self, connection => async {
-            let held = settle::settle(connection, request.queue, settles, finished, request.now).await?;
-            Ok::<_, sqlx::Error>((held, claim::claim(connection, request, &ring, &self.rings).await?))
-        })?;
+        let settle = settling(request.queue, settles, finished, request.now);
+        let claim = self.claiming(request, &ring);
+        let (held, outcome) = self
+            .writer
+            .write(move |connection| Ok((settle(connection)?, claim(connection)?)))
+            .await?;
         self.rings
             .went(request.queue, request.lane, ring, outcome.visit, request.want);
         self.wake_after(request.queue, settles);
         Ok((held, outcome.claims))
+    }
+
+    fn claiming(
+        &self,
+        request: &ClaimRequest,
+        ring: &Ring,
+    ) -> impl FnOnce(&Connection) -> Result<claim::Outcome, sqlx::Error> + use<> {
+        let (request, ring, rings) = (request.clone(), ring.clone(), Arc::clone(&self.rings));
+        move |connection| claim::claim(connection, &request, &ring, &rings)
     }
 
     fn wake_after(&self, queue: Queue, settles: &[Settle]) {
@@ -207,7 +166,9 @@ impl SqliteQueue {
     }
 
     pub(super) async fn renew(&self, claims: &[i64], until: Millis) -> Result<Vec<i64>, QueueError> {
-        write!(self, connection => settle::renew(connection, claims, until))
+        let claims = claims.to_vec();
+        let renew = move |connection: &Connection| settle::renew(connection, &claims, until);
+        self.writer.write(renew).await
     }
 
     pub(super) async fn sweep(&self, queue: Queue, now: Millis, dice: f64) -> Result<Sweep, QueueError> {
@@ -219,9 +180,13 @@ impl SqliteQueue {
                 ..Sweep::default()
             });
         }
-        let mut sweep = write!(self, connection => sweep::promote(connection, queue, now))?;
+        let mut sweep = self
+            .writer
+            .write(move |connection| sweep::promote(connection, queue, now))
+            .await?;
         for _ in 0..RESCUE_ROUNDS {
-            let found = write!(self, connection => rescue::rescue(connection, queue, now, dice))?;
+            let rescue = move |connection: &Connection| rescue::rescue(connection, queue, now, dice);
+            let found = self.writer.write(rescue).await?;
             sweep.rescued += found.rescued;
             sweep.unheard += found.unheard;
             sweep.poisoned += found.poisoned;
@@ -240,7 +205,9 @@ impl SqliteQueue {
     pub(super) async fn unpark(&self, queue: Queue, gates: &[String]) -> Result<u64, QueueError> {
         let mut total = 0;
         loop {
-            let count = write!(self, connection => sweep::unpark(connection, queue, gates))?;
+            let gates = gates.to_vec();
+            let unpark = move |connection: &Connection| sweep::unpark(connection, queue, &gates);
+            let count = self.writer.write(unpark).await?;
             total += count;
             if count > 0 {
                 self.wakes.ring(queue);
@@ -258,21 +225,31 @@ impl SqliteQueue {
         limit: Option<Limit>,
         now: Millis,
     ) -> Result<(), QueueError> {
-        write!(self, connection => limits::set(connection, queue, key, limit, now))?;
+        let key = key.clone();
+        let set = move |connection: &Connection| limits::set(connection, queue, &key, limit, now);
+        self.writer.write(set).await?;
         self.wakes.ring(queue);
         Ok(())
     }
 
     pub(super) async fn reserve_again(&self, queue: Queue, key: &Key, missed: Missed) -> Result<Millis, QueueError> {
-        write_soon!(self, connection => reserve_again(Connection::Sqlite(connection), queue, key, missed))
+        let key = key.clone();
+        let reserve = move |connection: &Connection| limits::reserve_again(connection, queue, &key, missed);
+        self.writer.write_soon(reserve).await
     }
 
     pub(super) async fn pause(&self, pause: &Pause) -> Result<(), QueueError> {
-        write!(self, connection => inspect::pause(inspect::Connection::Sqlite(connection), pause))
+        let (gate, details) = (pause.scope.gate(), pause.details());
+        self.writer
+            .write(move |connection| single::pause(connection, &gate, &details))
+            .await
     }
 
     pub(super) async fn resume(&self, scope: &Scope) -> Result<(), QueueError> {
-        write!(self, connection => inspect::resume(inspect::Connection::Sqlite(connection), scope))?;
+        let gate = scope.gate();
+        self.writer
+            .write(move |connection| single::resume(connection, &gate))
+            .await?;
         if let Scope::Queue(queue) = scope {
             self.wakes.ring(*queue);
         }
@@ -284,7 +261,10 @@ impl SqliteQueue {
     }
 
     pub(super) async fn cancel(&self, id: JobId, now: Millis) -> Result<Cancelled, QueueError> {
-        let (cancelled, follows) = write!(self, connection => cancel::cancel(connection, id, now))?;
+        let (cancelled, follows) = self
+            .writer
+            .write(move |connection| cancel::cancel(connection, id, now))
+            .await?;
         if let Some(queue) = follows {
             self.wakes.ring(queue);
         }
@@ -295,18 +275,36 @@ impl SqliteQueue {
         call!(self.reader, connection => cancel::cancelled(connection, running))
     }
 
+    /// Without a wait for the disk. What whoever retries many writes down about it goes into the same file, and takes all that
+    /// was written before with it.
     pub(super) async fn retry_all_dead(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError> {
-        let (risen, queues) = write!(self, connection => dead::retry(connection, letters, now))?;
+        let retried = self.writer.write_soon(retrying(letters, now)).await?;
+        Ok(self.told_of(retried))
+    }
+
+    pub(super) async fn retry_for_good(&self, letters: &[RetryDead<'_>], now: Millis) -> Result<Vec<bool>, QueueError> {
+        let retried = self.writer.write(retrying(letters, now)).await?;
+        Ok(self.told_of(retried))
+    }
+
+    /// Wakes the queues in which letters live again.
+    fn told_of(&self, (risen, queues): dead::Retried) -> Vec<bool> {
         queues.into_iter().for_each(|queue| self.wakes.ring(queue));
-        Ok(risen)
+        risen
     }
 
     pub(super) async fn rewrite(&self, id: JobId, old: &[u8], new: &[u8]) -> Result<bool, QueueError> {
-        write!(self, connection => inspect::rewrite(inspect::Connection::Sqlite(connection), id, old, new))
+        let (old, new) = (old.to_vec(), new.to_vec());
+        self.writer
+            .write(move |connection| single::rewrite(connection, id, &old, &new))
+            .await
     }
 
     pub(super) async fn delete_dead(&self, id: JobId) -> Result<bool, QueueError> {
-        let queue = write!(self, connection => dead::delete(connection, id))?;
+        let queue = self
+            .writer
+            .write(move |connection| dead::delete(connection, id))
+            .await?;
         // Another job of its line may follow.
         if let Some(queue) = queue {
             self.wakes.ring(queue);
@@ -315,23 +313,32 @@ impl SqliteQueue {
     }
 
     pub(super) async fn put_letters(&self) -> Result<(), QueueError> {
-        write!(self, connection => letters::put(connection))
+        self.writer.write(letters::put).await
     }
 
     pub(super) async fn import_dead(&self, letters: &[NewDead], now: Millis) -> Result<Vec<bool>, QueueError> {
-        write!(self, connection => letters::import(connection, letters, now))
+        let letters = letters.to_vec();
+        let import = move |connection: &Connection| letters::import(connection, &letters, now);
+        self.writer.write(import).await
     }
 
     pub(super) async fn count(&self, counters: &[(Counter, u64)]) -> Result<(), QueueError> {
-        write!(self, connection => care::count(connection, counters))
+        let counters = counters.to_vec();
+        self.writer
+            .write(move |connection| care::count(connection, &counters))
+            .await
     }
 
     pub(super) async fn announce(&self, worker: &crate::backend::Worker, until: Millis) -> Result<(), QueueError> {
-        write!(self, connection => inspect::announce(inspect::Connection::Sqlite(connection), worker, until))
+        let worker = worker.clone();
+        self.writer
+            .write(move |connection| single::announce(connection, &worker, until))
+            .await
     }
 
     pub(super) async fn purge(&self, queue: Queue, now: Millis, dead_before: Millis) -> Result<Purged, QueueError> {
-        let purged = write!(self, connection => care::purge(connection, queue, now, dead_before))?;
+        let purge = move |connection: &Connection| care::purge(connection, queue, now, dead_before);
+        let purged = self.writer.write(purge).await?;
         if purged.dead > 0 {
             self.wakes.ring(queue);
         }
@@ -339,7 +346,7 @@ impl SqliteQueue {
     }
 
     pub(super) async fn check(&self) -> Result<Vec<Finding>, QueueError> {
-        let settings = call!(self.writer, connection => care::settings(connection))?;
+        let settings = self.writer.write(care::settings).await?;
         let mut held = self.reader.hold_for(care::CHECK_LIMIT).await?;
         let deadline = held.deadline;
         let faults = tokio::time::timeout_at(deadline, care::faults(held.connection())).await;
@@ -347,10 +354,29 @@ impl SqliteQueue {
     }
 }
 
+fn settling(
+    queue: Queue,
+    settles: &[Settle],
+    finished: &[i64],
+    now: Millis,
+) -> impl FnOnce(&Connection) -> Result<Vec<bool>, sqlx::Error> + use<> {
+    let (settles, finished) = (settles.to_vec(), finished.to_vec());
+    move |connection| settle::settle(connection, queue, &settles, &finished, now)
+}
+
+fn retrying(
+    letters: &[RetryDead<'_>],
+    now: Millis,
+) -> impl FnOnce(&Connection) -> Result<dead::Retried, sqlx::Error> + use<> {
+    let owned = |letter: &RetryDead<'_>| (letter.id, letter.body.map(<[u8]>::to_vec));
+    let letters: Vec<_> = letters.iter().map(owned).collect();
+    move |connection| dead::retry(connection, &letters, now)
+}
+
 /// Takes `count` new numbers for jobs that go behind everything that waits, and answers the first of them.
-async fn numbers_back(connection: &mut SqliteConnection, count: usize) -> Result<i64, sqlx::Error> {
+fn numbers_back(connection: &Connection, count: usize) -> Result<i64, sqlx::Error> {
     const BACK: &str = "UPDATE queue_sequences SET value = value + $1 WHERE name = 'back' RETURNING value - $1 + 1";
-    sqlx::query_scalar(BACK).bind(number(count)).fetch_one(connection).await
+    query(BACK).bind(number(count)).fetch_one(connection)
 }
 
 /// A size as the database has it.

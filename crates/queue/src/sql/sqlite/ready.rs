@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 use uuid::Uuid;
 
+use super::statements::{by_name, query};
 use super::{json, packed};
 
 /// The longest run; a run is what one claim cuts from, and shorter ones let several claims work side by side.
 pub(super) const RUN_MAX: i64 = 128;
 
 /// A job that becomes ready.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) lane: i16,
     /// Empty for none.
@@ -20,8 +21,15 @@ pub(super) struct Place {
     pub(super) seq: i64,
 }
 
+by_name!(Place {
+    lane,
+    limit_key,
+    tenant,
+    seq
+});
+
 /// Makes jobs ready: neighbours become runs, and their limit keys are marked.
-pub(super) async fn make_ready(connection: &mut SqliteConnection, places: Vec<Place>) -> Result<(), sqlx::Error> {
+pub(super) fn make_ready(connection: &Connection, places: Vec<Place>) -> Result<(), sqlx::Error> {
     // `$1` [index of the tenant, lane, first seq, length, limit key], `$2` tenants, `$3` [lane, limit key]
     const READY: &str = "
         INSERT INTO queue_ready (lane, limit_key, tenant, pos, n)
@@ -47,12 +55,11 @@ pub(super) async fn make_ready(connection: &mut SqliteConnection, places: Vec<Pl
     }
     let marked: BTreeSet<(i16, &str)> = seqs.keys().map(|(lane, key, _)| (*lane, key.as_str())).collect();
     let marked: Vec<_> = marked.into_iter().filter(|(_, key)| !key.is_empty()).collect();
-    sqlx::query(READY)
+    query(READY)
         .bind(json(&runs)?)
         .bind(tenants)
         .bind(json(&marked)?)
-        .execute(connection)
-        .await?;
+        .execute(connection)?;
     Ok(())
 }
 

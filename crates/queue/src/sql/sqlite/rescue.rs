@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::super::outcome::End;
 use super::super::ring::lanes;
 use super::cancel::doomed;
+use super::statements::query;
 use super::{json, limits, lines, numbers_back};
 use crate::backend::{CRASH_BACKOFF, CRASHES_MAX, Reason};
 use crate::clock::{Millis, day, millis};
@@ -37,12 +38,7 @@ struct LeftOver {
     crashes: i16,
 }
 
-pub(super) async fn rescue(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    now: Millis,
-    dice: f64,
-) -> Result<Rescued, sqlx::Error> {
+pub(super) fn rescue(connection: &Connection, queue: Queue, now: Millis, dice: f64) -> Result<Rescued, sqlx::Error> {
     const ENDED: &str = "SELECT id, runs, EXISTS (
             SELECT 1 FROM queue_workers w WHERE w.session = queue_leases.session AND w.until > $1) FROM queue_leases
         WHERE until < $1 AND lane IN (SELECT value FROM json_each($2)) ORDER BY id LIMIT $3";
@@ -50,19 +46,18 @@ pub(super) async fn rescue(
     const LEFT: &str = "SELECT j.seq, j.crashes, j.limit_key FROM json_each($1) run
         CROSS JOIN queue_jobs j ON j.seq >= run.value ->> 1 AND j.seq < (run.value ->> 1) + (run.value ->> 2)";
 
-    let ended: Vec<(i64, String, bool)> = sqlx::query_as(ENDED)
+    let ended: Vec<(i64, String, bool)> = query(ENDED)
         .bind(now)
         .bind(json(&lanes(queue))?)
         .bind(LEASES_MAX)
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let (mut lost, mut jobs, mut freed) = (Vec::new(), Vec::<LeftOver>::new(), BTreeSet::new());
     for (id, runs, unheard) in ended {
         if jobs.len() >= JOBS_MAX {
             break;
         }
         lost.push(id);
-        let left: Vec<(i64, i16, Option<String>)> = sqlx::query_as(LEFT).bind(runs).fetch_all(&mut *connection).await?;
+        let left: Vec<(i64, i16, Option<String>)> = query(LEFT).bind(runs).fetch_all(connection)?;
         let charged = i16::from(!unheard);
         for (seq, crashes, limit_key) in left {
             freed.extend(limit_key);
@@ -82,15 +77,15 @@ pub(super) async fn rescue(
             next_due: None,
         });
     }
-    sqlx::query(LOST).bind(json(&lost)?).execute(&mut *connection).await?;
+    query(LOST).bind(json(&lost)?).execute(connection)?;
 
-    let doomed = doomed(connection).await?;
+    let doomed = doomed(connection)?;
     let (cancelled, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| doomed.contains(&job.seq));
     let (poisoned, again): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.crashes >= i16::from(CRASHES_MAX));
-    let next_due = move_later(connection, &again, now, dice).await?;
-    bury(connection, queue, &poisoned, Reason::Poison, now).await?;
-    bury(connection, queue, &cancelled, Reason::Cancelled, now).await?;
-    limits::make_room(connection, queue, freed.iter().map(String::as_str)).await?;
+    let next_due = move_later(connection, &again, now, dice)?;
+    bury(connection, queue, &poisoned, Reason::Poison, now)?;
+    bury(connection, queue, &cancelled, Reason::Cancelled, now)?;
+    limits::make_room(connection, queue, freed.iter().map(String::as_str))?;
     Ok(Rescued {
         leases: lost.len(),
         rescued: again.iter().filter(|job| job.charged > 0).count(),
@@ -101,8 +96,8 @@ pub(super) async fn rescue(
 }
 
 /// Schedules jobs anew, under new numbers and with their crashes; answers when the first is due.
-async fn move_later(
-    connection: &mut SqliteConnection,
+fn move_later(
+    connection: &Connection,
     jobs: &[LeftOver],
     now: Millis,
     dice: f64,
@@ -119,7 +114,7 @@ async fn move_later(
     if jobs.is_empty() {
         return Ok(None);
     }
-    let first = numbers_back(connection, jobs.len()).await?;
+    let first = numbers_back(connection, jobs.len())?;
     let due = |job: &LeftOver| match job.charged {
         0 => now,
         _ => now + millis(CRASH_BACKOFF.wait(job.crashes.unsigned_abs().into(), dice)),
@@ -128,17 +123,13 @@ async fn move_later(
         .zip(jobs)
         .map(|(seq, job)| (job.seq, seq, due(job), job.crashes))
         .collect();
-    sqlx::query(MOVE)
-        .bind(json(&input)?)
-        .bind(day(now))
-        .execute(connection)
-        .await?;
+    query(MOVE).bind(json(&input)?).bind(day(now)).execute(connection)?;
     Ok(jobs.iter().map(due).min())
 }
 
 /// Makes jobs dead whose worker died under them, too often or after they were cancelled.
-async fn bury(
-    connection: &mut SqliteConnection,
+fn bury(
+    connection: &Connection,
     queue: Queue,
     jobs: &[LeftOver],
     reason: Reason,
@@ -165,23 +156,18 @@ async fn bury(
     }
     let input = json(&jobs.iter().map(|job| (job.seq, job.crashes)).collect::<Vec<_>>())?;
     if reason == Reason::Poison {
-        sqlx::query(NOTE)
-            .bind(&input)
-            .bind(now)
-            .execute(&mut *connection)
-            .await?;
+        query(NOTE).bind(&input).bind(now).execute(connection)?;
     }
-    let ends: Vec<(Uuid, Option<String>, Uuid)> = sqlx::query_as(ENDS).bind(&input).fetch_all(&mut *connection).await?;
-    sqlx::query(BURY)
+    let ends: Vec<(Uuid, Option<String>, Uuid)> = query(ENDS).bind(&input).fetch_all(connection)?;
+    query(BURY)
         .bind(&input)
         .bind(now)
         .bind(day(now))
         .bind(reason.name())
-        .execute(&mut *connection)
-        .await?;
+        .execute(connection)?;
     let ends = ends
         .into_iter()
         .filter_map(|(tenant, order_key, id)| End::of(tenant, order_key, id));
-    lines::follow(connection, queue, &ends.collect::<Vec<_>>()).await?;
+    lines::follow(connection, queue, &ends.collect::<Vec<_>>())?;
     Ok(())
 }

@@ -2,44 +2,29 @@
 
 use std::collections::HashSet;
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteConnection;
+use rusqlite::Connection;
 
 use super::super::outcome::{DEAD, DONE, Gone, LATER, RELEASE};
 use super::super::outcome::{cooled, error, excerpt, in_lines, kind, label, leaves_line, run_at};
-use super::super::pool::broken;
-use super::ready::make_ready;
-use super::{json, limits, lines, number};
+use super::cancel::doomed;
+use super::ready::{Place, make_ready};
+use super::statements::query;
+use super::{json, limits, lines, number, numbers_back};
 use crate::backend::{Outcome, Reason, Settle};
 use crate::clock::{Millis, day};
 use crate::flow::Key;
 use crate::job::Queue;
 
-/// What of `$1`, claims, and of `$2`, the numbers of jobs, is still there: one row, as a row costs more on its way between the
-/// threads than in the database.
-macro_rules! found {
-    () => {
-        "SELECT (SELECT json_group_array(id) FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))) AS held,
-            (SELECT json_group_array(seq) FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($2))) AS live"
-    };
-}
-const FOUND: &str = found!();
-
-/// The same, and the jobs end if all claims are there, `$3` in number; the claims in `$4` are over.
-const END: &str = concat!(
-    found!(),
-    "; DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($2))
-        AND $3 = (SELECT count(*) FROM queue_leases WHERE id IN (SELECT value FROM json_each($1)));
-    DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($4))"
-);
+/// Which of `$1`, claims, are there.
+const HELD: &str = "SELECT id FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
+/// Which of `$1`, the numbers of jobs, live.
+const LIVE: &str = "SELECT seq FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1))";
+/// The same, and they end.
+const END: &str = "DELETE FROM queue_jobs WHERE seq IN (SELECT value FROM json_each($1)) RETURNING seq";
 const FINISHED: &str = "DELETE FROM queue_leases WHERE id IN (SELECT value FROM json_each($1))";
 
-/// `$1` numbers that go behind everything that waits and as many that go before it, from these on; and the numbers of the jobs
-/// that somebody cancelled while they ran.
-const NUMBERS: &str = "
-    UPDATE queue_sequences SET value = value + $1 WHERE name = 'back' RETURNING value - $1 + 1;
-    UPDATE queue_sequences SET value = value - $1 WHERE name = 'front' RETURNING value;
-    SELECT json_group_array(k.seq) FROM queue_cancels c CROSS JOIN queue_keys k ON k.id = c.id";
+/// `$1` numbers that go before everything that waits, from this one on.
+const FRONT: &str = "UPDATE queue_sequences SET value = value - $1 WHERE name = 'front' RETURNING value";
 
 /// One settle as the statements below have it: `[seq, kind, new seq, run_at, error, label, late, excerpt]`.
 type Input = (
@@ -90,16 +75,16 @@ const GOES_ON: &str = "
     SELECT j.queue + 10 * j.crashes AS lane, COALESCE(j.limit_key, '') AS limit_key, j.tenant, j.seq
         FROM json_each($1) i CROSS JOIN queue_jobs j ON j.seq = i.value ->> 2 WHERE i.value ->> 1 = 4";
 
-pub(super) async fn settle(
-    connection: &mut SqliteConnection,
+pub(super) fn settle(
+    connection: &Connection,
     queue: Queue,
     settles: &[Settle],
     finished: &[i64],
     now: Millis,
 ) -> Result<Vec<bool>, sqlx::Error> {
-    let mut gone = write(connection, settles, finished, now).await?;
+    let mut gone = write(connection, settles, finished, now)?;
     if settles.iter().any(|settle| !settle.keys.is_free()) {
-        tell_others(connection, queue, settles, &gone).await?;
+        tell_others(connection, queue, settles, &gone)?;
     }
     // A job that is settled twice in one call was held once.
     Ok(settles
@@ -108,12 +93,7 @@ pub(super) async fn settle(
         .collect())
 }
 
-async fn write(
-    connection: &mut SqliteConnection,
-    settles: &[Settle],
-    finished: &[i64],
-    now: Millis,
-) -> Result<Gone, sqlx::Error> {
+fn write(connection: &Connection, settles: &[Settle], finished: &[i64], now: Millis) -> Result<Gone, sqlx::Error> {
     let today = day(now);
     let plain = |settle: &Settle| {
         settle.outcome == Outcome::Done && settle.attempts == 0 && settle.crashes == 0 && settle.added_on >= today
@@ -123,63 +103,39 @@ async fn write(
     claims.sort_unstable();
     claims.dedup();
     let seqs: Vec<i64> = settles.iter().map(|settle| settle.ticket.seq).collect();
-    let found: Vec<(String, String)> = sqlx::query_as(if all_plain { END } else { FOUND })
-        .bind(json(&claims)?)
-        .bind(json(&seqs)?)
-        .bind(number(claims.len()))
-        .bind(json(finished)?)
-        .fetch_all(&mut *connection)
-        .await?;
-    let (held, live): (HashSet<i64>, HashSet<i64>) = match &found[..] {
-        [(held, live)] => (numbers(held)?, numbers(live)?),
-        _ => return Err(broken("no answer as to what is held")),
+    let held: Vec<i64> = query(HELD).bind(json(&claims)?).fetch_all(connection)?;
+    let live = |statement| query(statement).bind(json(&seqs)?).fetch_all::<i64>(connection);
+    let gone = if all_plain && held.len() == claims.len() {
+        live(END)?.into_iter().map(|seq| (seq, DONE)).collect()
+    } else {
+        let (held, live): (HashSet<i64>, HashSet<i64>) =
+            (held.into_iter().collect(), live(LIVE)?.into_iter().collect());
+        let is_mine = |settle: &&Settle| held.contains(&settle.ticket.claim) && live.contains(&settle.ticket.seq);
+        mixed(connection, settles.iter().filter(is_mine), now)?
     };
-    if all_plain && held.len() == claims.len() {
-        return Ok(live.into_iter().map(|seq| (seq, DONE)).collect());
-    }
-    let mine = settles.iter().filter(|settle| {
-        let ticket = settle.ticket;
-        held.contains(&ticket.claim) && live.contains(&ticket.seq)
-    });
-    let gone = mixed(connection, mine, now).await?;
-    sqlx::query(FINISHED).bind(json(finished)?).execute(connection).await?;
+    query(FINISHED).bind(json(finished)?).execute(connection)?;
     Ok(gone)
 }
 
-fn numbers(array: &str) -> Result<HashSet<i64>, sqlx::Error> {
-    serde_json::from_str(array).map_err(broken)
-}
-
 /// What the ends of these runs mean for other jobs: their lines go on, their limit keys have room or are cooled.
-async fn tell_others(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    settles: &[Settle],
-    gone: &Gone,
-) -> Result<(), sqlx::Error> {
+fn tell_others(connection: &Connection, queue: Queue, settles: &[Settle], gone: &Gone) -> Result<(), sqlx::Error> {
     let held = || settles.iter().filter(|settle| gone.contains_key(&settle.ticket.seq));
     let ends = in_lines(settles.iter().filter(|settle| leaves_line(settle, gone)));
-    lines::follow(connection, queue, &ends).await?;
+    lines::follow(connection, queue, &ends)?;
     let freed = held().filter_map(|settle| settle.keys.limit.as_ref().map(Key::as_str));
-    limits::make_room(connection, queue, freed).await?;
-    limits::cool(connection, queue, &cooled(settles, gone)).await
+    limits::make_room(connection, queue, freed)?;
+    limits::cool(connection, queue, &cooled(settles, gone))
 }
 
-async fn mixed<'a>(
-    connection: &mut SqliteConnection,
+fn mixed<'a>(
+    connection: &Connection,
     mine: impl Iterator<Item = &'a Settle>,
     now: Millis,
 ) -> Result<Gone, sqlx::Error> {
     let mine: Vec<&Settle> = mine.collect();
-    let rows = sqlx::query(NUMBERS)
-        .bind(number(mine.len()))
-        .fetch_all(&mut *connection)
-        .await?;
-    let [back, front, doomed] = &rows[..] else {
-        return Err(broken("no numbers for jobs that go on"));
-    };
-    let (mut back, mut front): (i64, i64) = (back.try_get(0)?, front.try_get(0)?);
-    let doomed = numbers(doomed.try_get(0)?)?;
+    let mut back = numbers_back(connection, mine.len())?;
+    let mut front: i64 = query(FRONT).bind(number(mine.len())).fetch_one(connection)?;
+    let doomed = doomed(connection)?;
     let mut seen = HashSet::new();
     let mut input: Vec<Input> = Vec::with_capacity(mine.len());
     for settle in mine {
@@ -205,27 +161,19 @@ async fn mixed<'a>(
         (ENDS, input.iter().any(|row| row.1 < LATER)),
         (GOES_ON, input.iter().any(|row| row.1 >= LATER)),
     ];
-    let mut ready = Vec::new();
+    let mut ready: Vec<Place> = Vec::new();
     for (step, _) in steps.into_iter().filter(|(_, is_needed)| *is_needed) {
-        let query = sqlx::query_as(step).bind(&text).bind(now).bind(day(now));
-        ready.extend(query.fetch_all(&mut *connection).await?);
+        let query = query(step).bind(&text).bind(now).bind(day(now));
+        ready.extend(query.fetch_all(connection)?);
     }
-    make_ready(connection, ready).await?;
+    make_ready(connection, ready)?;
     Ok(input.iter().map(|row| (row.0, row.1)).collect())
 }
 
-pub(super) async fn renew(
-    connection: &mut SqliteConnection,
-    claims: &[i64],
-    until: Millis,
-) -> Result<Vec<i64>, sqlx::Error> {
+pub(super) fn renew(connection: &Connection, claims: &[i64], until: Millis) -> Result<Vec<i64>, sqlx::Error> {
     const RENEW: &str = "
         UPDATE queue_leases SET until = max(until, $2) WHERE id IN (SELECT value FROM json_each($1)) RETURNING id";
-    let held: Vec<i64> = sqlx::query_scalar(RENEW)
-        .bind(json(claims)?)
-        .bind(until)
-        .fetch_all(connection)
-        .await?;
+    let held: Vec<i64> = query(RENEW).bind(json(claims)?).bind(until).fetch_all(connection)?;
     let held: HashSet<i64> = held.into_iter().collect();
     Ok(claims.iter().copied().filter(|claim| !held.contains(claim)).collect())
 }

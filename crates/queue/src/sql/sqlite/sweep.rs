@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rusqlite::{Connection, Row};
 use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
@@ -9,6 +10,7 @@ use super::super::ring::lanes;
 use super::super::texts::storable;
 use super::lines::{self, Due};
 use super::ready::{Place, make_ready};
+use super::statements::{FromRow, query};
 use super::{json, limits, number};
 use crate::backend::Sweep;
 use crate::clock::Millis;
@@ -40,33 +42,25 @@ pub(super) async fn outlook(
     Ok((waits || next.is_some_and(|next| next <= now), next))
 }
 
-pub(super) async fn promote(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    now: Millis,
-) -> Result<Sweep, sqlx::Error> {
+pub(super) fn promote(connection: &Connection, queue: Queue, now: Millis) -> Result<Sweep, sqlx::Error> {
     const DUE: &str = "DELETE FROM queue_later WHERE queue = $1 AND (run_at, seq) IN (
             SELECT run_at, seq FROM queue_later WHERE queue = $1 AND run_at <= $2 ORDER BY run_at, seq LIMIT $3)
         RETURNING run_at, lane, COALESCE(limit_key, '') AS limit_key, tenant, seq, ordered";
     const NEXT: &str = "SELECT min(run_at) FROM queue_later WHERE queue = $1";
-    let mut due: Vec<DueRow> = sqlx::query_as(DUE)
+    let mut due: Vec<DueRow> = query(DUE)
         .bind(queue as i16)
         .bind(now)
         .bind(number(PROMOTE_MAX))
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let promoted = due.len();
     if due.iter().any(|row| row.ordered) {
         due.sort_unstable_by_key(|row| (row.run_at, row.place.seq));
-        join(connection, queue, due).await?;
+        join(connection, queue, due)?;
     } else {
-        make_ready(connection, due.into_iter().map(|row| row.place).collect()).await?;
+        make_ready(connection, due.into_iter().map(|row| row.place).collect())?;
     }
-    limits::forget_cooled(connection, queue, now).await?;
-    let next_due = sqlx::query_scalar(NEXT)
-        .bind(queue as i16)
-        .fetch_one(connection)
-        .await?;
+    limits::forget_cooled(connection, queue, now)?;
+    let next_due = query(NEXT).bind(queue as i16).fetch_one(connection)?;
     Ok(Sweep {
         promoted,
         next_due,
@@ -75,23 +69,28 @@ pub(super) async fn promote(
 }
 
 /// A job that is due.
-#[derive(sqlx::FromRow)]
 struct DueRow {
     run_at: Millis,
-    #[sqlx(flatten)]
     place: Place,
     ordered: bool,
 }
 
+impl FromRow for DueRow {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            run_at: row.get("run_at")?,
+            place: Place::from_row(row)?,
+            ordered: row.get("ordered")?,
+        })
+    }
+}
+
 /// Makes jobs ready of which some stand in lines.
-async fn join(connection: &mut SqliteConnection, queue: Queue, rows: Vec<DueRow>) -> Result<(), sqlx::Error> {
+fn join(connection: &Connection, queue: Queue, rows: Vec<DueRow>) -> Result<(), sqlx::Error> {
     const ORDERED: &str = "SELECT j.seq, j.order_key, j.id FROM json_each($1) i
         CROSS JOIN queue_jobs j ON j.seq = i.value";
     let ordered: Vec<i64> = rows.iter().filter(|row| row.ordered).map(|row| row.place.seq).collect();
-    let found: Vec<(i64, Option<String>, Uuid)> = sqlx::query_as(ORDERED)
-        .bind(json(&ordered)?)
-        .fetch_all(&mut *connection)
-        .await?;
+    let found: Vec<(i64, Option<String>, Uuid)> = query(ORDERED).bind(json(&ordered)?).fetch_all(connection)?;
     let mut found: HashMap<i64, (Option<String>, Uuid)> = found
         .into_iter()
         .map(|(seq, order_key, id)| (seq, (order_key, id)))
@@ -105,27 +104,22 @@ async fn join(connection: &mut SqliteConnection, queue: Queue, rows: Vec<DueRow>
             place: row.place,
         }
     });
-    lines::join(connection, due.collect()).await
+    lines::join(connection, due.collect())
 }
 
 /// They keep their `seq`: parking them gave them a new one. One with an order key is the head of its line: it has run.
-pub(super) async fn unpark(
-    connection: &mut SqliteConnection,
-    queue: Queue,
-    gates: &[String],
-) -> Result<u64, sqlx::Error> {
+pub(super) fn unpark(connection: &Connection, queue: Queue, gates: &[String]) -> Result<u64, sqlx::Error> {
     const OPEN: &str = "DELETE FROM queue_parked WHERE seq IN (
             SELECT seq FROM queue_parked WHERE gate IN (SELECT value FROM json_each($1))
                 AND lane IN (SELECT value FROM json_each($2)) LIMIT $3)
         RETURNING lane, COALESCE(limit_key, '') AS limit_key, tenant, seq";
     let gates: Vec<_> = gates.iter().map(|gate| storable(gate)).collect();
-    let open: Vec<Place> = sqlx::query_as(OPEN)
+    let open: Vec<Place> = query(OPEN)
         .bind(json(&gates)?)
         .bind(json(&lanes(queue))?)
         .bind(i64::try_from(UNPARK_MAX).unwrap_or(i64::MAX))
-        .fetch_all(&mut *connection)
-        .await?;
+        .fetch_all(connection)?;
     let count = open.len() as u64;
-    make_ready(connection, open).await?;
+    make_ready(connection, open)?;
     Ok(count)
 }
