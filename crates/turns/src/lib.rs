@@ -5,7 +5,7 @@
 //! one line, and the next one is woken as soon as the one before is done.
 //!
 //! **A turn is a courtesy, no lock**: SQLite keeps writers apart, also those of other processes and those who did not ask
-//! for a turn. It ends when it is dropped, so with the call that took it, and with the process.
+//! for a turn. It ends when it is dropped, at the latest with the process.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -58,7 +58,8 @@ pub(super) struct Loose {
     queue: i16,
     tenant: Uuid,
     reason: String,
-    head: Vec<u8>,
+    /// `None` = nothing.
+    head: Option<Vec<u8>>,
 }
 
 by_name!(Loose {
@@ -78,7 +79,7 @@ impl Loose {
     /// The bucket it belongs into, given the last of what went wrong.
     pub(super) fn bucket(&self, error: Option<&str>) -> Result<Bucket, sqlx::Error> {
         let reason = rows::reason(&self.reason)?;
-        let kind = storable(kind_of(&self.head)).into_owned();
+        let kind = storable(kind_of(self.head.as_deref().unwrap_or_default())).into_owned();
         let error = error.map(strip).unwrap_or_default();
         Ok(Bucket {
             place: (GroupId::of(&kind, reason, &error).0, self.queue, self.tenant),

@@ -27,8 +27,9 @@
 //! **A crash of a worker** leaves a lease that ends. Sweep deletes the lease row and gives whatever job rows are left in
 //! its runs new numbers, with one crash more. **A crash of the database** loses nothing that was answered: one call, one
 //! transaction. What was not answered may have happened, and asking again is harmless: a known key is a duplicate, a
-//! claim that nobody heard of ends by itself. But for claims on SQLite: a power cut may take back the last of them, with their
-//! crash and their place in a rate; their workers are gone, too.
+//! claim that nobody heard of ends by itself. But for claims and many retries at once on SQLite: a power cut may take back the last
+//! of them. A claim goes with its crash and its place in a rate, and its worker is gone, too; whoever retries many notes what
+//! it did in the same file afterwards.
 //!
 //! **Several processes.** On Postgres, rows that somebody else is working on are skipped (`SKIP LOCKED`), and locks on
 //! keys and leases are taken in the order of their ids. On SQLite there is one writer at a time (`BEGIN IMMEDIATE`).

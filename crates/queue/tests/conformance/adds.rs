@@ -189,7 +189,12 @@ pub(crate) async fn a_time_in_the_past_means_now(fixture: &Fixture) {
 pub(crate) async fn bodies_are_any_bytes(fixture: &Fixture) {
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
     let large: Vec<u8> = every_byte.iter().copied().cycle().take(300_000).collect();
-    for (key, body) in [("bytes", every_byte), ("large", large), ("short", vec![0])] {
+    for (key, body) in [
+        ("bytes", every_byte),
+        ("large", large),
+        ("short", vec![0]),
+        ("empty", Vec::new()),
+    ] {
         let job = NewJob {
             body: body.clone(),
             ..fixture.job(key)

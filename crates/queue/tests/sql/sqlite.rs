@@ -131,8 +131,23 @@ async fn a_file_without_tables_is_broken_and_one_that_is_not_there_unreachable()
     let empty = testkit::sqlite::fresh();
     let answer = open(empty.url()).ping().await;
     assert!(matches!(answer, Err(QueueError::Broken(_))), "{answer:?}");
-    let answer = open(&format!("{}.elsewhere", empty.url())).ping().await;
+    let elsewhere = open(&format!("{}.elsewhere", empty.url()));
+    let answer = elsewhere.ping().await;
     assert!(matches!(answer, Err(QueueError::Unavailable(_))), "{answer:?}");
+    let answer = elsewhere.add(&jobs(1), NOW).await;
+    assert!(matches!(answer, Err(QueueError::Unavailable(_))), "{answer:?}");
+}
+
+/// Who locks the file in another way than others do writes at the same time.
+#[test]
+fn a_url_that_says_how_to_lock_the_file_is_refused() {
+    let connect = |parameters| SqlQueue::connect(&format!("sqlite:///a/file{parameters}"), &SqlOptions::default());
+    for fine in ["", "?mode=rw", "?mode=rwc"] {
+        assert!(connect(fine).is_ok(), "{fine}");
+    }
+    for refused in ["?vfs=unix-none", "?mode=ro", "?mode=rwc&cache=shared"] {
+        assert!(matches!(connect(refused), Err(QueueError::Broken(_))), "{refused}");
+    }
 }
 
 /// By itself SQLite leaves it to whoever commits when the log has grown long, which it does not here.

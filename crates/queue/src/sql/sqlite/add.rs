@@ -171,6 +171,8 @@ impl Batch<'_> {
             .filter(|(_, (_, job))| self.due(job).is_some())
             .map(|(row, _)| row)
             .collect();
+        // Of an empty blob, any part is NULL.
+        bodies.push(0);
         query(insert)
             .bind(self.base)
             .bind(&self.ids)

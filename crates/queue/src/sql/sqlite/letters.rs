@@ -120,6 +120,8 @@ pub(super) fn import(connection: &Connection, letters: &[NewDead], now: Millis) 
             (index, failure.attempt, failure.at, error, excerpt)
         }));
     }
+    // Of an empty blob, any part is NULL.
+    bodies.push(0);
     query(DEAD)
         .bind(json(&dead)?)
         .bind(&ids)

@@ -39,7 +39,7 @@ use self::writer::{BUSY_LIMIT, Writer};
 use super::SqlOptions;
 use super::pool::{Pool, call};
 use super::ring::{Ring, Rings};
-use crate::backend::{Added, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewDead, NewJob};
+use crate::backend::{Added, BATCH_MAX, Cancelled, ClaimRequest, Claims, Counter, Counts, Finding, NewDead, NewJob};
 use crate::backend::{Purged, QueueError, RetryDead, Settle, Sweep};
 use crate::clock::Millis;
 use crate::flow::{Key, Limit, Missed};
@@ -64,11 +64,13 @@ impl SqliteQueue {
         let connect = SqliteConnectOptions::from_str(url)
             .map_err(|_| QueueError::Broken("the URL of the SQLite file cannot be read".into()))?
             .busy_timeout(BUSY_LIMIT)
+            .row_buffer_size(BATCH_MAX)
             .pragma("temp_store", "MEMORY");
+        only_mode(url)?;
         let checkpoints = checkpoint::Checkpoints::new(connect.clone());
         let reader = connect.pragma("query_only", "1");
         Ok(Self {
-            writer: Writer::new(reader.get_filename().to_owned(), options.call_limit, checkpoints),
+            writer: Writer::new(reader.get_filename().to_owned(), options.call_limit, checkpoints)?,
             wakes: wake::Wakes::new(reader.clone()),
             reader: Pool::new(reader, READERS, options.call_limit),
             rings: Arc::default(),
@@ -352,6 +354,17 @@ impl SqliteQueue {
         let faults = tokio::time::timeout_at(deadline, care::faults(held.connection())).await;
         Ok(care::findings(&settings, &held.end(faults)?))
     }
+}
+
+/// Other parameters change how a file is locked, which all who use it must agree about.
+fn only_mode(url: &str) -> Result<(), QueueError> {
+    let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+    if matches!(parameters, "" | "mode=rw" | "mode=rwc") {
+        return Ok(());
+    }
+    Err(QueueError::Broken(
+        "the URL of an SQLite file has no parameters but mode=rw or mode=rwc".into(),
+    ))
 }
 
 fn settling(

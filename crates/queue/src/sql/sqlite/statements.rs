@@ -31,7 +31,7 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Answers how many rows the last of them changed.
+    /// Answers how many rows the last of them changed that changes rows at all.
     pub(super) fn execute(self, connection: &Connection) -> Result<u64, sqlx::Error> {
         self.each(connection, |_| Ok(()))?;
         Ok(connection.changes())

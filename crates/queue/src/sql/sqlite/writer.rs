@@ -1,15 +1,18 @@
-//! The one connection that writes, and the threads on which its transactions run.
+//! The one connection that writes, and the thread that has it.
 //!
 //! A transaction is a closure, so it runs through without a word to anybody: the file is busy as long as SQLite needs, and not
-//! as long as two threads need to talk about each statement.
+//! as long as two threads need to talk about each statement. It goes on when its caller has given up, and then has no effect
+//! unless it was about to be committed.
 
-use std::panic::resume_unwind;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
 use turns::Turns;
 
 use super::super::pool::{failure, is_busy, too_late};
@@ -38,29 +41,39 @@ enum Sync {
     Later,
 }
 
+/// What the thread does with the connection. There is none at first, and after something went wrong or was given up.
+type Work = Box<dyn FnOnce(&mut Option<Connection>) + Send>;
+
+type Outcome<T> = Result<Result<T, sqlx::Error>, Box<dyn Any + Send>>;
+
 pub(super) struct Writer {
     path: PathBuf,
     call_limit: Duration,
-    /// Not there while it is in use, and after something went wrong.
-    idle: Arc<Mutex<Option<Connection>>>,
     turns: Turns,
     checkpoints: Checkpoints,
+    /// It ends, and closes the connection, when this does.
+    thread: mpsc::Sender<Work>,
 }
 
 impl Writer {
-    pub(super) fn new(path: PathBuf, call_limit: Duration, checkpoints: Checkpoints) -> Self {
-        Self {
+    pub(super) fn new(path: PathBuf, call_limit: Duration, checkpoints: Checkpoints) -> Result<Self, QueueError> {
+        let (thread, work) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || serve(&work))
+            .map_err(|error| QueueError::Unavailable(format!("no thread for the SQLite file: {error}")))?;
+        Ok(Self {
             turns: Turns::of(&path),
             path,
             call_limit,
-            idle: Arc::default(),
             checkpoints,
-        }
+            thread,
+        })
     }
 
-    /// Closes the connection, if it is idle; the next call opens it anew.
+    /// Closes the connection; the next call opens it anew.
     pub(super) fn clear(&self) {
-        *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.tell(|connection| *connection = None);
     }
 
     /// Runs a transaction. One that fails leaves nothing behind, and neither does one that nobody waits for any more before
@@ -72,9 +85,9 @@ impl Writer {
         self.run(Sync::Now, work).await
     }
 
-    /// The same without a wait for the disk, for what is worth nothing without the process that did it. A power cut takes a
-    /// lease back together with its worker: the job is as ready as before, its crash is not counted, and its start of a rate
-    /// was not used. Whatever a run writes into this file carries its claim to the disk with it.
+    /// The same without a wait for the disk: a power cut may take it back, until something else is written into this file. For
+    /// what is worth nothing without what will be. A lease is taken back together with its worker: the job is as ready as before,
+    /// its crash is not counted, and its start of a rate was not used; and whatever a run writes carries its claim to the disk.
     pub(super) async fn write_soon<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, sqlx::Error> + Send + 'static,
@@ -90,42 +103,59 @@ impl Writer {
         let deadline = Instant::now() + self.call_limit;
         let outcome = tokio::time::timeout(self.call_limit, async {
             let turn = self.turns.take().await;
-            let (path, idle) = (self.path.clone(), Arc::clone(&self.idle));
-            // Dropped with this future, if nobody waits for the answer any more.
-            let waits = Arc::new(());
-            let waited_for = Arc::downgrade(&waits);
-            let transaction = tokio::task::spawn_blocking(move || {
+            let (answer, answered) = oneshot::channel::<Outcome<T>>();
+            let path = self.path.clone();
+            self.tell(move |connection| {
                 // Until the end, whoever waits for it.
                 let _turn = turn;
-                let is_over = || Instant::now() >= deadline || waited_for.strong_count() == 0;
-                transact(&path, &idle, sync, is_over, work)
+                let is_over = || Instant::now() >= deadline || answer.is_closed();
+                let transaction = AssertUnwindSafe(|| transact(&path, connection, sync, is_over, work));
+                let outcome = catch_unwind(transaction);
+                // Nobody may be there to hear it.
+                let _ = answer.send(outcome);
             });
-            let outcome = transaction.await;
-            drop(waits);
-            outcome
+            answered.await
         });
         match outcome.await {
-            Ok(Ok(outcome)) => {
+            Ok(Ok(Ok(outcome))) => {
                 let answer = outcome.map_err(|error| failure(&error))?;
                 self.checkpoints.count();
                 Ok(answer)
             }
-            Ok(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
-            Ok(Err(_)) => Err(QueueError::Unavailable("the process ends".into())),
+            Ok(Ok(Err(panic))) => resume_unwind(panic),
+            Ok(Err(_)) => Err(QueueError::Unavailable(
+                "the thread for the SQLite file has ended".into(),
+            )),
             Err(_) => Err(too_late()),
         }
     }
+
+    /// Without a thread the work is dropped, and with it the answer to whoever waits for it.
+    fn tell(&self, work: impl FnOnce(&mut Option<Connection>) + Send + 'static) {
+        drop(self.thread.send(Box::new(work)));
+    }
 }
 
+fn serve(work: &mpsc::Receiver<Work>) {
+    let mut connection = None;
+    for work in work {
+        work(&mut connection);
+    }
+}
+
+/// The connection is taken for the time being, and put back only if all went well: else it is closed, and with it goes its
+/// transaction.
 fn transact<T>(
     path: &Path,
-    idle: &Mutex<Option<Connection>>,
+    idle: &mut Option<Connection>,
     sync: Sync,
     is_over: impl Fn() -> bool,
     work: impl FnOnce(&Connection) -> Result<T, sqlx::Error>,
 ) -> Result<T, sqlx::Error> {
-    let waiting = idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let connection = match waiting {
+    if is_over() {
+        return Err(sqlx::Error::PoolTimedOut);
+    }
+    let connection = match idle.take() {
         Some(connection) => connection,
         None => until_free(&is_over, || open(path))?,
     };
@@ -140,11 +170,9 @@ fn transact<T>(
         return Err(sqlx::Error::PoolTimedOut);
     }
     run(&connection, "COMMIT")?;
-    if sync == Sync::Later {
-        run(&connection, "PRAGMA synchronous = FULL")?;
-    }
-    // A connection with which something went wrong is closed instead, and with it goes its transaction.
-    *idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    // It has happened: what goes wrong now is the next call's.
+    let is_durable_again = sync == Sync::Now || run(&connection, "PRAGMA synchronous = FULL").is_ok();
+    *idle = is_durable_again.then_some(connection);
     Ok(answer)
 }
 
